@@ -1,0 +1,1 @@
+//! The broker's API: wire types and paths that broker and gateway share.

@@ -1,0 +1,2 @@
+//! Writ: a credential broker and the enforcing gateway in front of it.
+fn main() {}

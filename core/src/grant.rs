@@ -1,0 +1,89 @@
+//! The grant: a policy decision to allow, with its obligations.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// SHA-256 over a policy set and its schema, in lower-case hexadecimal. Stands on every decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PolicyHash(String);
+
+impl PolicyHash {
+    /// Wraps a hash that the policy crate computed.
+    #[must_use]
+    pub fn new(hex: impl Into<String>) -> Self {
+        Self(hex.into())
+    }
+
+    /// The hash as 64 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How much of a session is recorded. Ordered: the fuller is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordLevel {
+    /// Every command with its parameters and outcome.
+    Commands,
+    /// The same, and everything that flows back.
+    Full,
+}
+
+/// What comes with a permission: the strictest of all policies that permitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obligations {
+    /// The session's longest life, in seconds from its opening.
+    pub ttl_seconds: u64,
+    /// The role at the target that the session acts as, where policy names one.
+    pub role: Option<String>,
+    /// How much is recorded.
+    pub record: RecordLevel,
+    /// How many sessions one workload token may open.
+    pub uses: u32,
+    /// How many connections the credential may hold at once, where the target can limit it.
+    pub connection_limit: Option<u32>,
+}
+
+/// A policy decision to allow. Made by `writ_policy::connect` alone, which is why the fields are read-only here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Grant {
+    obligations: Obligations,
+    policy_hash: PolicyHash,
+    policies: Vec<String>,
+}
+
+impl Grant {
+    /// Makes a grant. Only `writ_policy::connect` may call this; clippy's `disallowed-methods` holds everyone to it.
+    #[must_use]
+    pub fn decided(obligations: Obligations, policy_hash: PolicyHash, policies: Vec<String>) -> Self {
+        Self { obligations, policy_hash, policies }
+    }
+
+    /// What comes with it.
+    #[must_use]
+    pub const fn obligations(&self) -> &Obligations {
+        &self.obligations
+    }
+
+    /// The policy set that decided.
+    #[must_use]
+    pub const fn policy_hash(&self) -> &PolicyHash {
+        &self.policy_hash
+    }
+
+    /// The identifiers of the policies that permitted, sorted.
+    #[must_use]
+    pub fn policies(&self) -> &[String] {
+        &self.policies
+    }
+}

@@ -1,0 +1,121 @@
+//! The provider: the code that mints credentials for a kind of target. The broker sees only `dyn Provider`.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::time::Duration;
+
+use crate::proof::{Intended, Minted};
+use crate::target::Target;
+use crate::writ::Writ;
+
+/// A boxed future, so that the trait can be a `dyn`.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why a provider could not do what it was asked. Tells whose turn it is to act.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ProviderFault {
+    /// The target said no: it understood and refused.
+    Refused(String),
+    /// The target did not answer in time or not at all. Whether the call took effect is not known.
+    Unreachable(String),
+    /// Our configuration cannot work: the text says what to write instead.
+    Misconfigured(String),
+}
+
+impl ProviderFault {
+    /// A stable code for the ledger and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "provider.refused",
+            Self::Unreachable(_) => "provider.unreachable",
+            Self::Misconfigured(_) => "provider.misconfigured",
+        }
+    }
+
+    /// What the operator must know. Never a secret; never sent to a workload.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Refused(detail) | Self::Unreachable(detail) | Self::Misconfigured(detail) => detail,
+        }
+    }
+}
+
+impl fmt::Debug for ProviderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.detail())
+    }
+}
+
+impl fmt::Display for ProviderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(_) => f.write_str("the target refused"),
+            Self::Unreachable(_) => f.write_str("the target cannot be reached"),
+            Self::Misconfigured(_) => f.write_str("the provider is misconfigured"),
+        }
+    }
+}
+
+impl std::error::Error for ProviderFault {}
+
+/// What a provider is, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The kind, as the configuration names it.
+    pub kind: &'static str,
+    /// Whether its credentials outlive the writ (static passwords do).
+    pub long_lived: bool,
+    /// Whether the target can take a credential back before its end.
+    pub revocable: bool,
+}
+
+/// What became of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// How many leftovers were removed.
+    pub removed: usize,
+    /// How many could not be removed and stay for the next sweep.
+    pub left: usize,
+}
+
+/// Mints credentials for one target. Each instance holds what its target needs; making it validates the configuration.
+///
+/// Every call ends within `deadline` (a duration from the call), whatever the target does.
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// What it is.
+    fn describe(&self) -> Description;
+
+    /// Mints the least credential with the shortest life that serves the writ, labelled with the writ's id wherever
+    /// the target's own audit can show it. One writ, one credential: a failed call leaves nothing behind that
+    /// [`Self::revoke`] of the same writ does not find.
+    fn mint<'a>(
+        &'a self,
+        target: &'a Target,
+        intended: Intended,
+        deadline: Duration,
+    ) -> Pending<'a, Result<Minted, ProviderFault>>;
+
+    /// Takes back whatever was minted for the writ, found by the writ's label. Succeeds if there is nothing.
+    fn revoke<'a>(
+        &'a self,
+        target: &'a Target,
+        writ: &'a Writ,
+        deadline: Duration,
+    ) -> Pending<'a, Result<(), ProviderFault>>;
+
+    /// Looks at the target with the provider's own identity: would a mint work?
+    fn probe<'a>(&'a self, target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>>;
+
+    /// Removes credentials of this provider at the target whose writ is not in `live` and whose own end has passed: what
+    /// a crash left and nobody remembers. The end must have passed because `live` may come from a restored backup that
+    /// does not know the newest writs; what the broker does remember it takes back with [`Self::revoke`].
+    fn sweep<'a>(
+        &'a self,
+        target: &'a Target,
+        live: &'a [crate::id::WritId],
+        deadline: Duration,
+    ) -> Pending<'a, Result<Swept, ProviderFault>>;
+}

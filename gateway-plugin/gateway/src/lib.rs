@@ -1,0 +1,1 @@
+//! The tokio shell of the gateway: listener, one driver for each wire crate, shutdown.

@@ -1,0 +1,1 @@
+//! Masking of what flows back, sans-I/O.

@@ -1,0 +1,1 @@
+//! What a gateway embeds: client, session, gate, spool, upload, kill.

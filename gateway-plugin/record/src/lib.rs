@@ -1,0 +1,1 @@
+//! The recording: segment format, digests, reader.

@@ -1,0 +1,1 @@
+//! Policy decisions: the only crate that calls Cedar.

@@ -1,0 +1,1 @@
+//! Database roles, one for each writ.

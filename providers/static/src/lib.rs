@@ -1,0 +1,1 @@
+//! Static passwords for targets that can do no better.

@@ -1,0 +1,1 @@
+//! Real servers, clients and fakes for the tests.
