@@ -1,0 +1,129 @@
+//! What humans and their tools ask.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use writ_core::event::SessionEnd;
+use writ_core::id::{GatewayId, SessionId};
+use writ_core::time::Timestamp;
+use writ_core::writ::Writ;
+
+use crate::sealed::Base64;
+
+/// One session with its writ.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    /// The session.
+    #[schema(value_type = String)]
+    pub id: SessionId,
+    /// Its writ.
+    #[schema(value_type = Object)]
+    pub writ: Writ,
+    /// The client's address, as the gateway saw it.
+    pub client: String,
+    /// When it ended, if it did.
+    #[schema(value_type = Option<String>)]
+    pub closed: Option<Timestamp>,
+    /// How it ended.
+    #[schema(value_type = Option<String>)]
+    pub end: Option<SessionEnd>,
+    /// How many commands it ran, once it ended.
+    pub commands: Option<u64>,
+    /// The segments of its recording that are stored.
+    pub segments: Vec<Segment>,
+}
+
+/// One stored segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Segment {
+    /// `commands` or `rows`.
+    pub stream: String,
+    /// Its number within the stream, from 0.
+    pub sequence: u64,
+    /// SHA-256 over its bytes, in hexadecimal.
+    pub digest: String,
+    /// Their length.
+    pub bytes: u64,
+}
+
+/// A page of a list. `next` asks for what follows.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The rows, newest first.
+    pub items: Vec<T>,
+    /// Pass it as `after` for the next page; absent on the last.
+    pub next: Option<String>,
+}
+
+/// Query parameters of a list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct ListQuery {
+    /// At most this many rows: 1 to 1,000, default 100.
+    pub limit: Option<u32>,
+    /// Rows after this one.
+    pub after: Option<String>,
+    /// Only what is live.
+    pub live: Option<bool>,
+}
+
+/// Why an operator ends something.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Order {
+    /// Why, in the operator's words; it goes to the ledger and to the client. 1 to 200 characters.
+    pub reason: String,
+}
+
+/// A join token, shown once.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct JoinToken {
+    /// The token.
+    pub join_token: String,
+    /// Until when it can be used.
+    #[schema(value_type = String)]
+    pub expires: Timestamp,
+}
+
+/// One gateway.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Gateway {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub id: GatewayId,
+    /// When it joined.
+    #[schema(value_type = String)]
+    pub enrolled: Timestamp,
+    /// When it was last heard.
+    #[schema(value_type = Option<String>)]
+    pub seen: Option<Timestamp>,
+    /// Whether its certificate was revoked.
+    pub revoked: bool,
+}
+
+/// The key to one session's recording, for an auditor.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct RecordingKey {
+    /// The data key: 32 bytes.
+    #[schema(value_type = String)]
+    pub data_key: Base64,
+}
+
+/// How humans log in.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Login {
+    /// The OIDC issuer.
+    pub issuer: String,
+    /// The public client's id there.
+    pub client_id: String,
+    /// What the token must be for.
+    pub audience: String,
+}
+
+/// Who the caller is.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Me {
+    /// Who vouches.
+    pub issuer: String,
+    /// The human.
+    pub subject: String,
+    /// What it may do: of `admin`, `approve`, `audit`, `view`.
+    pub may: Vec<String>,
+}

@@ -1,0 +1,52 @@
+//! Every path of the API, once.
+
+/// Liveness. Open to all.
+pub const HEALTHZ: &str = "/healthz";
+/// Readiness: the ledger can be written. Open to all.
+pub const READYZ: &str = "/readyz";
+/// Prometheus metrics. Needs the `view` action.
+pub const METRICS: &str = "/metrics";
+/// The OpenAPI document. Open to all.
+pub const OPENAPI: &str = "/openapi.json";
+/// RFC 8693 token exchange. The workload's token is the authentication.
+pub const TOKEN: &str = "/v1/token";
+/// How humans log in: issuer and client id. Open to all.
+pub const LOGIN: &str = "/v1/login";
+/// Who the caller is and what it may do.
+pub const ME: &str = "/v1/me";
+/// A gateway joins, with a join token.
+pub const GATEWAY_ENROL: &str = "/v1/gateways/enrol";
+/// A gateway renews its certificate. mTLS.
+pub const GATEWAY_RENEW: &str = "/v1/gateways/renew";
+/// The broker's stream to a gateway. mTLS.
+pub const GATEWAY_STREAM: &str = "/v1/gateways/stream";
+/// A gateway tells which sessions live. mTLS.
+pub const GATEWAY_SYNC: &str = "/v1/gateways/sync";
+/// Gateways, for admins.
+pub const GATEWAYS: &str = "/v1/gateways";
+/// Revokes a gateway's certificate.
+pub const GATEWAY_REVOKE: &str = "/v1/gateways/{gateway}/revoke";
+/// Makes a join token.
+pub const JOIN_TOKENS: &str = "/v1/join-tokens";
+/// `POST` opens a session (mTLS); `GET` lists sessions.
+pub const SESSIONS: &str = "/v1/sessions";
+/// One session.
+pub const SESSION: &str = "/v1/sessions/{session}";
+/// A gateway closes a session. mTLS.
+pub const SESSION_CLOSE: &str = "/v1/sessions/{session}/close";
+/// An operator kills a session.
+pub const SESSION_KILL: &str = "/v1/sessions/{session}/kill";
+/// `PUT` stores a sealed segment (mTLS); `GET` reads it as stored.
+pub const SEGMENT: &str = "/v1/sessions/{session}/segments/{stream}/{sequence}";
+/// Gives an auditor the key to a session's recording; the reading is an event in the ledger.
+pub const RECORDING_KEY: &str = "/v1/sessions/{session}/recording-key";
+/// Writs.
+pub const WRITS: &str = "/v1/writs";
+/// One writ.
+pub const WRIT: &str = "/v1/writs/{writ}";
+/// An operator revokes a writ.
+pub const WRIT_REVOKE: &str = "/v1/writs/{writ}/revoke";
+/// The newest checkpoint, a signed note.
+pub const CHECKPOINT: &str = "/ledger/checkpoint";
+/// The ledger's tiles, as C2SP tlog-tiles lays them out.
+pub const LEDGER_TILE: &str = "/ledger/tile/{*path}";
