@@ -1,1 +1,4 @@
 //! The control plane: verify, decide, mint, log, seal.
+
+pub mod ca;
+pub mod keys;

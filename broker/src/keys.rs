@@ -1,0 +1,201 @@
+//! The broker's keys: each has one purpose, its own file, and never leaves this process.
+//!
+//! | file | purpose |
+//! |---|---|
+//! | `ca.key`, `ca.pem` | signs certificates of gateways and of the broker's own listener |
+//! | `ledger.key` | signs checkpoints |
+//! | `bundle.key` | signs policy bundles |
+//! | `session-token.key` | signs session tokens |
+//! | `recording.key` | wraps the data keys of recordings |
+//!
+//! The directory is 0700 and each file 0600; a file that others may read is refused. A missing key is made, and its making
+//! is an event in the ledger: the caller writes down [`Keys::introduced`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use zeroize::Zeroizing;
+
+use crate::ca::CertificateAuthority;
+
+pub mod files;
+pub mod recording;
+
+pub use recording::{FileRecordingKey, RecordingKey};
+
+/// A key that cannot be read, made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFault {
+    /// The file system refused.
+    #[error("the key file `{path}` cannot be {verb}: {source}")]
+    Io {
+        /// Which file.
+        path: String,
+        /// `read` or `written`.
+        verb: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others may read the file.
+    #[error("the key file `{path}` can be read by others (mode {mode:o}): set it to 0600")]
+    Mode {
+        /// Which file.
+        path: String,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The bytes are no such key.
+    #[error("`{path}` does not hold {what}: restore it from a backup, or remove it to have a new one made")]
+    Malformed {
+        /// Which file.
+        path: String,
+        /// What was expected.
+        what: &'static str,
+    },
+    /// The random source or the algorithm failed.
+    #[error("the {0} key cannot be made or used")]
+    Crypto(&'static str),
+}
+
+/// A key that was made just now, for the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduced {
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Its public part, or its identifier.
+    pub public: String,
+}
+
+/// The broker's keys.
+#[derive(Debug)]
+pub struct Keys {
+    /// Signs certificates.
+    pub ca: Arc<CertificateAuthority>,
+    /// The seed of the ledger's Ed25519 key.
+    pub ledger: Seed,
+    /// Signs policy bundles.
+    pub bundle: BundleKey,
+    /// The session tokens' key: PKCS#8 of ECDSA P-256.
+    pub session_token: Zeroizing<Vec<u8>>,
+    /// Wraps data keys.
+    pub recording: Arc<dyn RecordingKey>,
+    /// Those that were made just now.
+    pub introduced: Vec<Introduced>,
+}
+
+/// 32 secret bytes, from which an Ed25519 key is made.
+pub struct Seed(Zeroizing<[u8; 32]>);
+
+impl Seed {
+    /// The bytes.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+/// Signs policy bundles with Ed25519.
+pub struct BundleKey(Ed25519KeyPair);
+
+impl core::fmt::Debug for BundleKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("BundleKey(..)")
+    }
+}
+
+impl BundleKey {
+    /// The key that a seed makes.
+    ///
+    /// # Errors
+    /// If the algorithm refuses it.
+    pub fn from_seed(seed: &Seed) -> Result<Self, KeyFault> {
+        Ed25519KeyPair::from_seed_unchecked(seed.expose()).map(Self).map_err(|_| KeyFault::Crypto("bundle"))
+    }
+
+    /// The public key: 32 bytes.
+    #[must_use]
+    pub fn public(&self) -> Vec<u8> {
+        self.0.public_key().as_ref().to_vec()
+    }
+
+    /// Signs `message`: 64 bytes.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(message).as_ref().to_vec()
+    }
+}
+
+impl Keys {
+    /// Reads the keys in `directory` and makes those that are missing.
+    ///
+    /// # Errors
+    /// [`KeyFault`] if a file cannot be read or written, can be read by others, or holds something else.
+    pub fn load_or_create(directory: &Path) -> Result<Self, KeyFault> {
+        files::create_private_directory(directory)?;
+        let mut introduced = Vec::new();
+        let ca = CertificateAuthority::load_or_create(directory, &mut introduced)?;
+        let ledger = seed(directory, "ledger", &mut introduced)?;
+        let bundle = BundleKey::from_seed(&seed(directory, "bundle", &mut introduced)?)?;
+        let session_token = p256(directory, "session-token", &mut introduced)?;
+        let recording = seed(directory, "recording", &mut introduced)?;
+        Ok(Self {
+            ca: Arc::new(ca),
+            ledger,
+            bundle,
+            session_token,
+            recording: Arc::new(FileRecordingKey::new(recording)?),
+            introduced,
+        })
+    }
+}
+
+fn seed(directory: &Path, purpose: &'static str, introduced: &mut Vec<Introduced>) -> Result<Seed, KeyFault> {
+    let path = directory.join(format!("{purpose}.key"));
+    if let Some(bytes) = files::read(&path)? {
+        return match bytes.as_slice().try_into() {
+            Ok(seed) => Ok(Seed(Zeroizing::new(seed))),
+            Err(_) => Err(files::malformed(&path, "32 bytes of key")),
+        };
+    }
+    let mut seed = Zeroizing::new([0; 32]);
+    SystemRandom::new().fill(seed.as_mut_slice()).map_err(|_| KeyFault::Crypto(purpose))?;
+    files::create(&path, seed.as_slice())?;
+    let public = if purpose == "recording" {
+        recording::key_id(&seed)
+    } else {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| KeyFault::Crypto(purpose))?;
+        files::hex(pair.public_key().as_ref())
+    };
+    introduced.push(Introduced { purpose, public });
+    Ok(Seed(seed))
+}
+
+fn p256(
+    directory: &Path,
+    purpose: &'static str,
+    introduced: &mut Vec<Introduced>,
+) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
+    let path = directory.join(format!("{purpose}.key"));
+    if let Some(bytes) = files::read(&path)? {
+        return match rcgen::KeyPair::try_from(bytes.as_slice()) {
+            Ok(_) => Ok(bytes),
+            Err(_) => Err(files::malformed(&path, "a P-256 key in PKCS#8")),
+        };
+    }
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| KeyFault::Crypto(purpose))?;
+    let bytes = Zeroizing::new(pair.serialize_der());
+    files::create(&path, &bytes)?;
+    introduced.push(Introduced { purpose, public: files::hex(pair.public_key_raw()) });
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;
