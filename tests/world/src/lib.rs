@@ -1,1 +1,6 @@
 //! Real servers, clients and fakes for the tests.
+//!
+//! Nothing here is skipped when its counterpart is absent: it fails, and says which script fetches it.
+
+pub mod packages;
+pub mod postgres;
