@@ -1,0 +1,214 @@
+//! A PostgreSQL server for the demo: Debian's own, in a directory of its own, on a free loopback port.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User, chown};
+
+/// How long the server may take to answer.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresFault {
+    /// No server is installed.
+    #[error("no PostgreSQL server is installed: `apt-get install postgresql` gives one")]
+    NotInstalled,
+    /// There is no account to run it as.
+    #[error("PostgreSQL does not run as root, and there is no `postgres` account: `apt-get install postgresql` makes one")]
+    NoAccount,
+    /// A file or process could not be made.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A command failed.
+    #[error("`{command}` failed: {output}")]
+    Failed {
+        /// Which.
+        command: String,
+        /// What it printed.
+        output: String,
+    },
+    /// It does not answer.
+    #[error("PostgreSQL did not answer within {0:?}: see `{1}`")]
+    NotReady(Duration, String),
+}
+
+/// A running server. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Postgres {
+    bin: PathBuf,
+    port: u16,
+    server: Child,
+}
+
+impl Postgres {
+    /// Makes a database cluster in `directory` and starts it.
+    ///
+    /// # Errors
+    /// [`PostgresFault`] if there is no server, or it does not come up.
+    pub fn start(directory: &Path) -> Result<Self, PostgresFault> {
+        let bin = find_binaries().ok_or(PostgresFault::NotInstalled)?;
+        let account = account()?;
+        let data = directory.join("postgres");
+        std::fs::create_dir_all(&data).map_err(|source| io("the server's directory cannot be made", source))?;
+        if let Some(user) = &account {
+            hand_over(directory, &data, user)?;
+        }
+        let log = data.join("server.log");
+        let cluster = data.join("cluster");
+        let mut initdb = command(&bin.join("initdb"), account.as_ref());
+        initdb.args(["-D".as_ref(), cluster.as_os_str()]);
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
+        run(&mut initdb)?;
+        std::fs::write(cluster.join("pg_hba.conf"), HBA).map_err(|source| io("pg_hba.conf cannot be written", source))?;
+        let port = free_port()?;
+        let mut server = command(&bin.join("postgres"), account.as_ref());
+        server.args(["-D".as_ref(), cluster.as_os_str()]).args(["-k".as_ref(), data.as_os_str()]);
+        server.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB"]);
+        server.args(["-c", "fsync=off", "-c", "log_connections=off"]);
+        let output = std::fs::File::create(&log).map_err(|source| io("the server's log cannot be made", source))?;
+        let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn();
+        let server = server.map_err(|source| io("the server cannot be started", source))?;
+        let postgres = Self { bin, port, server };
+        postgres.wait_until_ready(&data, &log)?;
+        Ok(postgres)
+    }
+
+    /// The loopback port it listens on.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs SQL as the superuser, over the server's own socket.
+    ///
+    /// # Errors
+    /// If `psql` reports an error.
+    pub fn sql(&self, directory: &Path, database: &str, text: &str) -> Result<(), PostgresFault> {
+        let mut psql = self.psql(&directory.join("postgres"), database);
+        psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-X"]);
+        let mut child = psql
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| io("psql cannot be started", source))?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(text.as_bytes()).map_err(|source| io("psql takes no input", source))?;
+        }
+        let output = child.wait_with_output().map_err(|source| io("psql", source))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(PostgresFault::Failed {
+            command: "psql".to_owned(),
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    fn psql(&self, socket: &Path, database: &str) -> Command {
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args(["-h".as_ref(), socket.as_os_str()]);
+        psql.args(["-p", &self.port.to_string(), "-U", "postgres", "-d", database]);
+        psql
+    }
+
+    fn wait_until_ready(&self, socket: &Path, log: &Path) -> Result<(), PostgresFault> {
+        let begun = Instant::now();
+        while begun.elapsed() < START_LIMIT {
+            let mut probe = self.psql(socket, "postgres");
+            probe.args(["-X", "-q", "-c", "select 1"]).stdout(Stdio::null()).stderr(Stdio::null());
+            if probe.status().is_ok_and(|status| status.success()) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Err(PostgresFault::NotReady(START_LIMIT, log.display().to_string()))
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Ok(pid) = i32::try_from(self.server.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+        }
+        let _ = self.server.wait();
+    }
+}
+
+/// The socket is in a directory that only the server's account and root can enter; over TCP a password is needed.
+const HBA: &str = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+
+fn find_binaries() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, bin)| bin.join("postgres").exists() && bin.join("initdb").exists())
+        .collect();
+    found.sort();
+    found.pop().map(|(_, bin)| bin)
+}
+
+fn account() -> Result<Option<User>, PostgresFault> {
+    if !Uid::effective().is_root() {
+        return Ok(None);
+    }
+    match User::from_name("postgres") {
+        Ok(Some(user)) => Ok(Some(user)),
+        _ => Err(PostgresFault::NoAccount),
+    }
+}
+
+/// Gives the server's directory to its account, and lets that account pass through the directory above.
+fn hand_over(above: &Path, data: &Path, user: &User) -> Result<(), PostgresFault> {
+    chown(data, Some(user.uid), Some(user.gid))
+        .map_err(|errno| io("the server's directory cannot be handed over", errno.into()))?;
+    std::fs::set_permissions(above, std::fs::Permissions::from_mode(0o711))
+        .map_err(|source| io("the state directory's mode cannot be set", source))
+}
+
+fn command(program: &Path, account: Option<&User>) -> Command {
+    match account {
+        None => Command::new(program),
+        Some(user) => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string(), "--clear-groups"]);
+            command.args(["--pdeathsig", "INT"]).arg(program);
+            command.current_dir("/");
+            command
+        }
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), PostgresFault> {
+    let output = command.output().map_err(|source| io("a command cannot be started", source))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(PostgresFault::Failed {
+        command: command.get_program().to_string_lossy().into_owned(),
+        output: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+fn free_port() -> Result<u16, PostgresFault> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|source| io("no loopback port is free", source))
+}
+
+fn io(what: &str, source: std::io::Error) -> PostgresFault {
+    PostgresFault::Io { what: what.to_owned(), source }
+}
