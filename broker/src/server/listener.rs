@@ -1,0 +1,232 @@
+//! The listener: TLS with the broker's own certificate, a client certificate where the caller has one, a bounded number of
+//! connections, and an orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rustls::RootCertStore;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use writ_core::time::Timestamp;
+
+use super::caller::Peer;
+use crate::ca::{CaFault, CertificateAuthority, gateway_of};
+
+/// What bounds the listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many connections there may be at once; more wait in the kernel's queue.
+    pub connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long the head of a request may take to arrive.
+    pub head: Duration,
+    /// How long open requests may take to end at shutdown.
+    pub drain: Duration,
+    /// The life of the listener's own certificate; it is renewed at half of it.
+    pub certificate_life: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
+            certificate_life: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// Why the listener cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenerFault {
+    /// The address cannot be listened on.
+    #[error("`{address}` cannot be listened on: {source}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The certificate cannot be made.
+    #[error("the listener's certificate cannot be made: {0}")]
+    Certificate(#[from] CaFault),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// The listener's certificate, replaced while it runs.
+#[derive(Debug)]
+struct Certificate {
+    current: ArcSwap<CertifiedKey>,
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+/// A bound listener.
+pub struct Listener {
+    socket: TcpListener,
+    acceptor: TlsAcceptor,
+    certificate: Arc<Certificate>,
+    authority: Arc<CertificateAuthority>,
+    names: Vec<String>,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Binds `address` and makes a certificate for `names`.
+    ///
+    /// # Errors
+    /// [`ListenerFault`] if the address is taken or the certificate cannot be made.
+    pub async fn bind(
+        address: SocketAddr,
+        authority: Arc<CertificateAuthority>,
+        names: Vec<String>,
+        limits: Limits,
+    ) -> Result<Self, ListenerFault> {
+        let bind = |source| ListenerFault::Bind { address, source };
+        let socket = TcpListener::bind(address).await.map_err(bind)?;
+        let key = certified_key(&authority, &names, limits.certificate_life)?;
+        let certificate = Arc::new(Certificate { current: ArcSwap::new(key) });
+        let config = tls_config(&authority, certificate.clone())?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Ok(Self { socket, acceptor, certificate, authority, names, limits })
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// If the socket does not know.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves `routes` until `stop` changes, then lets open requests end.
+    pub async fn serve(self, routes: Router, mut stop: watch::Receiver<bool>) {
+        let permits = Arc::new(Semaphore::new(self.limits.connections));
+        let mut renewal = tokio::time::interval(self.limits.certificate_life / 2);
+        renewal.tick().await;
+        loop {
+            let permit = tokio::select! {
+                _ = stop.changed() => break,
+                _ = renewal.tick() => { self.renew(); continue; }
+                permit = permits.clone().acquire_owned() => permit,
+            };
+            let Ok(permit) = permit else { break };
+            let accepted = tokio::select! {
+                _ = stop.changed() => break,
+                accepted = self.socket.accept() => accepted,
+            };
+            let Ok((socket, address)) = accepted else {
+                // Out of file descriptors, most likely: accepting again at once would spin.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let connection = Connection {
+                acceptor: self.acceptor.clone(),
+                routes: routes.clone(),
+                limits: self.limits,
+                stop: stop.clone(),
+            };
+            tokio::spawn(async move {
+                connection.serve(socket, address).await;
+                drop(permit);
+            });
+        }
+        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(self.limits.drain, permits.acquire_many(all)).await;
+    }
+
+    fn renew(&self) {
+        match certified_key(&self.authority, &self.names, self.limits.certificate_life) {
+            Ok(key) => self.certificate.current.store(key),
+            Err(fault) => tracing::error!(%fault, "the listener's certificate was not renewed"),
+        }
+    }
+}
+
+struct Connection {
+    acceptor: TlsAcceptor,
+    routes: Router,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn serve(mut self, socket: TcpStream, address: SocketAddr) {
+        let _ = socket.set_nodelay(true);
+        let handshake = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(socket)).await;
+        let Ok(Ok(stream)) = handshake else { return };
+        let gateway = stream.get_ref().1.peer_certificates().and_then(|chain| gateway_of(chain.first()?));
+        let peer = Peer { address, gateway };
+        let routes = TowerToHyperService::new(self.routes);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            routes.call(request)
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.head);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20)).max_concurrent_streams(256);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = self.stop.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = tokio::time::timeout(self.limits.drain, connection).await;
+    }
+}
+
+fn certified_key(
+    authority: &CertificateAuthority,
+    names: &[String],
+    life: Duration,
+) -> Result<Arc<CertifiedKey>, ListenerFault> {
+    let identity = authority.issue_server(names, Timestamp::now(), life)?;
+    let key = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&identity.key)
+        .map_err(|error| ListenerFault::Tls(error.to_string()))?;
+    Ok(Arc::new(CertifiedKey::new(identity.chain, key)))
+}
+
+fn tls_config(
+    authority: &CertificateAuthority,
+    certificate: Arc<Certificate>,
+) -> Result<rustls::ServerConfig, ListenerFault> {
+    let tls = |error: &dyn std::fmt::Display| ListenerFault::Tls(error.to_string());
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).map_err(|error| tls(&error))?;
+    roots.add(root).map_err(|error| tls(&error))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| tls(&error))?;
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| tls(&error))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
