@@ -69,10 +69,9 @@ impl Api {
     /// # Errors
     /// If the authority's certificate or the token cannot be read.
     pub fn new(profile: &Profile) -> Result<Self, Failure> {
-        let pem = std::fs::read(&profile.ca_file)
-            .doing(format!("`{}` cannot be read", profile.ca_file.display()))?;
-        let authority = Certificate::from_pem(&pem)
-            .doing(format!("`{}` is not a certificate", profile.ca_file.display()))?;
+        let pem = std::fs::read(&profile.ca_file).doing(format!("`{}` cannot be read", profile.ca_file.display()))?;
+        let authority =
+            Certificate::from_pem(&pem).doing(format!("`{}` is not a certificate", profile.ca_file.display()))?;
         let client = Client::builder()
             .tls_certs_only([authority])
             .https_only(true)
@@ -129,7 +128,10 @@ async fn refused(response: Response) -> Failure {
     let status = response.status();
     match response.json::<Problem>().await {
         Ok(problem) => {
-            let failure = Failure::new(format!("the broker refused: {} ({}, request {})", problem.title, problem.code, problem.request));
+            let failure = Failure::new(format!(
+                "the broker refused: {} ({}, request {})",
+                problem.title, problem.code, problem.request
+            ));
             match problem.detail {
                 Some(detail) => failure.help(detail),
                 None => failure,

@@ -1,7 +1,6 @@
 //! What the user sees: plain text, one voice, and nothing from outside that could steer the terminal.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 /// Prints a line to standard output. A closed pipe ends the program quietly, as users of `head` expect.
 pub fn line(text: &str) {

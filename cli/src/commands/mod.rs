@@ -29,9 +29,9 @@ impl Connection {
         if let Some(state) = &self.state {
             return Ok(state.clone());
         }
-        let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(|| {
-            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local").join("state"))
-        });
+        let base = std::env::var_os("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local").join("state")));
         base.map(|base| base.join("writ")).ok_or_else(|| {
             Failure::new("there is no home directory to keep state in").help("name one with `--state DIR`")
         })

@@ -100,7 +100,8 @@ pub fn describe(writ: &Writ) -> String {
     }
     if let Some(credential) = &writ.credential {
         let kind = word(&credential.kind);
-        let life = if credential.long_lived { "LONG-LIVED: it outlives this writ" } else { "minted for this writ alone" };
+        let life =
+            if credential.long_lived { "LONG-LIVED: it outlives this writ" } else { "minted for this writ alone" };
         lines.push(("credential", format!("{kind} `{}`, {life}", out::harmless(&credential.principal))));
         lines.push(("fingerprint", credential.fingerprint.as_str().to_owned()));
     }
