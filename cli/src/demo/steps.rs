@@ -1,0 +1,204 @@
+//! The steps of the demo, in order.
+
+use std::path::Path;
+use std::process::Command;
+
+use writ_core::id::{SessionId, WritId};
+use writ_core::time::Timestamp;
+
+use super::shown::{self, Shown, heading};
+use super::{Scene, scratch};
+use crate::dev::issuer::TokenRequest;
+use crate::failure::{Doing as _, Failure};
+use crate::out;
+
+const QUERY: &str = "select id, name, card, amount_cents from cardholders order by id";
+
+/// Runs all steps.
+///
+/// # Errors
+/// If one does not show what it claims.
+pub async fn run(scene: &Scene) -> Result<(), Failure> {
+    let token = workload_has_a_token(scene)?;
+    rows_come_back(scene, &token)?;
+    refusals(scene, &token)?;
+    let (writ, session) = writ_is_shown(scene).await?;
+    session_is_replayed(scene, session).await?;
+    ledger_verifies(scene)?;
+    tampering_is_found(scene, writ)?;
+    out::line("\nEvery step showed what it claims.");
+    Ok(())
+}
+
+fn workload_has_a_token(scene: &Scene) -> Result<String, Failure> {
+    heading(3, "The CI job asks its own issuer for an OIDC token: the only thing that it holds");
+    let token = token(scene, "writ", 300)?;
+    let claims = token.split('.').nth(1).unwrap_or_default();
+    out::line(&format!("    {} bytes, a header, claims and a signature; the claims say:", token.len()));
+    let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims)
+        .doing("the token's claims cannot be read")?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims).doing("the token's claims cannot be read")?;
+    for name in ["iss", "sub", "aud", "repository", "environment"] {
+        out::line(&format!("      {name:<12}{}", claims.get(name).unwrap_or(&serde_json::Value::Null)));
+    }
+    Ok(token)
+}
+
+fn rows_come_back(scene: &Scene, token: &str) -> Result<(), Failure> {
+    heading(4, "It runs psql through the gateway, with the token where a password would stand");
+    psql(scene, "payments", token)?.succeeds_with(&["Ada Okafor", "4111 1111 1111 1111", "(3 rows)"])?;
+    heading(5, "What PostgreSQL saw was a role made for this one session, and it is gone again");
+    let fresh = self::token(scene, "writ", 300)?;
+    psql_query(scene, "payments", &fresh, "select session_user, current_user")?
+        .succeeds_with(&["writ-", "payments_reader"])
+}
+
+fn refusals(scene: &Scene, used: &str) -> Result<(), Failure> {
+    heading(6, "A target that policy does not give to this workload is refused");
+    psql(scene, "payroll", &token(scene, "writ", 300)?)?.is_refused_with(&["FATAL", "req-"])?;
+    heading(7, "So is a token that was used before, one that has ended, and one that is for somebody else");
+    psql(scene, "payments", used)?.is_refused_with(&["FATAL", "@uses", "/v1/token"])?;
+    psql(scene, "payments", &token(scene, "writ", -300)?)?.is_refused_with(&["FATAL", "req-"])?;
+    psql(scene, "payments", &token(scene, "https://elsewhere.example", 300)?)?.is_refused_with(&["FATAL", "req-"])
+}
+
+async fn writ_is_shown(scene: &Scene) -> Result<(WritId, SessionId), Failure> {
+    heading(8, "The writ: who got what, under which policy, and which session used it");
+    let listed = writ(scene, &["writs", "ls", "--json"], false)?;
+    let page: serde_json::Value = serde_json::from_str(&listed.text).doing("the list of writs cannot be read")?;
+    let first = page
+        .get("items")
+        .and_then(|items| items.as_array()?.last())
+        .ok_or_else(|| Failure::new("this step did not show what it claims: there is no writ"))?;
+    let field = |name: &str| first.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let writ_id: WritId = field("id").parse().doing("the writ's id cannot be read")?;
+    let session: SessionId = field("session").parse().doing("the session's id cannot be read")?;
+    writ(scene, &["writs", "show", &writ_id.to_string()], true)?.succeeds_with(&[
+        "minted for this writ alone",
+        "repo:acme/payments",
+        "policy",
+    ])?;
+    Ok((writ_id, session))
+}
+
+async fn session_is_replayed(scene: &Scene, session: SessionId) -> Result<(), Failure> {
+    heading(9, "The session's recording, replayed");
+    scene.stack.wait_until_recorded(session).await?;
+    writ(scene, &["sessions", "replay", &session.to_string(), "--speed", "0"], true)?
+        .succeeds_with(&["select id, name, card", "SELECT 3"])
+}
+
+fn ledger_verifies(scene: &Scene) -> Result<(), Failure> {
+    heading(10, "An auditor verifies the ledger and every recording, from the files alone");
+    let evidence = scene.stack.evidence_directory();
+    writ(scene, &verify_arguments(scene, &evidence), true)?.succeeds_with(&["verified"])
+}
+
+fn tampering_is_found(scene: &Scene, writ_id: WritId) -> Result<(), Failure> {
+    heading(11, "Somebody changes one byte of the evidence, and verification finds it");
+    let copy = scratch(scene, "tampered")?;
+    copy_tree(&scene.stack.evidence_directory(), &copy).doing("the evidence cannot be copied")?;
+    let (file, offset) = flip_one_byte(&copy, writ_id).doing("the evidence cannot be changed")?;
+    out::line(&format!("    byte {offset} of `{file}` was changed in a copy of the evidence"));
+    writ(scene, &verify_arguments(scene, &copy), true)?.is_refused_with(&["error"])
+}
+
+/// Says how to go on by hand.
+pub fn invite(scene: &Scene) {
+    let state = scene.stack.state_directory().display().to_string();
+    let exe = executable();
+    out::line("\nWrit stays up. Three commands to paste into another terminal; the last one is refused:\n");
+    for (target, query) in [("payments", QUERY), ("payments", "select session_user"), ("payroll", "select 1")] {
+        out::line(&format!(
+            "  PGPASSWORD=$({exe} token --state {state}) psql \"{}\" -c \"{query}\"",
+            scene.stack.connection_string(target)
+        ));
+    }
+    out::line("\nCtrl-C ends it and removes everything.");
+}
+
+fn token(scene: &Scene, audience: &str, expires_in: i64) -> Result<String, Failure> {
+    let request = TokenRequest { audience: audience.to_owned(), expires_in };
+    scene.stack.issuer().token(&request, Timestamp::now()).doing("the dev issuer gives no token")
+}
+
+fn psql(scene: &Scene, target: &str, token: &str) -> Result<Shown, Failure> {
+    psql_query(scene, target, token, QUERY)
+}
+
+fn psql_query(scene: &Scene, target: &str, token: &str, query: &str) -> Result<Shown, Failure> {
+    let connection = scene.stack.connection_string(target);
+    let line = format!("PGPASSWORD=$OIDC_TOKEN psql \"{connection}\" -c \"{query}\"");
+    // The token is the workload's own; psql takes it from its environment, as it takes any password.
+    let mut command = Command::new("psql");
+    command.args(["-X", &connection, "-c", query]).env("PGPASSWORD", token).env("PGCONNECT_TIMEOUT", "20");
+    shown::run(&line, &mut command)
+}
+
+fn writ(scene: &Scene, arguments: &[&str], show: bool) -> Result<Shown, Failure> {
+    let exe = std::env::current_exe().doing("this program does not know its own path")?;
+    let mut command = Command::new(exe);
+    command.args(arguments).arg("--state").arg(scene.stack.state_directory());
+    if show {
+        return shown::run(&format!("writ {}", arguments.join(" ")), &mut command);
+    }
+    let output = command.output().doing("writ cannot be started")?;
+    Ok(Shown { text: String::from_utf8_lossy(&output.stdout).into_owned(), success: output.status.success() })
+}
+
+fn verify_arguments<'a>(scene: &'a Scene, evidence: &'a Path) -> [&'a str; 6] {
+    let evidence = evidence.to_str().unwrap_or_default();
+    ["ledger", "verify", "--dir", evidence, "--key", scene.stack.ledger_key()]
+}
+
+fn executable() -> String {
+    std::env::current_exe().map_or_else(|_| "writ".to_owned(), |path| path.display().to_string())
+}
+
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Flips one bit inside the entry that names the writ, in the newest bundle of entries that holds it.
+fn flip_one_byte(evidence: &Path, writ: WritId) -> std::io::Result<(String, usize)> {
+    let needle = writ.to_string();
+    let mut found: Vec<_> = files_below(&evidence.join("ledger").join("tile").join("entries"))?
+        .into_iter()
+        .filter_map(|path| {
+            let bytes = std::fs::read(&path).ok()?;
+            let at = bytes.windows(needle.len()).position(|window| window == needle.as_bytes())?;
+            Some((bytes.len(), path, bytes, at))
+        })
+        .collect();
+    found.sort();
+    let (_, path, mut bytes, at) = found.pop().ok_or_else(|| std::io::Error::other("no entry names the writ"))?;
+    if let Some(byte) = bytes.get_mut(at + 6) {
+        *byte ^= 1;
+    }
+    std::fs::write(&path, bytes)?;
+    let shown = path.strip_prefix(evidence).unwrap_or(&path).display().to_string();
+    Ok((shown, at + 6))
+}
+
+fn files_below(directory: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files.extend(files_below(&entry.path())?);
+        } else {
+            files.push(entry.path());
+        }
+    }
+    Ok(files)
+}
