@@ -1,0 +1,52 @@
+//! The protocol's own error frame, as a total function of a fault. `Fault::detail` never appears in it.
+
+use writ_core::fault::{Blame, Fault};
+
+use crate::frame;
+
+/// When the client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum When {
+    /// Instead of a login. Severity `FATAL`.
+    Login,
+    /// Instead of a command's answer; the session goes on. Severity `ERROR`.
+    Command,
+    /// As the session's end. Severity `FATAL`.
+    End,
+}
+
+/// The SQLSTATE (PostgreSQL documentation, appendix A) of a fault.
+#[must_use]
+pub const fn sqlstate(blame: Blame, when: When) -> &'static str {
+    match (blame, when) {
+        (Blame::NotAllowed, When::Login) => "28000",
+        (Blame::NotAllowed, When::Command) => "42501",
+        (Blame::NotAllowed | Blame::Ours, When::End) => "57P01",
+        (Blame::Peer, _) => "08P01",
+        (Blame::Target, When::Login) => "08001",
+        (Blame::Target, _) => "08006",
+        (Blame::Ours, When::Login) => "57P03",
+        (Blame::Ours, When::Command) => "58000",
+        (Blame::Misuse, _) => "XX000",
+    }
+}
+
+/// Appends the `ErrorResponse` of `fault` to `out`.
+pub fn write(out: &mut Vec<u8>, fault: &Fault, when: When) {
+    let severity: &[u8] = if when == When::Command { b"ERROR" } else { b"FATAL" };
+    frame::write(out, b'E', |out| {
+        field(out, b'S', severity);
+        field(out, b'V', severity);
+        field(out, b'C', sqlstate(fault.blame, when).as_bytes());
+        field(out, b'M', fault.public.as_bytes());
+        if let Some(help) = &fault.help {
+            field(out, b'H', help.as_bytes());
+        }
+        out.push(0);
+    });
+}
+
+fn field(out: &mut Vec<u8>, kind: u8, text: &[u8]) {
+    out.push(kind);
+    frame::write_text(out, text);
+}

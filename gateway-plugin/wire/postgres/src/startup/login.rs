@@ -1,0 +1,346 @@
+//! The states of a login.
+
+use std::fmt;
+use std::sync::Arc;
+
+use writ_core::fault::{Blame, Fault};
+use zeroize::Zeroizing;
+
+use super::packet::{self, Packet};
+use super::parameters::{self, Startup};
+use super::{AuthMethod, packet::PROTOCOL_3_2};
+use crate::cancel::BackendKey;
+use crate::frame::{self, HEADER, Reader};
+
+const LONGEST_TOKEN: usize = 65_536;
+const MOST_REQUESTS: u8 = 3;
+
+/// What the connection runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// TCP without TLS. No token is asked for here.
+    Plain,
+    /// TCP without TLS on loopback, where the listener's configuration allows a token.
+    PlainAllowed,
+    /// TLS.
+    Tls,
+}
+
+/// Where a client that has no token yet may get one: PostgreSQL 18's answer to an OAUTHBEARER discovery request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth {
+    /// The URL of the issuer's discovery document.
+    pub discovery_url: String,
+    /// The scope to ask for.
+    pub scope: String,
+}
+
+/// How a listener takes logins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginSettings {
+    /// Whether TLS can be had.
+    pub tls: bool,
+    /// How tokens are shown, where the client does not say.
+    pub auth: AuthMethod,
+    /// What a discovery request is answered with; without it such a request is refused.
+    pub oauth: Option<OAuth>,
+}
+
+/// A client that is logging in.
+#[derive(Debug)]
+pub struct ClientLogin {
+    settings: Arc<LoginSettings>,
+    transport: Transport,
+    state: State,
+}
+
+enum State {
+    AwaitStartup { requests: u8 },
+    AwaitPassword(Box<Startup>),
+    AwaitSasl(Box<Startup>),
+    AwaitSaslGoodbye,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AwaitStartup { .. } => "AwaitStartup",
+            Self::AwaitPassword(_) => "AwaitPassword",
+            Self::AwaitSasl(_) => "AwaitSasl",
+            Self::AwaitSaslGoodbye => "AwaitSaslGoodbye",
+        })
+    }
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Step {
+    /// Write what is in `out`, read more, call [`ClientLogin::handle`] again.
+    More(ClientLogin),
+    /// Write what is in `out`, do the TLS handshake as server, then call [`ClientLogin::secured`].
+    StartTls(ClientLogin),
+    /// The connection asks to cancel what another one does. It gets no answer; close it.
+    Cancel(BackendKey),
+    /// The client has shown its token: open the session, then [`Pending::accept`] or refuse.
+    Token(Pending),
+}
+
+impl ClientLogin {
+    /// A connection from which nothing was read yet. A connection whose first byte is 0x16 begins with TLS at once: do
+    /// the handshake (ALPN `postgresql` is required there) and begin with [`Transport::Tls`].
+    #[must_use]
+    pub const fn new(settings: Arc<LoginSettings>, transport: Transport) -> Self {
+        Self { settings, transport, state: State::AwaitStartup { requests: 0 } }
+    }
+
+    /// The same login, now inside TLS.
+    #[must_use]
+    pub fn secured(self) -> Self {
+        Self { transport: Transport::Tls, ..self }
+    }
+
+    /// Takes one step with everything that was read and not consumed. The number is how many of `bytes` are consumed;
+    /// they may hold a token, so that the driver should wipe them.
+    ///
+    /// # Errors
+    /// The login is refused; see the module's documentation for what to do then.
+    pub fn handle(self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(usize, Step), Fault> {
+        let Self { settings, transport, state } = self;
+        let again = |state| Step::More(Self { settings: Arc::clone(&settings), transport, state });
+        match state {
+            State::AwaitStartup { requests } => match packet::parse(bytes)? {
+                None => Ok((0, again(State::AwaitStartup { requests }))),
+                Some((packet, length)) => {
+                    let step = Self { settings, transport, state: State::AwaitStartup { requests } }.packet(
+                        packet,
+                        requests,
+                        bytes.len() > length,
+                        out,
+                    )?;
+                    Ok((length, step))
+                }
+            },
+            State::AwaitPassword(startup) => match response(bytes)? {
+                None => Ok((0, again(State::AwaitPassword(startup)))),
+                Some((body, length)) => Ok((length, Step::Token(Pending::by_password(*startup, body)?))),
+            },
+            State::AwaitSasl(startup) => match response(bytes)? {
+                None => Ok((0, again(State::AwaitSasl(startup)))),
+                Some((body, length)) => match bearer(body)? {
+                    Some(token) => Ok((length, Step::Token(Pending { startup: *startup, token }))),
+                    None => {
+                        discovery(settings.oauth.as_ref(), out)?;
+                        Ok((length, again(State::AwaitSaslGoodbye)))
+                    }
+                },
+            },
+            State::AwaitSaslGoodbye => match response(bytes)? {
+                None => Ok((0, again(State::AwaitSaslGoodbye))),
+                Some(_) => Err(Fault::new("postgres.oauth_discovery", Blame::NotAllowed, "no token was shown")
+                    .help("get a token from the issuer that was named, then connect again")),
+            },
+        }
+    }
+
+    fn packet(mut self, packet: Packet<'_>, requests: u8, more: bool, out: &mut Vec<u8>) -> Result<Step, Fault> {
+        self.state = State::AwaitStartup { requests: requests + 1 };
+        if requests >= MOST_REQUESTS {
+            return Err(packet::invalid("too many encryption requests"));
+        }
+        match packet {
+            Packet::Ssl if self.settings.tls && self.transport != Transport::Tls => {
+                if more {
+                    return Err(packet::invalid("bytes in the clear behind the request for TLS"));
+                }
+                out.push(b'S');
+                Ok(Step::StartTls(self))
+            }
+            Packet::Ssl | Packet::Gssenc => {
+                out.push(b'N');
+                Ok(Step::More(self))
+            }
+            Packet::Cancel(key) => Ok(Step::Cancel(key)),
+            Packet::Startup(version, body) => self.startup(version, body, out),
+        }
+    }
+
+    fn startup(mut self, version: u32, body: &[u8], out: &mut Vec<u8>) -> Result<Step, Fault> {
+        let parsed = parameters::parse(version, body)?;
+        if self.transport == Transport::Plain {
+            return Err(Fault::new("postgres.plain", Blame::NotAllowed, "a token is not taken without TLS")
+                .help("connect with sslmode=verify-full"));
+        }
+        if parsed.newer_minor || !parsed.unknown_options.is_empty() {
+            negotiate(version, &parsed.unknown_options, out);
+        }
+        let startup = Box::new(parsed.startup);
+        match startup.auth.unwrap_or(self.settings.auth) {
+            AuthMethod::Password => {
+                frame::write(out, b'R', |out| out.extend_from_slice(&3_u32.to_be_bytes()));
+                self.state = State::AwaitPassword(startup);
+            }
+            AuthMethod::OAuthBearer => {
+                frame::write(out, b'R', |out| {
+                    out.extend_from_slice(&10_u32.to_be_bytes());
+                    out.extend_from_slice(b"OAUTHBEARER\0\0");
+                });
+                self.state = State::AwaitSasl(startup);
+            }
+        }
+        Ok(Step::More(self))
+    }
+}
+
+/// `NegotiateProtocolVersion`: the newest version that both speak, and the options that are not understood.
+fn negotiate(version: u32, unknown: &[String], out: &mut Vec<u8>) {
+    frame::write(out, b'v', |out| {
+        out.extend_from_slice(&version.min(PROTOCOL_3_2).to_be_bytes());
+        out.extend_from_slice(&u32::try_from(unknown.len()).unwrap_or(u32::MAX).to_be_bytes());
+        for name in unknown {
+            frame::write_text(out, name.as_bytes());
+        }
+    });
+}
+
+/// The body of a `p` message and the message's length, once it is whole.
+fn response(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, Fault> {
+    let Some(head) = frame::peek(bytes, 0, Blame::Peer)? else { return Ok(None) };
+    if head.tag != b'p' || head.total > LONGEST_TOKEN + HEADER + 256 {
+        return Err(Fault::new("postgres.no_password", Blame::Peer, "expected a password message of at most 64 KiB"));
+    }
+    Ok(bytes.get(HEADER..head.total).map(|body| (body, head.total)))
+}
+
+/// The token of a SASL OAUTHBEARER initial response (RFC 7628, section 3.1); `None` where the client asks how to get one.
+fn bearer(body: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+    let malformed = |why| Fault::new("postgres.oauthbearer", Blame::Peer, "malformed OAUTHBEARER message").detail(why);
+    let mut reader = Reader::new(body, 0);
+    if reader.text() != Some(b"OAUTHBEARER") {
+        return Err(malformed("another mechanism than the one offered"));
+    }
+    let length = reader.u32().ok_or_else(|| malformed("no length"))?;
+    let data = reader.rest();
+    if length as usize != data.len() {
+        return Err(malformed("wrong length"));
+    }
+    let rest = data.strip_prefix(b"n,").ok_or_else(|| malformed("channel binding asked for"))?;
+    let gs2 = memchr::memchr(1, rest).ok_or_else(|| malformed("no key"))?;
+    let (authorization, pairs) = rest.split_at(gs2);
+    if authorization != b"," {
+        return Err(malformed("an authorization identity is not taken"));
+    }
+    let pairs = pairs.strip_suffix(b"\x01\x01").ok_or_else(|| malformed("no end"))?;
+    let value = pairs
+        .split(|byte| *byte == 1)
+        .find_map(|pair| pair.strip_prefix(b"auth="))
+        .ok_or_else(|| malformed("no auth key"))?;
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let (scheme, token) = value.split_at_checked(7).ok_or_else(|| malformed("no bearer token"))?;
+    if !scheme.eq_ignore_ascii_case(b"bearer ") || token.is_empty() {
+        return Err(malformed("no bearer token"));
+    }
+    Ok(Some(Zeroizing::new(token.to_vec())))
+}
+
+fn discovery(oauth: Option<&OAuth>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let oauth = oauth.ok_or_else(|| {
+        Fault::new("postgres.oauth_discovery", Blame::NotAllowed, "no token was shown")
+            .help("give the client a token: this gateway names no issuer to get one from")
+    })?;
+    frame::write(out, b'R', |out| {
+        out.extend_from_slice(&11_u32.to_be_bytes());
+        out.extend_from_slice(b"{\"status\":\"invalid_token\",\"scope\":");
+        json_text(out, &oauth.scope);
+        out.extend_from_slice(b",\"openid-configuration\":");
+        json_text(out, &oauth.discovery_url);
+        out.push(b'}');
+    });
+    Ok(())
+}
+
+/// A JSON string (RFC 8259, section 7).
+fn json_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for character in text.chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            control if control.is_control() => {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes());
+            }
+            plain => out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// A client that has shown its token and waits for the answer. Drop it to refuse.
+pub struct Pending {
+    startup: Startup,
+    token: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("startup", &self.startup).finish_non_exhaustive()
+    }
+}
+
+impl Pending {
+    fn by_password(startup: Startup, body: &[u8]) -> Result<Self, Fault> {
+        match body.strip_suffix(b"\0") {
+            Some(token) if !token.is_empty() && !token.contains(&0) => {
+                Ok(Self { startup, token: Zeroizing::new(token.to_vec()) })
+            }
+            _ => Err(Fault::new("postgres.no_token", Blame::NotAllowed, "no token was shown")
+                .help("give the token where the client asks for a password, such as PGPASSWORD")),
+        }
+    }
+
+    /// What the client asked for.
+    #[must_use]
+    pub const fn startup(&self) -> &Startup {
+        &self.startup
+    }
+
+    /// The token as shown, unverified.
+    #[must_use]
+    pub fn token(&self) -> &[u8] {
+        &self.token
+    }
+
+    /// Takes the token out; it is wiped when it is dropped.
+    pub fn take_token(&mut self) -> Zeroizing<Vec<u8>> {
+        core::mem::take(&mut self.token)
+    }
+
+    /// How many bytes the cancel key must have that this client is given: 32 in protocol 3.2, else 4.
+    #[must_use]
+    pub const fn key_length(&self) -> usize {
+        if self.startup.long_keys { 32 } else { 4 }
+    }
+
+    /// Appends the end of a login: `AuthenticationOk`, the target's parameters, our own cancel key, `ReadyForQuery`.
+    pub fn accept<'a>(
+        self,
+        parameters: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+        key: &BackendKey,
+        out: &mut Vec<u8>,
+    ) -> Startup {
+        frame::write(out, b'R', |out| out.extend_from_slice(&[0; 4]));
+        for (name, value) in parameters {
+            frame::write(out, b'S', |out| {
+                frame::write_text(out, name);
+                frame::write_text(out, value);
+            });
+        }
+        frame::write(out, b'K', |out| {
+            out.extend_from_slice(&key.pid.to_be_bytes());
+            out.extend_from_slice(key.key.expose());
+        });
+        frame::write(out, b'Z', |out| out.push(b'I'));
+        self.startup
+    }
+}
