@@ -1,0 +1,83 @@
+//! Where the password of the broker's own login is read from: a file or an environment variable, never the
+//! configuration itself.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use writ_core::credential::Secret;
+use zeroize::Zeroizing;
+
+use crate::config::ConfigFault;
+
+/// No password is longer: a larger file is not a password file.
+const LIMIT: usize = 64 * 1024;
+
+/// One of the two places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    File(PathBuf),
+    Variable(String),
+}
+
+impl Source {
+    /// Reads the password; one trailing line end is not part of it.
+    pub(crate) fn read(&self) -> Result<Secret, ConfigFault> {
+        let mut bytes = match self {
+            Self::File(path) => read_file(path)?,
+            Self::Variable(name) => read_variable(name)?,
+        };
+        for end in [b'\n', b'\r'] {
+            if bytes.last() == Some(&end) {
+                bytes.pop();
+            }
+        }
+        if bytes.is_empty() {
+            return Err(ConfigFault::new(format!(
+                "the password in {self} is empty: write the broker's password there"
+            )));
+        }
+        Ok(Secret::new(std::mem::take(&mut *bytes)))
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file `{}`", path.display()),
+            Self::Variable(name) => write!(f, "the environment variable `{name}`"),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigFault> {
+    let said = |error: std::io::Error| {
+        ConfigFault::new(format!("cannot read `{}`: {error}: set `password_file` to a readable file", path.display()))
+    };
+    // A pipe or a device could keep the reader waiting for ever.
+    if !path.metadata().map_err(said)?.is_file() {
+        let text = format!("`{}` is not a regular file: set `password_file` to one", path.display());
+        return Err(ConfigFault::new(text));
+    }
+    let file = File::open(path).map_err(said)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
+    file.take(LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(said)?;
+    if bytes.len() > LIMIT {
+        let text =
+            format!("`{}` is larger than {LIMIT} bytes: `password_file` holds the password alone", path.display());
+        return Err(ConfigFault::new(text));
+    }
+    Ok(bytes)
+}
+
+fn read_variable(name: &str) -> Result<Zeroizing<Vec<u8>>, ConfigFault> {
+    use std::os::unix::ffi::OsStringExt;
+    let value = std::env::var_os(name).ok_or_else(|| {
+        ConfigFault::new(format!("the environment variable `{name}` is not set: `password_env` names one that is"))
+    })?;
+    let bytes = Zeroizing::new(value.into_vec());
+    if bytes.len() > LIMIT {
+        return Err(ConfigFault::new(format!("the environment variable `{name}` is larger than {LIMIT} bytes")));
+    }
+    Ok(bytes)
+}

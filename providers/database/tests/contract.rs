@@ -1,0 +1,131 @@
+//! The provider against real servers of every version, with the login that the documentation gives it.
+
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test fails by panicking, in its helpers too")]
+
+mod server;
+
+use std::time::Duration;
+
+use server::{Server, admin};
+use writ_core::provider::{Provider, ProviderFault};
+use writ_provider_kit as kit;
+use writ_world::postgres::Version;
+
+const LIFE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(5);
+
+macro_rules! for_each_version {
+    ($($test:ident $version:ident)*) => { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            let server = Server::start(Version::$version).await;
+            assert_eq!(kit::run(&server).await, Vec::<String>::new());
+            owned_objects_go_to_the_granted_role(&server).await;
+            a_session_cannot_choose_its_heir(&server).await;
+            limits_and_attributes(&server).await;
+            one_iteration_is_enough_for_the_server(&server).await;
+            tls_is_verified(&server).await;
+            missing_rights_are_named(&server).await;
+            assert!(!server.cluster.log().contains("PANIC"));
+        }
+    )* };
+}
+
+for_each_version! {
+    postgres_13 V13
+    postgres_14 V14
+    postgres_15 V15
+    postgres_16 V16
+    postgres_17 V17
+    postgres_18 V18
+}
+
+async fn owned_objects_go_to_the_granted_role(server: &Server) {
+    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    let minted = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap();
+    let credential = minted.credential().unwrap();
+    for database in ["payments", "ledger"] {
+        let session = server.session(database, &credential.principal, credential.secret.expose()).await.unwrap();
+        session.batch_execute("CREATE TABLE as_granted (id int)").await.unwrap();
+        session
+            .batch_execute("SET ROLE NONE; CREATE TABLE as_itself (id int); GRANT SELECT ON as_itself TO PUBLIC")
+            .await
+            .unwrap();
+    }
+    server.provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
+    for database in ["payments", "ledger"] {
+        let admin = admin(&server.cluster, database).await;
+        let owners = "SELECT tablename::text, tableowner::text FROM pg_tables WHERE tablename LIKE 'as\\_%' ORDER BY 1";
+        let owners: Vec<(String, String)> =
+            admin.query(owners, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
+        let expected = ["as_granted", "as_itself"].map(|table| (table.to_owned(), "app".to_owned()));
+        assert_eq!(owners, expected, "{database}");
+        admin.batch_execute("DROP TABLE as_granted, as_itself").await.unwrap();
+    }
+    assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
+}
+
+async fn a_session_cannot_choose_its_heir(server: &Server) {
+    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    let minted = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap();
+    let credential = minted.credential().unwrap();
+    let session = server.session("payments", &credential.principal, credential.secret.expose()).await.unwrap();
+    let statements = "SET ROLE NONE; CREATE TABLE planted (id int); ALTER ROLE CURRENT_USER SET role TO 'other'";
+    session.batch_execute(statements).await.unwrap();
+    server.provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
+    let admin = admin(&server.cluster, "payments").await;
+    let row = admin.query_one("SELECT tableowner::text FROM pg_tables WHERE tablename = 'planted'", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "app");
+    admin.batch_execute("DROP TABLE planted").await.unwrap();
+}
+
+async fn limits_and_attributes(server: &Server) {
+    let mut writ = kit::writ(Some("app".to_owned()), LIFE);
+    writ.obligations.connection_limit = Some(1);
+    let minted = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap();
+    let credential = minted.credential().unwrap();
+    let first = server.session("payments", &credential.principal, credential.secret.expose()).await.unwrap();
+    let row = first.query_one("SELECT current_user::text, session_user::text", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "app");
+    assert_eq!(row.get::<_, String>(1), writ.id.to_string());
+    let second = server.session("payments", &credential.principal, credential.secret.expose()).await.unwrap_err();
+    assert_eq!(second.code().map(|code| code.code()), Some("53300"));
+    let admin = admin(&server.cluster, "postgres").await;
+    let plain = "SELECT NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls) \
+                 AND (SELECT array_agg(roleid::regrole::text) FROM pg_auth_members WHERE member = r.oid) = '{app}' \
+                 FROM pg_roles r WHERE rolname = $1";
+    assert!(admin.query_one(plain, &[&writ.id.to_string()]).await.unwrap().get::<_, bool>(0));
+    server.provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
+}
+
+async fn one_iteration_is_enough_for_the_server(server: &Server) {
+    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    let minted = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap();
+    let admin = admin(&server.cluster, "postgres").await;
+    let stored = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
+    let stored: String = admin.query_one(stored, &[&writ.id.to_string()]).await.unwrap().get(0);
+    assert!(stored.starts_with("SCRAM-SHA-256$1:"), "{stored}");
+    // The server logs every statement here: none holds the password.
+    let password = String::from_utf8(minted.credential().unwrap().secret.expose().to_vec()).unwrap();
+    let log = server.cluster.log();
+    assert!(log.contains(&writ.id.to_string()) && !log.contains(&password));
+    server.provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
+}
+
+async fn tls_is_verified(server: &Server) {
+    let stranger = server.provider_at(server.cluster.port(), Some(server::other_authority()), server::PASSWORD);
+    let fault = stranger.probe(&server.target, DEADLINE).await.unwrap_err();
+    assert!(matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("set `ca_pem`")), "{fault:?}");
+}
+
+async fn missing_rights_are_named(server: &Server) {
+    let wrong = server.provider_at(server.cluster.port(), Some(server.cluster.ca_pem().to_owned()), "wrong-canary");
+    let fault = wrong.probe(&server.target, DEADLINE).await.unwrap_err();
+    assert!(matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("28P01")), "{fault:?}");
+    assert!(!format!("{fault:?}").contains("wrong-canary"));
+    if server.cluster.version() >= Version::V16 {
+        let writ = kit::writ(Some("other".to_owned()), LIFE);
+        let fault = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap_err();
+        assert!(matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("ADMIN OPTION")), "{fault:?}");
+    }
+}
