@@ -11,7 +11,6 @@ mod login;
 mod packet;
 mod parameters;
 
-
 pub use login::{ClientLogin, LoginSettings, OAuth, Pending, Step, Transport};
 pub use packet::LONGEST_STARTUP;
 pub use parameters::{ALLOWED, Startup};

@@ -1,0 +1,375 @@
+//! The client's side: finding commands, holding what must wait.
+
+use writ_core::command::{CommandId, CommandTag};
+use writ_core::fault::{Blame, Fault};
+use writ_wire_machine::{Ask, Effect, Effects, Side, TextAt};
+
+use super::expect::Expect;
+use super::names::Version;
+use super::refuse::IMPOSSIBLE;
+use super::{Action, Held, Relay, Spill, fields, rows};
+use crate::error::{self, When};
+use crate::frame::{self, Frame, HEADER, Reader, SMALL};
+
+/// The names of a command must stand within its first bytes where it goes through the spool.
+const LONGEST_NAMES: usize = 4096;
+
+/// Whether the scan goes on.
+#[derive(PartialEq, Eq)]
+enum Scan {
+    On,
+    Wait,
+}
+
+impl Relay {
+    pub(super) fn scan_client(&mut self, bytes: &[u8], effects: &mut Effects) -> Result<(), Fault> {
+        while !self.closed {
+            if self.rest > 0 || self.spill.is_some() {
+                if self.stream(bytes, effects) == Scan::Wait {
+                    break;
+                }
+                continue;
+            }
+            if self.held.len() + self.expect.queue.len() >= self.settings.max_pipeline {
+                self.advance(CommandId(0), effects);
+                self.press(effects);
+                break;
+            }
+            let Some(head) = frame::peek(bytes, self.scanned, Blame::Peer)? else { break };
+            if self.message(head, bytes, effects)? == Scan::Wait {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pipeline is full: the server must answer what it has, even if the client asks it only later.
+    fn press(&mut self, effects: &mut Effects) {
+        if !self.flushed && !self.expect.queue.is_empty() {
+            self.flushed = true;
+            effects.send(Side::Server, |made| frame::write(made, b'H', |_| {}));
+        }
+    }
+
+    /// More of a frame that began earlier.
+    fn stream(&mut self, bytes: &[u8], effects: &mut Effects) -> Scan {
+        let available = bytes.len().saturating_sub(self.scanned);
+        let left = self.spill.as_ref().map_or(self.rest, |spill| spill.left);
+        let count = available.min(left);
+        let span = self.scanned..self.scanned + count;
+        self.scanned += count;
+        if let Some(mut spill) = self.spill.take() {
+            self.done += count;
+            if count > 0 {
+                effects.push(Effect::Spill { command: spill.id, span });
+            }
+            spill.left -= count;
+            if spill.left > 0 {
+                self.spill = Some(spill);
+                return Scan::Wait;
+            }
+            let Spill { id, expect, tag, text, .. } = spill;
+            effects.push(Effect::Ask(Ask { id, tag, text, parameters: 0..0 }));
+            self.held.push_back(Held { length: 0, action: Action::Spilled, expect: Some(expect), ask: Some(id) });
+            return Scan::On;
+        }
+        self.rest -= count;
+        match self.copy_in.filter(|_| self.rest_is_copy) {
+            Some(command) if count > 0 => {
+                self.done += count;
+                effects.push(Effect::Upload { command, span: span.clone() });
+                effects.forward(Side::Client, span);
+            }
+            _ if self.rest_is_copy => {
+                self.done += count;
+                effects.forward(Side::Client, span);
+            }
+            _ => self.hold(count, Action::Drop, None),
+        }
+        if self.rest > 0 { Scan::Wait } else { Scan::On }
+    }
+
+    fn hold(&mut self, length: usize, action: Action, expect: Option<Expect>) {
+        self.held.push_back(Held { length, action, expect, ask: None });
+    }
+
+    /// Drops a frame, however much of it is there.
+    fn discard(&mut self, head: Frame, bytes: &[u8]) -> Scan {
+        let count = head.total.min(bytes.len() - self.scanned);
+        self.scanned += count;
+        self.rest = head.total - count;
+        self.rest_is_copy = false;
+        self.hold(count, Action::Drop, None);
+        Scan::On
+    }
+
+    fn message(&mut self, head: Frame, bytes: &[u8], effects: &mut Effects) -> Result<Scan, Fault> {
+        if self.skip_to_sync && !matches!(head.tag, b'S' | b'X') {
+            return known(head.tag).map(|()| self.discard(head, bytes));
+        }
+        match head.tag {
+            b'd' | b'c' | b'f' => return self.copy(head, bytes, effects),
+            b'S' | b'H' if self.copy_in.is_some() => {
+                small(head)?;
+                return Ok(self.discard(head, bytes));
+            }
+            b'X' => {}
+            _ if self.copy_in.is_some() => {
+                return Err(Fault::new("postgres.copy", Blame::Peer, "a command within a copy from the client")
+                    .help("end the copy first"));
+            }
+            _ => {}
+        }
+        match head.tag {
+            b'Q' | b'P' | b'B' if head.total > self.settings.spill_above => {
+                return self.begin_spill(head, bytes, effects);
+            }
+            b'F' => return Ok(self.deny_function(head, bytes)),
+            b'Q' | b'P' | b'B' => {}
+            b'D' | b'E' | b'C' | b'S' | b'H' | b'X' => small(head)?,
+            tag => return known(tag).map(|()| Scan::Wait),
+        }
+        let end = self.scanned + head.total;
+        let Some(frame) = bytes.get(..end) else { return Ok(Scan::Wait) };
+        let at = self.scanned + HEADER;
+        let scan = match head.tag {
+            b'Q' => self.query(frame, at, head, effects)?,
+            b'P' => self.parse(frame, at, head, effects)?,
+            b'B' => self.bind(frame, at, head, effects)?,
+            _ => self.follow(frame, at, head)?,
+        };
+        if scan == Scan::On {
+            self.scanned = end;
+        }
+        Ok(scan)
+    }
+
+    fn next(&mut self) -> CommandId {
+        self.last = CommandId(self.last.0 + 1);
+        self.last
+    }
+
+    fn ask(&mut self, ask: Ask, length: usize, expect: Expect, effects: &mut Effects) -> Scan {
+        self.held.push_back(Held { length, action: Action::Pass, expect: Some(expect), ask: Some(ask.id) });
+        effects.push(Effect::Ask(ask));
+        Scan::On
+    }
+
+    fn query(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
+        let text = fields::query(frame, at).ok_or_else(|| frame::malformed(Blame::Peer, b'Q'))?;
+        let id = self.next();
+        let ask = Ask { id, tag: CommandTag::SqlQuery, text: TextAt::Buffer(text), parameters: 0..0 };
+        Ok(self.ask(ask, head.total, Expect::Query(id), effects))
+    }
+
+    fn parse(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
+        let parse = fields::parse(frame, at).ok_or_else(|| frame::malformed(Blame::Peer, b'P'))?;
+        let id = self.next();
+        let expect = self.prepare(parse.name, parse.types, id)?;
+        let ask = Ask { id, tag: CommandTag::SqlPrepare, text: TextAt::Buffer(parse.text), parameters: 0..0 };
+        Ok(self.ask(ask, head.total, expect, effects))
+    }
+
+    fn prepare(&mut self, name: &[u8], types: Vec<u32>, id: CommandId) -> Result<Expect, Fault> {
+        if name == IMPOSSIBLE {
+            return Err(Fault::new("postgres.name", Blame::Peer, "this statement name is reserved"));
+        }
+        self.in_segment = true;
+        let slot = self.statements.push(name, Version { id, types, segment: self.segment, settled: false })?;
+        Ok(Expect::Parse(id, slot))
+    }
+
+    fn bind(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
+        let malformed = || frame::malformed(Blame::Peer, b'B');
+        let (portal, statement, rest) = fields::bind_names(frame, at).ok_or_else(malformed)?;
+        if self.statements.is_ambiguous(statement, self.segment) {
+            return Ok(Scan::Wait);
+        }
+        self.in_segment = true;
+        let Some((_, version)) = self.statements.current(statement) else {
+            self.deny_unknown("prepared statement", statement, head);
+            return Ok(Scan::On);
+        };
+        let text = TextAt::Prepared(version.id);
+        let parameters =
+            fields::parameters(frame, rest, &version.types, &mut effects.parameters).ok_or_else(malformed)?;
+        let id = self.next();
+        let slot = self.open_portal(portal, id)?;
+        let ask = Ask { id, tag: CommandTag::SqlExecute, text, parameters };
+        Ok(self.ask(ask, head.total, Expect::Bind(id, slot), effects))
+    }
+
+    fn open_portal(&mut self, portal: &[u8], id: CommandId) -> Result<u32, Fault> {
+        self.portals.push(portal, Version { id, types: Vec::new(), segment: self.segment, settled: false })
+    }
+
+    /// Messages that go with commands that were asked.
+    fn follow(&mut self, frame: &[u8], at: usize, head: Frame) -> Result<Scan, Fault> {
+        let malformed = || frame::malformed(Blame::Peer, head.tag);
+        let mut reader = Reader::new(frame, at);
+        let expect = match head.tag {
+            b'S' => {
+                self.skip_to_sync = false;
+                self.in_segment = false;
+                self.segment += 1;
+                Some(Expect::Sync(self.segment - 1))
+            }
+            b'H' => None,
+            b'X' => {
+                self.hold(head.total, Action::Terminate, None);
+                return Ok(Scan::On);
+            }
+            b'E' => {
+                let portal = reader.text().ok_or_else(malformed)?;
+                reader.u32().ok_or_else(malformed)?;
+                self.in_segment = true;
+                if self.portals.is_ambiguous(portal, self.segment) {
+                    return Ok(Scan::Wait);
+                }
+                let Some((_, version)) = self.portals.current(portal) else {
+                    self.deny_unknown("portal", portal, head);
+                    return Ok(Scan::On);
+                };
+                Some(Expect::Execute(version.id))
+            }
+            tag => {
+                self.in_segment = true;
+                let kind = reader.u8().ok_or_else(malformed)?;
+                let name = reader.text().ok_or_else(malformed)?;
+                Some(self.name_message(tag, kind, name).ok_or_else(malformed)?)
+            }
+        };
+        if !reader.is_empty() {
+            return Err(malformed());
+        }
+        self.hold(head.total, Action::Pass, expect);
+        Ok(Scan::On)
+    }
+
+    /// Describe and Close.
+    fn name_message(&self, tag: u8, kind: u8, name: &[u8]) -> Option<Expect> {
+        Some(match (tag, kind) {
+            (b'D', b'S') => {
+                Expect::DescribeStatement(self.statements.current(name).map(|(slot, version)| (version.id, slot)))
+            }
+            (b'D', b'P') => Expect::DescribePortal(self.portals.current(name).map(|(_, version)| version.id)),
+            (b'C', b'S') => Expect::CloseStatement(self.statements.find(name), self.last),
+            (b'C', b'P') => Expect::ClosePortal(self.portals.find(name), self.last),
+            _ => return None,
+        })
+    }
+
+    fn deny(&mut self, fault: &Fault, extended: bool, length: usize) {
+        let mut frame = Vec::new();
+        error::write(&mut frame, fault, When::Command);
+        self.hold(length, Action::Deny(frame, extended), None);
+        self.skip_to_sync = extended;
+    }
+
+    fn deny_unknown(&mut self, what: &str, name: &[u8], head: Frame) {
+        let name: String = String::from_utf8_lossy(name).chars().take(64).flat_map(char::escape_debug).collect();
+        let fault =
+            Fault::new("postgres.unknown_name", Blame::NotAllowed, format!("{what} `{name}` is not known here"))
+                .help("make it by the protocol's own Parse and Bind messages, not by SQL, in this session");
+        self.deny(&fault, true, head.total);
+    }
+
+    fn deny_function(&mut self, head: Frame, bytes: &[u8]) -> Scan {
+        let fault = Fault::new("postgres.function_call", Blame::NotAllowed, "function call messages are not allowed")
+            .help("call the function by a SELECT");
+        let count = head.total.min(bytes.len() - self.scanned);
+        self.scanned += count;
+        self.rest = head.total - count;
+        self.rest_is_copy = false;
+        self.deny(&fault, false, count);
+        Scan::On
+    }
+
+    fn begin_spill(&mut self, head: Frame, bytes: &[u8], effects: &mut Effects) -> Result<Scan, Fault> {
+        self.advance(CommandId(0), effects);
+        if !self.held.is_empty() {
+            return Ok(Scan::Wait);
+        }
+        let at = self.scanned + HEADER;
+        let start = bytes.get(..bytes.len().min(at + LONGEST_NAMES)).unwrap_or_default();
+        let names = match head.tag {
+            b'Q' => Some((&b""[..], &b""[..])),
+            b'P' => Reader::new(start, at).text().map(|name| (name, &b""[..])),
+            _ => fields::bind_names(start, at).map(|(portal, statement, _)| (portal, statement)),
+        };
+        let Some((first, second)) = names else {
+            let full = start.len() == at + LONGEST_NAMES;
+            return if full { Err(frame::malformed(Blame::Peer, head.tag)) } else { Ok(Scan::Wait) };
+        };
+        let (tag, text, expect) = match head.tag {
+            b'Q' => {
+                let id = self.next();
+                (CommandTag::SqlQuery, TextAt::Spilled, Expect::Query(id))
+            }
+            b'P' => {
+                let id = self.next();
+                (CommandTag::SqlPrepare, TextAt::Spilled, self.prepare(first, Vec::new(), id)?)
+            }
+            _ => {
+                if self.statements.is_ambiguous(second, self.segment) {
+                    return Ok(Scan::Wait);
+                }
+                self.in_segment = true;
+                let Some(prepared) = self.statements.current(second).map(|(_, version)| version.id) else {
+                    let count = head.total.min(bytes.len() - self.scanned);
+                    self.deny_unknown("prepared statement", second, Frame { total: count, ..head });
+                    self.scanned += count;
+                    self.rest = head.total - count;
+                    self.rest_is_copy = false;
+                    return Ok(Scan::On);
+                };
+                let id = self.next();
+                (CommandTag::SqlExecute, TextAt::Prepared(prepared), Expect::Bind(id, self.open_portal(first, id)?))
+            }
+        };
+        self.spill = Some(Spill { id: self.last, left: head.total, expect, tag, text });
+        Ok(Scan::On)
+    }
+
+    /// CopyData, CopyDone and CopyFail. Outside a copy the server ignores them, and so do they end here; but while an answer
+    /// is outstanding a copy may yet begin.
+    fn copy(&mut self, head: Frame, bytes: &[u8], effects: &mut Effects) -> Result<Scan, Fault> {
+        self.advance(CommandId(0), effects);
+        let Some(command) = self.copy_in else {
+            let idle = self.held.is_empty() && self.expect.queue.is_empty();
+            return Ok(if idle { self.discard(head, bytes) } else { Scan::Wait });
+        };
+        let start = self.scanned;
+        if head.tag != b'd' {
+            small(head)?;
+            let Some(_) = bytes.get(start..start + head.total) else { return Ok(Scan::Wait) };
+            self.scanned += head.total;
+            self.copy_in = None;
+        } else {
+            self.scanned = rows::run(bytes, start, b'd');
+            if self.scanned == start {
+                self.scanned = bytes.len();
+                self.rest = head.total - (bytes.len() - start);
+                self.rest_is_copy = true;
+            }
+        }
+        let span = start..self.scanned;
+        self.done = self.scanned;
+        effects.push(Effect::Upload { command, span: span.clone() });
+        effects.forward(Side::Client, span);
+        Ok(Scan::On)
+    }
+}
+
+/// Refuses tags that no client may send after login.
+fn known(tag: u8) -> Result<(), Fault> {
+    if matches!(tag, b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' | b'F' | b'X' | b'd' | b'c' | b'f') {
+        return Ok(());
+    }
+    let tag = char::from(tag).escape_default();
+    Err(Fault::new("postgres.unknown_message", Blame::Peer, format!("message `{tag}` is not known here")))
+}
+
+fn small(head: Frame) -> Result<(), Fault> {
+    if head.total > SMALL + 1 { Err(frame::malformed(Blame::Peer, head.tag)) } else { Ok(()) }
+}

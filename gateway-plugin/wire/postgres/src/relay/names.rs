@@ -1,0 +1,177 @@
+//! What a name of a prepared statement or portal stands for, as the server sees it.
+//!
+//! A name's meaning is only known once the server answered: to prepare under a name that exists fails, and what stands
+//! behind a failure in the same pipeline is skipped. So a name has versions: the settled one, if any, and behind it those
+//! whose answers are outstanding. A use that could mean either of two waits, since the recorded statement must be the
+//! executed one.
+
+use std::collections::HashMap;
+
+use writ_core::command::CommandId;
+use writ_core::fault::{Blame, Fault};
+
+/// One meaning of a name.
+#[derive(Debug)]
+pub(super) struct Version {
+    /// The command that gave it.
+    pub(super) id: CommandId,
+    /// The types of its parameters, as far as known.
+    pub(super) types: Vec<u32>,
+    /// The pipeline segment (up to a Sync) that it stands in.
+    pub(super) segment: u64,
+    /// Whether the server has confirmed it.
+    pub(super) settled: bool,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    name: Box<[u8]>,
+    versions: Vec<Version>,
+}
+
+/// Where a name's versions stand. 0 is the unnamed one.
+pub(super) type Slot = u32;
+
+const UNNAMED: Slot = 0;
+const OVERHEAD: usize = 64;
+
+/// The names of one kind.
+#[derive(Debug)]
+pub(super) struct Names {
+    entries: Vec<Entry>,
+    index: HashMap<Box<[u8]>, Slot>,
+    free: Vec<Slot>,
+    bytes: usize,
+    versions: usize,
+    most: usize,
+    most_bytes: usize,
+}
+
+const fn weight(version: &Version, name: usize) -> usize {
+    OVERHEAD + name + version.types.len() * 4
+}
+
+impl Names {
+    pub(super) fn new(most: usize, most_bytes: usize) -> Self {
+        let entries = vec![Entry::default()];
+        Self { entries, index: HashMap::new(), free: Vec::new(), bytes: 0, versions: 0, most, most_bytes }
+    }
+
+    fn slot(&self, name: &[u8]) -> Option<Slot> {
+        if name.is_empty() { Some(UNNAMED) } else { self.index.get(name).copied() }
+    }
+
+    fn entry(&mut self, slot: Slot) -> Option<&mut Entry> {
+        self.entries.get_mut(slot as usize)
+    }
+
+    /// What the name stands for now, if all that is outstanding succeeds.
+    pub(super) fn current(&self, name: &[u8]) -> Option<(Slot, &Version)> {
+        let slot = self.slot(name)?;
+        Some((slot, self.entries.get(slot as usize)?.versions.last()?))
+    }
+
+    /// Whether the name may turn out to mean an older thing than [`Self::current`], for a use in `segment`.
+    pub(super) fn is_ambiguous(&self, name: &[u8], segment: u64) -> bool {
+        let versions = self.slot(name).and_then(|slot| self.entries.get(slot as usize)).map(|entry| &entry.versions);
+        versions.is_some_and(|versions| {
+            versions.len() > 1 && versions.last().is_some_and(|last| !last.settled && last.segment != segment)
+        })
+    }
+
+    /// Adds a meaning, not yet confirmed.
+    pub(super) fn push(&mut self, name: &[u8], version: Version) -> Result<Slot, Fault> {
+        let weight = weight(&version, name.len());
+        if self.versions >= self.most || self.bytes.saturating_add(weight) > self.most_bytes {
+            return Err(Fault::new("postgres.names", Blame::Ours, "too many prepared statements or portals")
+                .help("close those that are not needed any more"));
+        }
+        let slot = match self.slot(name) {
+            Some(slot) => slot,
+            None => self.add(name),
+        };
+        if let Some(entry) = self.entry(slot) {
+            entry.versions.push(version);
+            self.bytes += weight;
+            self.versions += 1;
+        }
+        Ok(slot)
+    }
+
+    fn add(&mut self, name: &[u8]) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry::default());
+            Slot::try_from(self.entries.len() - 1).unwrap_or(Slot::MAX)
+        });
+        if let Some(entry) = self.entry(slot) {
+            entry.name = name.into();
+        }
+        self.index.insert(name.into(), slot);
+        slot
+    }
+
+    fn retain(&mut self, slot: Slot, mut keep: impl FnMut(&Version) -> bool) {
+        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
+        let (name, before) = (entry.name.len(), entry.versions.len());
+        let mut freed = 0;
+        entry.versions.retain(|version| {
+            let kept = keep(version);
+            freed += if kept { 0 } else { weight(version, name) };
+            kept
+        });
+        self.versions -= before - entry.versions.len();
+        self.bytes -= freed;
+        if entry.versions.is_empty() && before > 0 && slot != UNNAMED {
+            let name = core::mem::take(&mut entry.name);
+            self.index.remove(&name);
+            self.free.push(slot);
+        }
+    }
+
+    /// The server answered: the version stands and those before it are gone, or it never was.
+    pub(super) fn settle(&mut self, slot: Slot, id: CommandId, stands: bool) {
+        if let Some(version) = self.version(slot, id) {
+            version.settled = stands;
+        }
+        self.retain(slot, |version| if stands { version.id >= id } else { version.id != id });
+    }
+
+    /// The server told the types. They are kept as far as the bound on memory allows.
+    pub(super) fn retype(&mut self, slot: Slot, id: CommandId, types: Vec<u32>) {
+        let (bytes, most) = (self.bytes, self.most_bytes);
+        let Some(version) = self.version(slot, id) else { return };
+        let others = bytes.saturating_sub(version.types.len() * 4);
+        let after = others.saturating_add(types.len() * 4);
+        if after <= most {
+            version.types = types;
+            self.bytes = after;
+        }
+    }
+
+    /// The version of a command.
+    fn version(&mut self, slot: Slot, id: CommandId) -> Option<&mut Version> {
+        self.entry(slot)?.versions.iter_mut().find(|version| version.id == id)
+    }
+
+    /// The name was closed by a message that came behind command `last`.
+    pub(super) fn close(&mut self, slot: Slot, last: CommandId) {
+        self.retain(slot, |version| version.id > last);
+    }
+
+    /// Forgets the settled versions that stand in a segment up to `through`; of named ones alone if `named`.
+    pub(super) fn forget(&mut self, through: u64, named: bool) {
+        if self.versions == 0 {
+            return;
+        }
+        let first = Slot::from(named);
+        let end = Slot::try_from(self.entries.len()).unwrap_or(Slot::MAX);
+        for slot in first..end {
+            self.retain(slot, |version| !version.settled || version.segment > through);
+        }
+    }
+
+    /// The slot of a name that is known.
+    pub(super) fn find(&self, name: &[u8]) -> Option<Slot> {
+        self.slot(name)
+    }
+}
