@@ -18,6 +18,13 @@
 //! out, which is always the last effect of a call that concerns that side. What waits for a verdict is not consumed. The
 //! driver may therefore use one scratch buffer for many sessions and copy only what is left over.
 //!
+//! Client bytes may be left over though nothing of them waits for a verdict: the pipeline is full, or what they mean depends
+//! on a reply. So after bytes of the server, a release or a refusal, hand the client's left-over bytes to
+//! [`Machine::handle`] again, and read no more of the client while a whole buffer is left over.
+//!
+//! An [`Effect::Deliver`] is answered before the effects behind it are carried out: call [`Machine::deliver`] with a second
+//! [`Effects`] and carry that out at once. So the client gets everything in the server's order.
+//!
 //! # What a machine must never do
 //! Forward bytes of a command that was not released. Reserve memory by a length that a peer gave. Let an unknown message
 //! pass. Panic.
@@ -151,14 +158,16 @@ pub enum Effect {
         /// Whether the frames are whole.
         whole: bool,
     },
-    /// A command came out. Record it before what follows is delivered.
+    /// A command came out. Record it before what follows is delivered. A text of several statements comes out once for
+    /// each of them.
     Outcome {
         /// The command.
         command: CommandId,
         /// How it came out.
         outcome: Outcome,
     },
-    /// A command too long for memory arrives: append these bytes of the client's buffer to the spool.
+    /// A command too long for memory arrives: append these bytes of the client's buffer, frame headers included, to the
+    /// spool. Its [`Effect::Ask`] follows once it is whole; parameters of a spilled command stand in the spool alone.
     Spill {
         /// The command that it will be.
         command: CommandId,
@@ -217,7 +226,9 @@ pub trait Machine {
     fn release(&mut self, through: CommandId, permit: &Recorded<Clearance>, client: &[u8], effects: &mut Effects);
 
     /// Refuses the oldest command that waits: the client gets the protocol's own error frame in the place where the
-    /// command's answer would have stood. Nothing of the command reaches the server.
+    /// command's answer would have stood. Nothing of the command reaches the server. Where the refusal makes the machine
+    /// skip commands that were asked behind it, each comes out as [`Outcome::Skipped`]; to release or refuse one of those
+    /// does nothing.
     fn refuse(&mut self, id: CommandId, fault: &Fault, client: &[u8], effects: &mut Effects);
 
     /// Lets go to the client what was masked and recorded. Called once for each [`Effect::Deliver`], in order.
