@@ -1,19 +1,20 @@
 //! The grant: a policy decision to allow, with its obligations.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// SHA-256 over a policy set and its schema, in lower-case hexadecimal. Stands on every decision.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PolicyHash(String);
+/// SHA-256 over a policy set and its schema, in lower-case hexadecimal. Stands on every decision, so that a clone is a
+/// count and not a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PolicyHash(Arc<str>);
 
 impl PolicyHash {
     /// Wraps a hash that the policy crate computed.
     #[must_use]
     pub fn new(hex: impl Into<String>) -> Self {
-        Self(hex.into())
+        Self(hex.into().into())
     }
 
     /// The hash as 64 hexadecimal digits.
@@ -26,6 +27,18 @@ impl PolicyHash {
 impl fmt::Display for PolicyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Serialize for PolicyHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PolicyHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 
