@@ -1,0 +1,146 @@
+//! What Cedar is asked about, built through its API: nothing from outside ever becomes policy text.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use cedar_policy::{
+    Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, Response, RestrictedExpression,
+};
+use writ_core::target::{Protocol, Target};
+use writ_core::workload::{Claims, Issuer, Subject};
+
+use crate::bundle::Bundle;
+use crate::claims::{Tags, TooLarge};
+
+/// Between issuer and subject in an entity's id. An issuer that holds it is refused, so that ids are unambiguous.
+const BETWEEN: char = '|';
+
+/// Why there is nothing to ask about.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// The issuer's name holds the separator.
+    Issuer,
+    /// The claims are more than is read.
+    TooLarge,
+    /// A policy reads this claim as what it is not.
+    Misread(String),
+    /// Cedar refused what was built.
+    Cedar(String),
+}
+
+impl From<TooLarge> for Unusable {
+    fn from(_: TooLarge) -> Self {
+        Self::TooLarge
+    }
+}
+
+fn cedar(error: impl std::fmt::Display) -> Unusable {
+    Unusable::Cedar(error.to_string())
+}
+
+/// One question to Cedar.
+pub(crate) struct Question {
+    request: Request,
+    entities: Entities,
+}
+
+/// Who asks.
+pub(crate) struct Principal<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) issuer: &'a Issuer,
+    pub(crate) subject: &'a Subject,
+    pub(crate) claims: &'a Claims,
+}
+
+/// The entities of one principal and one resource, for any number of questions.
+pub(crate) struct Cast {
+    principal: EntityUid,
+    resource: EntityUid,
+    entities: Entities,
+}
+
+impl Cast {
+    pub(crate) fn new(bundle: &Bundle, principal: &Principal<'_>, resource: Entity) -> Result<Self, Unusable> {
+        if principal.issuer.as_str().contains(BETWEEN) {
+            return Err(Unusable::Issuer);
+        }
+        let tags = Tags::of(principal.claims)?;
+        if let Some(name) = tags.misread(bundle.reads()) {
+            return Err(Unusable::Misread(name.to_owned()));
+        }
+        let resource_uid = resource.uid();
+        let [caller, lists] = caller(principal, tags)?;
+        let principal = caller.uid();
+        let entities = Entities::from_entities([caller, lists, resource], Some(bundle.schema())).map_err(cedar)?;
+        Ok(Self { principal, resource: resource_uid, entities })
+    }
+
+    pub(crate) fn question(
+        &self,
+        bundle: &Bundle,
+        action: &str,
+        context: Vec<(String, RestrictedExpression)>,
+    ) -> Result<Question, Unusable> {
+        let context = Context::from_pairs(context).map_err(cedar)?;
+        let action = uid("Writ::Action", action)?;
+        let request =
+            Request::new(self.principal.clone(), action, self.resource.clone(), context, Some(bundle.schema()))
+                .map_err(cedar)?;
+        Ok(Question { request, entities: self.entities.clone() })
+    }
+}
+
+impl Question {
+    pub(crate) fn ask(&self, policies: &cedar_policy::PolicySet) -> Response {
+        Authorizer::new().is_authorized(&self.request, policies, &self.entities)
+    }
+
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub(crate) fn entities(&self) -> &Entities {
+        &self.entities
+    }
+}
+
+pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUid, Unusable> {
+    let kind = EntityTypeName::from_str(kind).map_err(cedar)?;
+    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}
+
+pub(crate) fn text(value: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(value.to_owned())
+}
+
+pub(crate) fn target(target: &Target) -> Result<Entity, Unusable> {
+    let protocol = match target.protocol {
+        Protocol::Postgres => "postgres",
+    };
+    let attributes = [("name".to_owned(), text(target.name.as_str())), ("protocol".to_owned(), text(protocol))];
+    let labels = target.labels.iter().map(|(name, value)| (name.clone(), text(value)));
+    Entity::new_with_tags(uid("Writ::Target", target.name.as_str())?, attributes, [], labels).map_err(cedar)
+}
+
+pub(crate) fn system() -> Result<Entity, Unusable> {
+    Ok(Entity::with_uid(uid("Writ::System", "writ")?))
+}
+
+fn caller(principal: &Principal<'_>, tags: Tags) -> Result<[Entity; 2], Unusable> {
+    let id = format!("{}{BETWEEN}{}", principal.issuer, principal.subject);
+    let lists_uid = uid("Writ::Lists", &id)?;
+    let attributes = [
+        ("issuer".to_owned(), text(principal.issuer.as_str())),
+        ("subject".to_owned(), text(principal.subject.as_str())),
+        ("lists".to_owned(), RestrictedExpression::new_entity_uid(lists_uid.clone())),
+    ];
+    let single = tags.single.into_iter().map(|(name, value)| (name, RestrictedExpression::new_string(value)));
+    let lists = tags.lists.into_iter().map(|(name, values)| (name, set(values)));
+    let caller = Entity::new_with_tags(uid(principal.kind, &id)?, attributes, [], single).map_err(cedar)?;
+    let lists = Entity::new_with_tags(lists_uid, [], [], lists).map_err(cedar)?;
+    Ok([caller, lists])
+}
+
+fn set(values: BTreeSet<String>) -> RestrictedExpression {
+    RestrictedExpression::new_set(values.into_iter().map(RestrictedExpression::new_string))
+}
