@@ -44,7 +44,8 @@ pub struct DatabaseConfig {
     /// stretching it gains nothing and costs both ends of each login.
     #[serde(default = "defaults::scram_iterations")]
     pub scram_iterations: u32,
-    /// Connections to the server at most, 1 to 64. A call waits for a free one within its own deadline.
+    /// Connections to the server at most, 1 to 64; each may open one more while it gives objects away in another
+    /// database. A call waits for a free one within its own deadline.
     #[serde(default = "defaults::pool_size")]
     pub pool_size: usize,
     /// Longest time for one call to the server, in milliseconds, 100 to 60000, however long the caller would wait.

@@ -17,8 +17,19 @@ use writ_core::provider::ProviderFault;
 use crate::pool::{Loan, Pool};
 use crate::{fault, sql};
 
-/// How often to look whether terminated backends have gone; the caller's deadline bounds the whole.
+/// How often to look whether terminated backends have gone, and to begin again; the caller's deadline bounds the whole.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How often to begin again when another revocation of the same writ, or a session about to end, came between.
+const ATTEMPTS: usize = 10;
+
+/// Why a step did not succeed.
+enum Stopped {
+    /// Something came between: begin again, and this is what to say if that does not help.
+    Again(ProviderFault),
+    /// The server will not do it, or cannot be reached.
+    Fault(ProviderFault),
+}
 
 /// Removes `role`, giving what it owns to `home`, or to a role that it is a member of where that is not known.
 pub(crate) async fn remove(pool: &Pool, role: &str, home: Option<&str>) -> Result<(), ProviderFault> {
@@ -32,100 +43,138 @@ pub(crate) async fn remove(pool: &Pool, role: &str, home: Option<&str>) -> Resul
 }
 
 async fn remove_on(pool: &Pool, loan: &Loan, role: &str, home: Option<&str>) -> Result<(), ProviderFault> {
+    let mut attempt = 1;
+    loop {
+        match attempt_on(pool, loan, role, home).await {
+            Ok(()) => return Ok(()),
+            Err(Stopped::Again(_)) if attempt < ATTEMPTS => {}
+            Err(Stopped::Again(fault) | Stopped::Fault(fault)) => return Err(fault),
+        }
+        attempt += 1;
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn attempt_on(pool: &Pool, loan: &Loan, role: &str, home: Option<&str>) -> Result<(), Stopped> {
     let name = sql::name(role);
-    let Some(found) = shut(loan, role).await? else { return Ok(()) };
-    if found.backends > 0 || !found.databases.is_empty() {
+    let Shut::NoLogin { parent } = shut(loan, role).await? else { return Ok(()) };
+    if left(loan, role).await? {
         // Membership lets a login without superuser end the role's backends and give away its objects. It goes with
         // the role.
         step(loan, role, "joining", &format!("GRANT {name} TO CURRENT_USER")).await?;
         end_backends(loan, role).await?;
-        let home = home.or(found.home.as_deref()).ok_or_else(|| {
-            ProviderFault::Refused(format!(
-                "the role `{role}` owns objects and is a member of no role that could take them"
-            ))
-        })?;
         for database in databases(loan, role).await? {
-            give_away(pool, role, home, &database).await?;
+            let heir = home.or(parent.as_deref()).ok_or_else(|| Stopped::Fault(no_heir(role)))?;
+            give_away(pool, role, heir, &database).await?;
         }
     }
     step(loan, role, "dropping", &format!("DROP ROLE IF EXISTS {name}")).await
 }
 
-/// What there is of a role.
-struct Found {
-    backends: u64,
-    databases: Vec<String>,
-    home: Option<String>,
+/// What forbidding further logins found.
+enum Shut {
+    /// There is no such role.
+    Gone,
+    /// The role is there and takes no more logins; `parent` is a role that it is a member of.
+    NoLogin { parent: Option<String> },
 }
 
-/// Forbids further logins and looks at what the role left; `None` where there is no such role.
-async fn shut(loan: &Loan, role: &str) -> Result<Option<Found>, ProviderFault> {
-    let (name, text) = (sql::name(role), sql::text(role));
-    // One round trip, one transaction; the look happens before the commit, so backends are looked for again below.
+/// Forbids further logins. Not flushed on its own: the drop that follows is, and until then the caller knows nothing.
+async fn shut(loan: &Loan, role: &str) -> Result<Shut, Stopped> {
     let statements = format!(
-        "ALTER ROLE {name} NOLOGIN; \
-         SELECT (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE usename = {text}), \
-                (SELECT min(g.rolname) FROM pg_catalog.pg_auth_members m \
-                   JOIN pg_catalog.pg_roles r ON r.oid = m.member JOIN pg_catalog.pg_roles g ON g.oid = m.roleid \
-                  WHERE r.rolname = {text})"
+        "SET LOCAL synchronous_commit = off; ALTER ROLE {} NOLOGIN; \
+         SELECT min(g.rolname::text) FROM pg_catalog.pg_auth_members m \
+           JOIN pg_catalog.pg_roles r ON r.oid = m.member JOIN pg_catalog.pg_roles g ON g.oid = m.roleid \
+          WHERE r.rolname = {}",
+        sql::name(role),
+        sql::text(role)
     );
-    let rows = match loan.run(&statements).await {
-        Ok(rows) => rows,
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => return Ok(None),
-        Err(error) => return Err(fault::of(&format!("shutting the role `{role}`"), &error)),
-    };
-    let row = rows.iter().find_map(row);
-    let backends = row.and_then(|row| row.get(0)).and_then(|count| count.parse().ok()).unwrap_or(0);
-    let home = row.and_then(|row| row.get(1)).map(str::to_owned);
-    Ok(Some(Found { backends, databases: databases(loan, role).await?, home }))
+    match loan.run(&statements).await {
+        Ok(rows) => Ok(Shut::NoLogin { parent: values(&rows).next() }),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => Ok(Shut::Gone),
+        Err(error) => Err(stopped(&format!("shutting the role `{role}`"), &error)),
+    }
+}
+
+/// Whether there are backends or belongings. Asked after [`shut`] was committed, so that no login comes after it.
+async fn left(loan: &Loan, role: &str) -> Result<bool, Stopped> {
+    let statement = format!(
+        "SELECT 1 WHERE EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE usename = {}) OR EXISTS ({})",
+        sql::text(role),
+        belongings(role, "")
+    );
+    let said = |error| stopped(&format!("looking for what `{role}` left"), &error);
+    Ok(values(&loan.run(&statement).await.map_err(said)?).next().is_some())
 }
 
 /// Ends the role's backends and waits until they have gone. The caller's deadline bounds the wait.
-async fn end_backends(loan: &Loan, role: &str) -> Result<(), ProviderFault> {
+async fn end_backends(loan: &Loan, role: &str) -> Result<(), Stopped> {
     let statement = format!(
         "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = {}",
         sql::text(role)
     );
-    loop {
-        let said = |error| fault::of(&format!("ending the sessions of `{role}`"), &error);
-        if loan.run(&statement).await.map_err(said)?.iter().all(|message| row(message).is_none()) {
-            return Ok(());
-        }
+    let said = |error| stopped(&format!("ending the sessions of `{role}`"), &error);
+    while values(&loan.run(&statement).await.map_err(said)?).next().is_some() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+    Ok(())
 }
 
 /// The databases where the role owns something or was granted something; shared objects count as the own database's.
-async fn databases(loan: &Loan, role: &str) -> Result<Vec<String>, ProviderFault> {
-    let statement = format!(
-        "SELECT DISTINCT coalesce(d.datname, pg_catalog.current_database()) \
-           FROM pg_catalog.pg_shdepend s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid \
+async fn databases(loan: &Loan, role: &str) -> Result<Vec<String>, Stopped> {
+    let statement = belongings(role, "DISTINCT coalesce(d.datname, pg_catalog.current_database())::text");
+    let said = |error| stopped(&format!("looking for what `{role}` owns"), &error);
+    Ok(values(&loan.run(&statement).await.map_err(said)?).collect())
+}
+
+/// What depends on the role, but its memberships, which go with it.
+fn belongings(role: &str, columns: &str) -> String {
+    format!(
+        "SELECT {columns} FROM pg_catalog.pg_shdepend s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid \
           WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass \
             AND s.refobjid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {}) \
             AND s.classid <> 'pg_catalog.pg_auth_members'::pg_catalog.regclass",
         sql::text(role)
-    );
-    let said = |error| fault::of(&format!("looking for what `{role}` owns"), &error);
-    let messages = loan.run(&statement).await.map_err(said)?;
-    Ok(messages.iter().filter_map(row).filter_map(|row| row.get(0)).map(str::to_owned).collect())
+    )
 }
 
-async fn give_away(pool: &Pool, role: &str, home: &str, database: &str) -> Result<(), ProviderFault> {
-    let (name, heir) = (sql::name(role), sql::name(home));
-    let client = pool.connector().connect_to(database).await?;
-    let statements = format!("REASSIGN OWNED BY {name} TO {heir}; DROP OWNED BY {name}");
-    let said =
-        |error| fault::of(&format!("giving what `{role}` owns in `{}` to `{home}`", fault::plain(database)), &error);
-    client.simple_query(&statements).await.map(drop).map_err(said)
+async fn give_away(pool: &Pool, role: &str, heir: &str, database: &str) -> Result<(), Stopped> {
+    let (name, to) = (sql::name(role), sql::name(heir));
+    let client = pool.connector().connect_to(database).await.map_err(Stopped::Fault)?;
+    let statements = format!("REASSIGN OWNED BY {name} TO {to}; DROP OWNED BY {name}");
+    let doing = format!("giving what `{role}` owns in `{}` to `{heir}`", fault::plain(database));
+    client.simple_query(&statements).await.map(drop).map_err(|error| stopped(&doing, &error))
 }
 
-async fn step(loan: &Loan, role: &str, doing: &str, statement: &str) -> Result<(), ProviderFault> {
-    loan.run(statement).await.map(drop).map_err(|error| fault::of(&format!("{doing} the role `{role}`"), &error))
+async fn step(loan: &Loan, role: &str, doing: &str, statement: &str) -> Result<(), Stopped> {
+    let said = |error| stopped(&format!("{doing} the role `{role}`"), &error);
+    loan.run(statement).await.map(drop).map_err(said)
 }
 
-fn row(message: &SimpleQueryMessage) -> Option<&tokio_postgres::SimpleQueryRow> {
-    match message {
-        SimpleQueryMessage::Row(row) => Some(row),
+/// Another's hand in the same catalogue rows, a role that another has dropped meanwhile, or an object that an ending
+/// session made meanwhile: beginning again settles each. Everything else stands.
+fn stopped(doing: &str, error: &tokio_postgres::Error) -> Stopped {
+    const PASSING: [SqlState; 6] = [
+        // "tuple concurrently updated"
+        SqlState::INTERNAL_ERROR,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::UNDEFINED_OBJECT,
+        SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+        SqlState::OBJECT_IN_USE,
+        SqlState::UNIQUE_VIOLATION,
+    ];
+    let fault = fault::of(doing, error);
+    if error.code().is_some_and(|code| PASSING.contains(code)) { Stopped::Again(fault) } else { Stopped::Fault(fault) }
+}
+
+fn no_heir(role: &str) -> ProviderFault {
+    ProviderFault::Refused(format!("the role `{role}` owns objects and is a member of no role that could take them"))
+}
+
+/// The first column of each row.
+fn values(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = String> {
+    messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
-    }
+    })
 }

@@ -23,6 +23,9 @@ macro_rules! for_each_version {
             owned_objects_go_to_the_granted_role(&server).await;
             a_session_cannot_choose_its_heir(&server).await;
             limits_and_attributes(&server).await;
+            two_revocations_at_once_settle(&server).await;
+            a_sweep_ends_sessions_and_gives_away(&server).await;
+            roles_that_cannot_be_granted_are_named(&server).await;
             one_iteration_is_enough_for_the_server(&server).await;
             tls_is_verified(&server).await;
             missing_rights_are_named(&server).await;
@@ -127,5 +130,52 @@ async fn missing_rights_are_named(server: &Server) {
         let writ = kit::writ(Some("other".to_owned()), LIFE);
         let fault = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap_err();
         assert!(matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("ADMIN OPTION")), "{fault:?}");
+    }
+}
+
+async fn two_revocations_at_once_settle(server: &Server) {
+    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    let minted = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap();
+    let credential = minted.credential().unwrap();
+    let session = server.session("payments", &credential.principal, credential.secret.expose()).await.unwrap();
+    session.batch_execute("SET ROLE NONE; CREATE TABLE contended (id int)").await.unwrap();
+    let other = server.provider_at(server.cluster.port(), Some(server.cluster.ca_pem().to_owned()), server::PASSWORD);
+    let (one, two, three) = tokio::join!(
+        server.provider.revoke(&server.target, &writ, DEADLINE),
+        server.provider.revoke(&server.target, &writ, DEADLINE),
+        other.revoke(&server.target, &writ, DEADLINE),
+    );
+    assert_eq!([one, two, three], [Ok(()), Ok(()), Ok(())]);
+    assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
+    admin(&server.cluster, "payments").await.batch_execute("DROP TABLE contended").await.unwrap();
+}
+
+async fn a_sweep_ends_sessions_and_gives_away(server: &Server) {
+    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    let minted = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap();
+    let credential = minted.credential().unwrap();
+    let session = server.session("payments", &credential.principal, credential.secret.expose()).await.unwrap();
+    session.batch_execute("SET ROLE NONE; CREATE TABLE left_over (id int)").await.unwrap();
+    let root = admin(&server.cluster, "payments").await;
+    let end = format!("ALTER ROLE \"{}\" VALID UNTIL '2020-01-01'", writ.id);
+    root.batch_execute(&end).await.unwrap();
+    // A name that only begins like a writ's is not ours.
+    root.batch_execute("CREATE ROLE \"writ-like\" VALID UNTIL '2020-01-01'").await.unwrap();
+    let swept = server.provider.sweep(&server.target, &[], DEADLINE).await.unwrap();
+    assert_eq!((swept.removed, swept.left), (1, 0));
+    assert!(kit::Harness::knows(server, "writ-like").await);
+    session.simple_query("SELECT 1").await.unwrap_err();
+    let row =
+        root.query_one("SELECT tableowner::text FROM pg_tables WHERE tablename = 'left_over'", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "app");
+    root.batch_execute("DROP TABLE left_over; DROP ROLE \"writ-like\"").await.unwrap();
+}
+
+async fn roles_that_cannot_be_granted_are_named(server: &Server) {
+    for role in [None, Some("writ_broker"), Some("writ-other"), Some("")] {
+        let writ = kit::writ(role.map(str::to_owned), LIFE);
+        let fault = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap_err();
+        assert!(matches!(fault, ProviderFault::Misconfigured(_)), "{role:?}: {fault:?}");
+        assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
     }
 }
