@@ -1,0 +1,11 @@
+//! Lists and rules over the repository itself.
+
+mod arrows;
+mod documents;
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
