@@ -59,7 +59,8 @@ pub type Claims = BTreeMap<String, Value>;
 pub enum TokenId {
     /// The `jti` claim. Unique within its issuer (RFC 7519, 4.1.7).
     Jti(String),
-    /// SHA-256 over the compact token, in lower-case hexadecimal.
+    /// SHA-256 over the signed part of the compact token, in lower-case hexadecimal. The signature is left out: an ECDSA
+    /// signature can be rewritten into another valid one.
     Digest(String),
 }
 
@@ -97,7 +98,7 @@ pub struct Workload {
     pub token_kind: TokenKind,
     /// Which token it showed.
     pub token_id: TokenId,
-    /// When that token ends.
+    /// The last moment at which that token may be accepted, leeway included: a use is remembered until then.
     pub token_expires: Timestamp,
     /// The only target that the token may be used for, where it says so (session tokens do).
     pub bound_target: Option<crate::target::TargetName>,
