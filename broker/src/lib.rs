@@ -1,4 +1,6 @@
 //! The control plane: verify, decide, mint, log, seal.
 
 pub mod ca;
+pub mod duration;
+pub mod identity;
 pub mod keys;

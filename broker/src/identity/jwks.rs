@@ -1,0 +1,170 @@
+//! Which keys of a JWK set count (RFC 7517). Only public, asymmetric signature keys whose kind fits an accepted algorithm;
+//! everything else in a set is ignored, so that an issuer may add kinds that are unknown here.
+//!
+//! A symmetric key must never become a verification key: an RSA modulus used as an HMAC secret is the oldest forgery.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use serde_json::Value;
+
+use super::config::Algorithm;
+
+/// The most keys that are looked at in one set.
+const MAX_KEYS: usize = 128;
+/// The fewest and most bits of an RSA modulus: RFC 7518, 3.3 asks for 2048, and beyond 8192 a check costs too much.
+const RSA_BITS: core::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// A JWK set that is none, or that holds nothing of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JwksFault {
+    /// Not a JSON object with an array `keys`.
+    #[error("it is not a JSON object with an array `keys`")]
+    Malformed,
+    /// No key in it counts.
+    #[error("it holds no public signature key for RS256, PS256, ES256, ES384 or EdDSA")]
+    Empty,
+}
+
+/// One key.
+#[derive(Debug, Clone)]
+pub struct Key {
+    kid: Option<String>,
+    algorithms: Vec<Algorithm>,
+    thumbprint: String,
+    decoding: DecodingKey,
+}
+
+/// The keys of an issuer that count.
+#[derive(Debug, Clone, Default)]
+pub struct KeySet {
+    keys: Vec<Key>,
+}
+
+impl KeySet {
+    /// Reads a JWK set.
+    ///
+    /// # Errors
+    /// [`JwksFault`] if it is none or no key in it counts.
+    pub fn parse(bytes: &[u8]) -> Result<Self, JwksFault> {
+        let document: Value = serde_json::from_slice(bytes).map_err(|_| JwksFault::Malformed)?;
+        let keys = document.get("keys").and_then(Value::as_array).ok_or(JwksFault::Malformed)?;
+        let keys: Vec<Key> = keys.iter().take(MAX_KEYS).filter_map(Key::from_jwk).collect();
+        if keys.is_empty() { Err(JwksFault::Empty) } else { Ok(Self { keys }) }
+    }
+
+    /// A set of these keys.
+    #[must_use]
+    pub const fn of(keys: Vec<Key>) -> Self {
+        Self { keys }
+    }
+
+    /// Whether a key has this name, for whatever algorithm.
+    #[must_use]
+    pub fn knows(&self, kid: Option<&str>) -> bool {
+        kid.is_none_or(|kid| self.keys.iter().any(|key| key.kid.as_deref() == Some(kid)))
+    }
+
+    /// The keys that may have made a signature: those of this name, or all where the token names none.
+    pub fn candidates<'s>(&'s self, kid: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &'s Key> {
+        let named = move |key: &&Key| kid.is_none_or(|kid| key.kid.as_deref() == Some(kid));
+        self.keys.iter().filter(named).filter(move |key| key.algorithms.contains(&algorithm))
+    }
+}
+
+impl Key {
+    /// The key that a JWK describes, if it counts.
+    #[must_use]
+    pub fn from_jwk(jwk: &Value) -> Option<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        if jwk.get("d").is_some() || !may_verify(jwk) {
+            return None;
+        }
+        let mut key = match text("kty")? {
+            "RSA" => Self::rsa(text("n")?, text("e")?),
+            "EC" => Self::ec(text("crv")?, text("x")?, text("y")?),
+            "OKP" if text("crv")? == "Ed25519" => Self::ed25519(text("x")?),
+            _ => None,
+        }?;
+        key.kid = jwk.get("kid").map(|kid| kid.as_str().map(str::to_owned)).unwrap_or_default();
+        if let Some(alg) = jwk.get("alg") {
+            let alg = alg.as_str()?;
+            key.algorithms.retain(|algorithm| algorithm.name() == alg);
+        }
+        (!key.algorithms.is_empty()).then_some(key)
+    }
+
+    /// Names the key.
+    #[must_use]
+    pub fn named(mut self, kid: impl Into<String>) -> Self {
+        self.kid = Some(kid.into());
+        self
+    }
+
+    /// Its RFC 7638 thumbprint: SHA-256, base64url.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    /// Whether this key made `signature` (base64url) over `signed`.
+    #[must_use]
+    pub fn verifies(&self, algorithm: Algorithm, signed: &str, signature: &str) -> bool {
+        self.algorithms.contains(&algorithm)
+            && jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.decoding, algorithm.library())
+                .unwrap_or(false)
+    }
+
+    fn rsa(n: &str, e: &str) -> Option<Self> {
+        let (padded, exponent) = (decode(n)?, decode(e)?);
+        // Some issuers write the sign byte of a big integer.
+        let modulus: Vec<u8> = padded.into_iter().skip_while(|byte| *byte == 0).collect();
+        let leading = modulus.first()?.leading_zeros() as usize;
+        if !RSA_BITS.contains(&(modulus.len() * 8 - leading)) || exponent.len() > 8 {
+            return None;
+        }
+        let canonical = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
+        let decoding = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
+        Some(Self::made(vec![Algorithm::Rs256, Algorithm::Ps256], &canonical, decoding))
+    }
+
+    fn ec(crv: &str, x: &str, y: &str) -> Option<Self> {
+        let (algorithm, length) = match crv {
+            "P-256" => (Algorithm::Es256, 32),
+            "P-384" => (Algorithm::Es384, 48),
+            _ => return None,
+        };
+        let (horizontal, vertical) = (decode(x)?, decode(y)?);
+        if horizontal.len() != length || vertical.len() != length {
+            return None;
+        }
+        let point = [[4].as_slice(), &horizontal, &vertical].concat();
+        let canonical = format!(r#"{{"crv":"{crv}","kty":"EC","x":"{x}","y":"{y}"}}"#);
+        Some(Self::made(vec![algorithm], &canonical, DecodingKey::from_ec_der(&point)))
+    }
+
+    fn ed25519(x: &str) -> Option<Self> {
+        let public = decode(x).filter(|public| public.len() == 32)?;
+        let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+        Some(Self::made(vec![Algorithm::EdDsa], &canonical, DecodingKey::from_ed_der(&public)))
+    }
+
+    fn made(algorithms: Vec<Algorithm>, canonical: &str, decoding: DecodingKey) -> Self {
+        // No key exists before its library knows its one source of cryptography. Only the first call does anything.
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
+        Self { kid: None, algorithms, thumbprint: URL_SAFE_NO_PAD.encode(digest), decoding }
+    }
+}
+
+/// Whether `use` and `key_ops` let the key verify signatures (RFC 7517, 4.2 and 4.3).
+fn may_verify(jwk: &Value) -> bool {
+    let by_use = jwk.get("use").is_none_or(|purpose| purpose.as_str() == Some("sig"));
+    let verify = |operations: &Vec<Value>| operations.iter().any(|operation| operation.as_str() == Some("verify"));
+    let by_operations = jwk.get("key_ops").is_none_or(|operations| operations.as_array().is_some_and(verify));
+    by_use && by_operations
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}

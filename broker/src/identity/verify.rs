@@ -1,0 +1,261 @@
+//! A token in, a verified workload out. The only maker of `Verified<Workload>`.
+//!
+//! The order is the point. The form first, without any key; then the issuer, by the `iss` claim, byte by byte, among the
+//! configured; then the algorithm and the type, as configured for it; then its keys; then the signature; then what the
+//! claims say. Nothing that an unverified claim says causes a request to anyone but a configured issuer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use writ_core::proof::Verified;
+use writ_core::time::Timestamp;
+use writ_core::workload::{Issuer, Subject, TokenId, TokenKind, Workload};
+
+use super::cache::{Cache, Source};
+use super::claims::{ClaimRules, Registered};
+use super::config::{Algorithm, ConfigFault, IssuerConfig};
+use super::discovery::Discovery;
+use super::fault::{IdentityFault, shown};
+use super::header::{Compact, Header};
+use super::json::Object;
+use super::jwks::KeySet;
+use super::session_token::{self, SessionIssuer};
+use crate::duration::Span;
+
+/// Verifies tokens of the configured issuers.
+#[derive(Debug)]
+pub struct Verifier {
+    issuers: BTreeMap<String, Trusted>,
+}
+
+/// One issuer, and the rules for its tokens.
+#[derive(Debug)]
+struct Trusted {
+    name: String,
+    kind: TokenKind,
+    algorithms: Vec<Algorithm>,
+    types: BTreeSet<Option<String>>,
+    claims: ClaimRules,
+    keys: Keys,
+}
+
+#[derive(Debug)]
+enum Keys {
+    Fixed(Arc<KeySet>),
+    Fetched(Cache),
+}
+
+/// A token whose signature and registered claims passed: for callers that make something other than a workload of it,
+/// such as the login of a human.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// Who vouches.
+    pub issuer: Issuer,
+    /// For whom.
+    pub subject: Subject,
+    /// Everything that the issuer says, registered claims included.
+    pub claims: Object,
+    /// What kind of token it was.
+    pub kind: TokenKind,
+    /// What tells the token from others.
+    pub token_id: TokenId,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// The last moment at which it may be accepted, leeway included.
+    pub expires: Timestamp,
+}
+
+impl Verifier {
+    /// A verifier of tokens for `audience`, the gateway group, by `issuers` and, where the broker issues them, its own
+    /// session tokens. Nothing is fetched before the first token.
+    ///
+    /// # Errors
+    /// [`ConfigFault`] for the first mistake in an issuer's configuration.
+    pub fn new(
+        issuers: &[IssuerConfig],
+        audience: &str,
+        sessions: Option<&SessionIssuer>,
+    ) -> Result<Self, ConfigFault> {
+        let mut trusted = BTreeMap::new();
+        if let Some(sessions) = sessions {
+            trusted.insert(sessions.issuer().to_owned(), Trusted::sessions(sessions));
+        }
+        for config in issuers {
+            config.validate()?;
+            if audience.is_empty() && config.audiences.is_empty() {
+                return Err(config.fault("no audience is configured: name the gateway group, or give `audiences`"));
+            }
+            let entry = Trusted::issuer(config, audience)?;
+            if trusted.insert(config.issuer.clone(), entry).is_some() {
+                return Err(config.fault("`issuer` is configured twice, or is the broker's own: keep one"));
+            }
+        }
+        Ok(Self { issuers: trusted })
+    }
+
+    /// Puts another source of keys under an issuer that is configured.
+    #[cfg(test)]
+    pub(crate) fn with_source(
+        mut self,
+        issuer: &str,
+        config: super::config::CacheConfig,
+        source: Box<dyn Source>,
+    ) -> Self {
+        if let Some(trusted) = self.issuers.get_mut(issuer) {
+            trusted.keys = Keys::Fetched(Cache::new(source, config));
+        }
+        self
+    }
+
+    /// Verifies a workload's token, or a session token of the broker's own.
+    ///
+    /// # Errors
+    /// [`IdentityFault`]: why not. The client is told [`IdentityFault::to_fault`] and no more.
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Verified<Workload>, IdentityFault> {
+        let checked = self.verify_claims(token, now).await?;
+        let workload = match checked.kind {
+            TokenKind::Session => session_token::workload(checked)?,
+            TokenKind::Workload => Workload {
+                issuer: checked.issuer,
+                subject: checked.subject,
+                claims: checked.claims,
+                token_kind: TokenKind::Workload,
+                token_id: checked.token_id,
+                token_expires: checked.expires,
+                bound_target: None,
+            },
+        };
+        #[expect(clippy::disallowed_methods, reason = "this is the one maker: the token passed every check above")]
+        let verified = Verified::by_identity(workload);
+        Ok(verified)
+    }
+
+    /// Verifies a token, whatever is made of it.
+    ///
+    /// # Errors
+    /// [`IdentityFault`]: why not.
+    pub async fn verify_claims(&self, token: &str, now: Timestamp) -> Result<Checked, IdentityFault> {
+        let compact = Compact::parse(token)?;
+        let issuer = compact.claims.get("iss").ok_or(IdentityFault::Missing("iss"))?;
+        let issuer = issuer.as_str().ok_or(IdentityFault::Malformed("iss"))?.to_owned();
+        let trusted = self.issuers.get(&issuer).ok_or_else(|| IdentityFault::UnknownIssuer(shown(&issuer)))?;
+        let algorithm = trusted.algorithm(&compact.header)?;
+        trusted.check_type(&compact.header)?;
+        trusted.check_signature(&compact, algorithm, now).await?;
+        let Registered { subject, issued_at, expires, token_id } =
+            trusted.claims.check(&compact.claims, compact.signed, now)?;
+        Ok(Checked {
+            issuer: Issuer::new(issuer),
+            subject,
+            claims: compact.claims,
+            kind: trusted.kind,
+            token_id,
+            issued_at,
+            expires,
+        })
+    }
+}
+
+impl Trusted {
+    fn issuer(config: &IssuerConfig, audience: &str) -> Result<Self, ConfigFault> {
+        let audiences = if config.audiences.is_empty() { vec![audience.to_owned()] } else { config.audiences.clone() };
+        Ok(Self {
+            name: config.name.clone(),
+            kind: TokenKind::Workload,
+            algorithms: config.algorithms.clone(),
+            types: config.types(),
+            claims: ClaimRules {
+                audiences,
+                authorized_parties: config.authorized_parties.clone(),
+                max_lifetime: config.max_lifetime,
+                max_age: config.max_age,
+                leeway: config.leeway,
+                require_jti: config.require_jti,
+            },
+            keys: keys(config)?,
+        })
+    }
+
+    fn sessions(sessions: &SessionIssuer) -> Self {
+        Self {
+            name: "writ".to_owned(),
+            kind: TokenKind::Session,
+            algorithms: sessions.algorithms(),
+            types: BTreeSet::from([Some(session_token::TYP.to_owned())]),
+            claims: ClaimRules {
+                audiences: vec![sessions.audience().to_owned()],
+                authorized_parties: Vec::new(),
+                max_lifetime: sessions.life(),
+                max_age: None,
+                // Only the clocks of the broker's own replicas can differ.
+                leeway: Span::seconds(5),
+                require_jti: true,
+            },
+            keys: Keys::Fixed(sessions.keys()),
+        }
+    }
+
+    fn algorithm(&self, header: &Header) -> Result<Algorithm, IdentityFault> {
+        Algorithm::named(&header.alg)
+            .filter(|algorithm| self.algorithms.contains(algorithm))
+            .ok_or_else(|| IdentityFault::Algorithm { issuer: shown(&self.name), found: shown(&header.alg) })
+    }
+
+    fn check_type(&self, header: &Header) -> Result<(), IdentityFault> {
+        if self.types.contains(&header.typ) {
+            return Ok(());
+        }
+        let found = shown(header.typ.as_deref().unwrap_or_default());
+        Err(IdentityFault::Type { issuer: shown(&self.name), found })
+    }
+
+    async fn check_signature(
+        &self,
+        compact: &Compact<'_>,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Result<(), IdentityFault> {
+        if algorithm.signature_bytes().is_some_and(|length| length != compact.signature_bytes) {
+            return Err(IdentityFault::Signature(shown(&self.name)));
+        }
+        let kid = compact.header.kid.as_deref();
+        let keys = match &self.keys {
+            Keys::Fixed(keys) => Arc::clone(keys),
+            Keys::Fetched(cache) => cache
+                .keys(kid, now)
+                .await
+                .map_err(|reason| IdentityFault::KeysUnavailable { issuer: shown(&self.name), reason })?,
+        };
+        let mut candidates = keys.candidates(kid, algorithm).take(MAX_CANDIDATES).peekable();
+        if candidates.peek().is_none() {
+            return Err(IdentityFault::UnknownKey {
+                issuer: shown(&self.name),
+                kid: shown(kid.unwrap_or_default()),
+                algorithm: algorithm.name(),
+            });
+        }
+        if candidates.any(|key| key.verifies(algorithm, compact.signed, compact.signature)) {
+            Ok(())
+        } else {
+            Err(IdentityFault::Signature(shown(&self.name)))
+        }
+    }
+}
+
+/// The most keys that one token is checked against: a token that names none may have been made by any of them.
+const MAX_CANDIDATES: usize = 8;
+
+fn keys(config: &IssuerConfig) -> Result<Keys, ConfigFault> {
+    if config.discovers() {
+        let source: Box<dyn Source> = Box::new(Discovery::new(config)?);
+        return Ok(Keys::Fetched(Cache::new(source, config.cache)));
+    }
+    let document = match (&config.jwks, &config.jwks_file) {
+        (Some(text), _) => text.clone().into_bytes(),
+        (None, Some(path)) => std::fs::read(path)
+            .map_err(|error| config.fault(format!("`jwks_file` `{}` cannot be read: {error}", path.display())))?,
+        (None, None) => Vec::new(),
+    };
+    let keys = KeySet::parse(&document).map_err(|fault| config.fault(format!("its key set is of no use: {fault}")))?;
+    Ok(Keys::Fixed(keys.into()))
+}
