@@ -28,15 +28,36 @@ fn three_lines_are_enough() {
 #[test]
 fn mistakes_are_named_with_what_to_write() {
     let table = [
-        (json!({"algorithms": []}), "issuer `ci`: `algorithms` is empty: write the ones that it signs with, such as [\"RS256\"]"),
+        (
+            json!({"algorithms": []}),
+            "issuer `ci`: `algorithms` is empty: write the ones that it signs with, such as [\"RS256\"]",
+        ),
         (json!({"leeway": "10m"}), "issuer `ci`: `leeway` is 10m: write at most 5m"),
-        (json!({"typ": ["writ-session+jwt"]}), "issuer `ci`: `typ` lists `writ-session+jwt`, which is the broker's own: remove it"),
-        (json!({"typ": ["application/DPOP+jwt"]}), "issuer `ci`: `typ` lists `dpop+jwt`, which is the broker's own: remove it"),
+        (
+            json!({"typ": ["writ-session+jwt"]}),
+            "issuer `ci`: `typ` lists `writ-session+jwt`, which is the broker's own: remove it",
+        ),
+        (
+            json!({"typ": ["application/DPOP+jwt"]}),
+            "issuer `ci`: `typ` lists `dpop+jwt`, which is the broker's own: remove it",
+        ),
         (json!({"jwks": "{}", "jwks_file": "x"}), "issuer `ci`: both `jwks` and `jwks_file` are given: keep one"),
-        (json!({"issuer": "http://issuer.example"}), "issuer `ci`: `issuer` is not an https address: plain http needs `allow_http_loopback` and a loopback host"),
-        (json!({"issuer": "http://issuer.example", "allow_http_loopback": true}), "issuer `ci`: `issuer` is not an https address: plain http needs `allow_http_loopback` and a loopback host"),
-        (json!({"issuer": "https://issuer.example?x"}), "issuer `ci`: `issuer` has a query or a fragment, which no issuer has (OpenID Connect Discovery, 2)"),
-        (json!({"issuer": "urn:issuer"}), "issuer `ci`: `issuer` is not an https address: plain http needs `allow_http_loopback` and a loopback host"),
+        (
+            json!({"issuer": "http://issuer.example"}),
+            "issuer `ci`: `issuer` is not an https address: plain http needs `allow_http_loopback` and a loopback host",
+        ),
+        (
+            json!({"issuer": "http://issuer.example", "allow_http_loopback": true}),
+            "issuer `ci`: `issuer` is not an https address: plain http needs `allow_http_loopback` and a loopback host",
+        ),
+        (
+            json!({"issuer": "https://issuer.example?x"}),
+            "issuer `ci`: `issuer` has a query or a fragment, which no issuer has (OpenID Connect Discovery, 2)",
+        ),
+        (
+            json!({"issuer": "urn:issuer"}),
+            "issuer `ci`: `issuer` is not an https address: plain http needs `allow_http_loopback` and a loopback host",
+        ),
         (json!({"cache": {"fetch_interval": "1ms"}}), "issuer `ci`: `cache.fetch_interval` is 1ms: write at least 1s"),
     ];
     for (changes, words) in table {
@@ -46,7 +67,12 @@ fn mistakes_are_named_with_what_to_write() {
 
 #[test]
 fn unknown_settings_and_bare_numbers_are_refused() {
-    for changes in [json!({"algorithm": "RS256"}), json!({"leeway": 30}), json!({"algorithms": ["HS256"]}), json!({"cache": {"x": 1}})] {
+    for changes in [
+        json!({"algorithm": "RS256"}),
+        json!({"leeway": 30}),
+        json!({"algorithms": ["HS256"]}),
+        json!({"cache": {"x": 1}}),
+    ] {
         assert!(serde_json::from_value::<IssuerConfig>(with(minimal(), changes.clone())).is_err(), "{changes}");
     }
 }

@@ -85,13 +85,15 @@ fn kinds_of_tokens_are_never_taken_for_each_other() {
     // Signed by the issuer's key, dressed as a session token.
     let dressed = token(&EC, &with(header(), json!({"typ": "writ-session+jwt"})), &claims());
     assert_eq!(outcome(&verifier(), &dressed), "identity.type");
-    let claimed = with(claims(), json!({"iss": BROKER, "writ": {"issuer": ISSUER, "target": "payments", "claims": {}}}));
+    let claimed =
+        with(claims(), json!({"iss": BROKER, "writ": {"issuer": ISSUER, "target": "payments", "claims": {}}}));
     let header = with(header(), json!({"typ": "writ-session+jwt"}));
     assert_eq!(outcome(&verifier(), &token(&EC, &without(header.clone(), "kid"), &claimed)), "identity.signature");
     // Signed by the broker's key for another group, and for another broker.
-    for (issuer, audience, code) in
-        [(BROKER, "writ:gateways/us", "identity.audience"), ("https://other-broker.example", AUDIENCE, "identity.unknown_issuer")]
-    {
+    for (issuer, audience, code) in [
+        (BROKER, "writ:gateways/us", "identity.audience"),
+        ("https://other-broker.example", AUDIENCE, "identity.unknown_issuer"),
+    ] {
         let foreign = SessionIssuer::new(issuer, audience, Span::seconds(300), &SESSION_KEY, &[]).unwrap();
         let workload = wait(verifier().verify(&good(), now())).unwrap();
         let minted = foreign.mint(&workload, &TargetName::new("payments").unwrap(), None, now()).unwrap();
@@ -128,7 +130,10 @@ fn only_session_tokens_are_to_be_had() {
         (|request| request.requested_token_type = Some(JWT.into()), Ok(())),
         (|request| request.scope = Some(String::new()), Ok(())),
         (|request| request.grant_type = "password".into(), Err("unsupported_grant_type")),
-        (|request| request.subject_token_type = "urn:ietf:params:oauth:token-type:saml2".into(), Err("invalid_request")),
+        (
+            |request| request.subject_token_type = "urn:ietf:params:oauth:token-type:saml2".into(),
+            Err("invalid_request"),
+        ),
         (|request| request.requested_token_type = Some("urn:writ:credential:postgres".into()), Err("invalid_request")),
         (|request| request.requested_token_type = Some(ID_TOKEN.into()), Err("invalid_request")),
         (|request| request.actor_token = Some("x".into()), Err("invalid_request")),

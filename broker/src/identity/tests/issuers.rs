@@ -103,7 +103,13 @@ fn issuers_that_lead_elsewhere_are_refused() {
             "neither the issuer's host nor in `jwks_hosts`",
         ),
         (
-            |_, address| Response::builder().status(302).header("location", format!("{address}/keys")).body(Body::empty()).unwrap(),
+            |_, address| {
+                Response::builder()
+                    .status(302)
+                    .header("location", format!("{address}/keys"))
+                    .body(Body::empty())
+                    .unwrap()
+            },
             "answers with status 302",
         ),
         (|_, _| answer(200, vec![b' '; 1024 * 1024 + 1]), "answers with more than 1048576 bytes"),
@@ -126,7 +132,9 @@ fn a_redirect_of_the_keys_is_not_followed() {
 
 #[test]
 fn a_name_or_address_inside_is_not_called() {
-    for issuer in ["https://127.0.0.1:1", "https://10.0.0.1", "https://169.254.169.254", "https://[::1]:1", "https://localhost:1"] {
+    for issuer in
+        ["https://127.0.0.1:1", "https://10.0.0.1", "https://169.254.169.254", "https://[::1]:1", "https://localhost:1"]
+    {
         let config = IssuerConfig { allow_http_loopback: false, ..fetched(issuer) };
         let verifier = Verifier::new(&[config], AUDIENCE, None).unwrap();
         let fault = wait(verifier.verify(&token_of(issuer), now())).unwrap_err().to_string();
@@ -140,7 +148,9 @@ fn an_issuer_that_stalls_is_left() {
         let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
         Response::builder().status(200).body(Body::from_stream(never)).unwrap()
     };
-    let told = wait(async { tokio::time::timeout(Duration::from_secs(50), tokio::task::spawn_blocking(move || told(stalled))).await });
+    let told = wait(async {
+        tokio::time::timeout(Duration::from_secs(50), tokio::task::spawn_blocking(move || told(stalled))).await
+    });
     let told = told.unwrap().unwrap();
     assert!(told.starts_with("identity.keys_unavailable: "), "{told}");
 }
@@ -158,7 +168,8 @@ impl Source for Fake {
         let keys = self.keys.lock().unwrap().clone();
         Box::pin(async move {
             tokio::task::yield_now().await;
-            let keys = KeySet::parse(keys.ok_or("the issuer is down")?.as_bytes()).map_err(|fault| fault.to_string())?;
+            let keys =
+                KeySet::parse(keys.ok_or("the issuer is down")?.as_bytes()).map_err(|fault| fault.to_string())?;
             Ok(Fetched { keys, fresh: Some(Duration::from_secs(600)) })
         })
     }

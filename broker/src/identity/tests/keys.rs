@@ -39,7 +39,8 @@ fn what_cannot_verify_is_ignored() {
     }
     assert_eq!(KeySet::parse(jwks(&ignored).as_bytes()).unwrap_err(), JwksFault::Empty);
     let mut config = config();
-    config.jwks = Some(jwks(&[ignored, vec![with(ec, json!({"use": "sig", "alg": "ES256", "key_ops": ["verify"]}))]].concat()));
+    config.jwks =
+        Some(jwks(&[ignored, vec![with(ec, json!({"use": "sig", "alg": "ES256", "key_ops": ["verify"]}))]].concat()));
     assert_eq!(outcome(&verifier_of(config), &good()), "accepted");
 }
 
