@@ -148,7 +148,7 @@ fn only_session_tokens_are_to_be_had() {
         assert_eq!(exchange::ask(request).map(drop).map_err(|refusal| refusal.error), expected, "case {place}");
     }
     let shown = format!("{:?}", exchange::ask(request(good())).unwrap());
-    assert!(!shown.contains(&good()[..20]), "{shown}");
+    assert!(!shown.contains(good().split_once('.').unwrap().0), "{shown}");
 }
 
 #[test]
