@@ -10,8 +10,10 @@ use axum::extract::State;
 use axum::http::{Response, Uri};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use writ_core::time::Timestamp;
 
 use super::support::*;
+use crate::ca::CertificateAuthority;
 use crate::identity::cache::{Fetched, Fetching, Source, freshness};
 use crate::identity::config::{CacheConfig, IssuerConfig};
 use crate::identity::jwks::KeySet;
@@ -153,6 +155,79 @@ fn an_issuer_that_stalls_is_left() {
     });
     let told = told.unwrap().unwrap();
     assert!(told.starts_with("identity.keys_unavailable: "), "{told}");
+}
+
+/// The honest issuer over TLS, with a certificate by an authority of its own, under the name `localhost`.
+async fn open_tls(authority: &CertificateAuthority) -> String {
+    let identity = authority.issue_server(&["localhost".into()], Timestamp::now(), Duration::from_secs(600)).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(identity.chain, identity.key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let shop = Shop { address: address.clone(), answer: honest, hits: Arc::default() };
+    let router = Router::new().fallback(serve).with_state(shop);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A client that does not trust the certificate ends the handshake.
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let service = hyper_util::service::TowerToHyperService::new(router.clone());
+            let io = hyper_util::rt::TokioIo::new(stream);
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+        }
+    });
+    address
+}
+
+#[test]
+fn an_internal_issuer_is_vouched_for_by_its_own_authority() {
+    wait(async {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = CertificateAuthority::load_or_create(directory.path(), &mut Vec::new()).unwrap();
+        let issuer = open_tls(&authority).await;
+        let trusting = IssuerConfig {
+            allow_http_loopback: false,
+            internal: true,
+            ca_pem_file: Some(directory.path().join("ca.pem")),
+            ..fetched(&issuer)
+        };
+        let unknown = IssuerConfig { ca_pem_file: None, ..trusting.clone() };
+        let outside = IssuerConfig { internal: false, ..trusting.clone() };
+        let verified = async |config: IssuerConfig| {
+            let verifier = Verifier::new(&[config], AUDIENCE, None).unwrap();
+            verifier.verify(&token_of(&issuer), now()).await.map(drop).map_err(|fault| fault.to_string())
+        };
+        assert_eq!(verified(trusting).await, Ok(()));
+        assert!(verified(unknown).await.unwrap_err().contains("cannot be fetched"));
+        assert!(verified(outside).await.unwrap_err().contains("has no address that may be called"));
+    });
+}
+
+#[test]
+fn keys_on_a_listed_host_are_fetched() {
+    wait(async {
+        let keys = open(honest).await;
+        // The port stands in the path, so that one answer serves any pair of servers.
+        let port = keys.address.rsplit_once(':').unwrap().1.to_owned();
+        let shop = open(|path, address| {
+            let (issuer, port) = path.trim_end_matches("/.well-known/openid-configuration").rsplit_once('/').unwrap();
+            let named = format!("{address}{issuer}/{port}");
+            answer(200, json!({"issuer": named, "jwks_uri": format!("http://127.0.0.1:{port}/keys")}).to_string())
+        })
+        .await;
+        let issuer = format!("{}/{port}", shop.address);
+        let listed = IssuerConfig { jwks_hosts: vec![format!("127.0.0.1:{port}")], ..fetched(&issuer) };
+        for (config, accepted) in [(listed, true), (fetched(&issuer), false)] {
+            let verifier = Verifier::new(&[config], AUDIENCE, None).unwrap();
+            assert_eq!(verifier.verify(&token_of(&issuer), now()).await.is_ok(), accepted);
+        }
+        assert_eq!(keys.hits.load(Ordering::SeqCst), 1);
+    });
 }
 
 /// A source whose answers a test sets.
