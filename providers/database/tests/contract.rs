@@ -26,6 +26,9 @@ macro_rules! for_each_version {
             two_revocations_at_once_settle(&server).await;
             a_sweep_ends_sessions_and_gives_away(&server).await;
             roles_that_cannot_be_granted_are_named(&server).await;
+            a_mint_cut_short_takes_no_effect_later(&server).await;
+            default_roles_are_granted_and_probed(&server).await;
+            the_pool_outlives_lost_connections(&server).await;
             one_iteration_is_enough_for_the_server(&server).await;
             tls_is_verified(&server).await;
             missing_rights_are_named(&server).await;
@@ -178,4 +181,64 @@ async fn roles_that_cannot_be_granted_are_named(server: &Server) {
         assert!(matches!(fault, ProviderFault::Misconfigured(_)), "{role:?}: {fault:?}");
         assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
     }
+}
+
+async fn a_mint_cut_short_takes_no_effect_later(server: &Server) {
+    let mut root = admin(&server.cluster, "postgres").await;
+    let watcher = admin(&server.cluster, "postgres").await;
+    let blocking = root.transaction().await.unwrap();
+    blocking.batch_execute("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
+    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    let short = Duration::from_millis(300);
+    let fault = server.provider.mint(&server.target, kit::intended(&writ), short).await.unwrap_err();
+    assert!(matches!(fault, ProviderFault::Unreachable(_)), "{fault:?}");
+    // While the lock is still held the server gives the statement up: it was told to.
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'writ_broker' AND state = 'active'";
+    let until = std::time::Instant::now() + Duration::from_secs(4);
+    while watcher.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        assert!(std::time::Instant::now() < until, "the statement was not given up");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    blocking.rollback().await.unwrap();
+    assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
+    server.provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
+}
+
+async fn default_roles_are_granted_and_probed(server: &Server) {
+    let provider = server.provider_with(|config| config.default_roles = vec!["other".to_owned()]);
+    let fault = provider.probe(&server.target, DEADLINE).await.unwrap_err();
+    let expected = "GRANT \"other\" TO \"writ_broker\" WITH ADMIN OPTION";
+    assert!(matches!(&fault, ProviderFault::Misconfigured(text) if text.contains(expected)), "{fault:?}");
+    let root = admin(&server.cluster, "postgres").await;
+    // The fault's own words mend it.
+    root.batch_execute(expected).await.unwrap();
+    provider.probe(&server.target, DEADLINE).await.unwrap();
+    let granted = "SELECT array_agg(roleid::regrole::text ORDER BY 1)::text FROM pg_auth_members m \
+                   JOIN pg_roles r ON r.oid = m.member WHERE rolname = $1";
+    for (role, memberships) in [(Some("app"), "{app,other}"), (None, "{other}")] {
+        let writ = kit::writ(role.map(str::to_owned), LIFE);
+        drop(provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap());
+        let row = root.query_one(granted, &[&writ.id.to_string()]).await.unwrap();
+        assert_eq!(row.get::<_, String>(0), memberships);
+        provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
+    }
+    root.batch_execute("REVOKE other FROM writ_broker").await.unwrap();
+    let missing = server.provider_with(|config| config.default_roles = vec!["absent".to_owned()]);
+    let fault = missing.probe(&server.target, DEADLINE).await.unwrap_err();
+    assert!(matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("`absent`")), "{fault:?}");
+}
+
+async fn the_pool_outlives_lost_connections(server: &Server) {
+    server.provider.probe(&server.target, DEADLINE).await.unwrap();
+    let root = admin(&server.cluster, "postgres").await;
+    let lost = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'writ_broker'";
+    root.simple_query(lost).await.unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(4);
+    while let Err(fault) = server.provider.probe(&server.target, DEADLINE).await {
+        assert!(matches!(fault, ProviderFault::Unreachable(_)), "{fault:?}");
+        assert!(std::time::Instant::now() < until, "{fault:?}");
+    }
+    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    drop(server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap());
+    server.provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
 }

@@ -44,16 +44,20 @@ impl Server {
         let ca = Some(cluster.ca_pem().to_owned());
         Self {
             target: target(cluster.port(), ca.clone()),
-            provider: provider(cluster.port(), ca.clone(), PASSWORD),
-            down: provider(free, ca.clone(), PASSWORD),
-            silent: provider(silence.local_addr().unwrap().port(), ca, PASSWORD),
+            provider: provider(cluster.port(), ca.clone(), PASSWORD, |_| ()),
+            down: provider(free, ca.clone(), PASSWORD, |_| ()),
+            silent: provider(silence.local_addr().unwrap().port(), ca, PASSWORD, |_| ()),
             _silence: silence,
             cluster,
         }
     }
 
     pub(crate) fn provider_at(&self, port: u16, ca_pem: Option<String>, password: &str) -> DatabaseProvider {
-        provider(port, ca_pem, password)
+        provider(port, ca_pem, password, |_| ())
+    }
+
+    pub(crate) fn provider_with(&self, change: fn(&mut DatabaseConfig)) -> DatabaseProvider {
+        provider(self.cluster.port(), Some(self.cluster.ca_pem().to_owned()), PASSWORD, change)
     }
 
     pub(crate) async fn session(&self, database: &str, user: &str, password: &[u8]) -> Result<Client, Error> {
@@ -94,10 +98,10 @@ fn target(port: u16, ca_pem: Option<String>) -> Target {
     }
 }
 
-fn provider(port: u16, ca_pem: Option<String>, password: &str) -> DatabaseProvider {
+fn provider(port: u16, ca_pem: Option<String>, password: &str, change: fn(&mut DatabaseConfig)) -> DatabaseProvider {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("{password}\n")).unwrap();
-    let config = DatabaseConfig {
+    let mut config = DatabaseConfig {
         user: "writ_broker".to_owned(),
         password_file: Some(file.path().to_owned()),
         password_env: None,
@@ -110,6 +114,7 @@ fn provider(port: u16, ca_pem: Option<String>, password: &str) -> DatabaseProvid
         call_timeout_ms: 5_000,
         sweep_limit: 1_000,
     };
+    change(&mut config);
     DatabaseProvider::new(config, &target(port, ca_pem).address).unwrap()
 }
 
