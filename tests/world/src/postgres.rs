@@ -22,15 +22,24 @@ pub const SUPERUSER: &str = "postgres";
 const START_LIMIT: Duration = Duration::from_secs(30);
 const START_ATTEMPTS: usize = 5;
 
-/// Stops the server and removes the directory (`$1`) once standard input ends; the server's command line follows.
+/// Makes the data directory in `$1` with `$2/initdb` as the superuser `$3` and runs `$2/postgres` on it with the further
+/// arguments, until standard input ends; then removes `$1`. One shell does all, so that nothing is left wherever the test
+/// ends. What goes wrong is in `$1/log`.
 const KEEPER: &str = r#"
 trap '' HUP INT TERM
-directory=$1; shift
-"$@" </dev/null >"$directory/log" 2>&1 &
-server=$!
-cat >/dev/null
-kill -QUIT "$server" 2>/dev/null
-wait "$server"
+directory=$1 programs=$2 superuser=$3; shift 3
+if "$programs/initdb" --no-sync --encoding=UTF8 --locale=C --auth=scram-sha-256 --username "$superuser" \
+    --pwfile="$directory/password" --pgdata="$directory/data" </dev/null >"$directory/initdb.log" 2>&1
+then
+    "$programs/postgres" -D "$directory/data" "$@" </dev/null >"$directory/log" 2>&1 &
+    server=$!
+    cat >/dev/null
+    # Again and again: a server that has not begun to listen for signals yet loses the first.
+    while kill -QUIT "$server" 2>/dev/null; do sleep 0.02; done
+else
+    { echo 'FATAL: initdb failed'; cat "$directory/initdb.log"; } >"$directory/log"
+    cat >/dev/null
+fi
 rm -rf "$directory"
 "#;
 
@@ -183,13 +192,15 @@ impl Drop for Cluster {
 }
 
 fn attempt(version: Version, programs: &Path, identity: &Identity, settings: &[&str]) -> Result<Cluster, String> {
+    let password = random_hex()?;
+    let certificates = Certificates::make()?;
+    let port = free_port()?;
+    // From here to the keeper's start a killed test leaves an empty directory, so nothing slow stands between.
     let directory = identity.directory()?;
     let guard = RemoveUnlessKept(Some(directory.clone()));
-    let password = random_hex()?;
-    let ca_pem = write_certificates(&directory, identity)?;
+    identity.write(&directory.join("server.crt"), &certificates.server)?;
+    identity.write(&directory.join("server.key"), &certificates.key)?;
     identity.write(&directory.join("password"), &password)?;
-    initdb(programs, &directory, identity)?;
-    let port = free_port()?;
     let mut keeper = keep(programs, &directory, port, identity, settings)?;
     guard.keep();
     if let Err(error) = wait_until_ready(&directory) {
@@ -197,25 +208,12 @@ fn attempt(version: Version, programs: &Path, identity: &Identity, settings: &[&
         let _ = keeper.wait();
         return Err(error);
     }
-    Ok(Cluster { version, directory, port, password, ca_pem, keeper })
-}
-
-fn initdb(programs: &Path, directory: &Path, identity: &Identity) -> Result<(), String> {
-    let done = identity
-        .command(&programs.join("initdb"))
-        .args(["--no-sync", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--username", SUPERUSER])
-        .arg(format!("--pwfile={}", directory.join("password").display()))
-        .arg(format!("--pgdata={}", directory.join("data").display()))
-        .current_dir(directory)
-        .output()
-        .map_err(|error| format!("cannot run initdb: {error}"))?;
-    if done.status.success() { Ok(()) } else { Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr))) }
+    Ok(Cluster { version, directory, port, password, ca_pem: certificates.authority, keeper })
 }
 
 fn keep(programs: &Path, directory: &Path, port: u16, identity: &Identity, settings: &[&str]) -> Result<Child, String> {
     let mut command = identity.command(Path::new("/bin/sh"));
-    command.args(["-c", KEEPER, "keeper"]).arg(directory).arg(programs.join("postgres"));
-    command.arg("-D").arg(directory.join("data"));
+    command.args(["-c", KEEPER, "keeper"]).arg(directory).arg(programs).arg(SUPERUSER);
     let own = [
         format!("port={port}"),
         "listen_addresses=localhost".to_owned(),
@@ -270,25 +268,31 @@ fn random_hex() -> Result<String, String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Makes an authority and a certificate for `localhost`, `127.0.0.1` and `::1` (P-256), and returns the authority's PEM.
-fn write_certificates(directory: &Path, identity: &Identity) -> Result<String, String> {
-    let said = |error: rcgen::Error| format!("cannot make a certificate: {error}");
-    let ca_key = rcgen::KeyPair::generate().map_err(said)?;
-    let mut ca = rcgen::CertificateParams::default();
-    ca.distinguished_name.push(rcgen::DnType::CommonName, "writ test authority");
-    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
-    let ca_pem = ca.self_signed(&ca_key).map_err(said)?.pem();
-    let issuer = rcgen::Issuer::new(ca, ca_key);
-    let key = rcgen::KeyPair::generate().map_err(said)?;
-    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let mut server = rcgen::CertificateParams::new(names).map_err(said)?;
-    server.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
-    server.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    let server = server.signed_by(&key, &issuer).map_err(said)?;
-    identity.write(&directory.join("server.crt"), &server.pem())?;
-    identity.write(&directory.join("server.key"), &key.serialize_pem())?;
-    Ok(ca_pem)
+/// An authority, and a certificate for `localhost`, `127.0.0.1` and `::1` with its key (P-256), in PEM.
+struct Certificates {
+    authority: String,
+    server: String,
+    key: String,
+}
+
+impl Certificates {
+    fn make() -> Result<Self, String> {
+        let said = |error: rcgen::Error| format!("cannot make a certificate: {error}");
+        let ca_key = rcgen::KeyPair::generate().map_err(said)?;
+        let mut ca = rcgen::CertificateParams::default();
+        ca.distinguished_name.push(rcgen::DnType::CommonName, "writ test authority");
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+        let authority = ca.self_signed(&ca_key).map_err(said)?.pem();
+        let issuer = rcgen::Issuer::new(ca, ca_key);
+        let key = rcgen::KeyPair::generate().map_err(said)?;
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let mut server = rcgen::CertificateParams::new(names).map_err(said)?;
+        server.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+        server.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        let server = server.signed_by(&key, &issuer).map_err(said)?;
+        Ok(Self { authority, server: server.pem(), key: key.serialize_pem() })
+    }
 }
 
 /// Whom servers run as: ourselves, unless we are root.
