@@ -62,6 +62,7 @@ pub struct ServerLogin {
     state: State,
 }
 
+#[expect(clippy::enum_variant_names, reason = "states are named for what they await")]
 enum State {
     AwaitTlsAnswer,
     AwaitHandshake,

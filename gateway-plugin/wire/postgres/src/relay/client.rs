@@ -32,7 +32,9 @@ impl Relay {
             }
             if self.held.len() + self.expect.queue.len() >= self.settings.max_pipeline {
                 self.advance(CommandId(0), effects);
-                self.press(effects);
+                if bytes.len() > self.scanned {
+                    self.press(effects);
+                }
                 break;
             }
             let Some(head) = frame::peek(bytes, self.scanned, Blame::Peer)? else { break };
@@ -45,7 +47,8 @@ impl Relay {
 
     /// The pipeline is full: the server must answer what it has, even if the client asks it only later.
     fn press(&mut self, effects: &mut Effects) {
-        if !self.flushed && !self.expect.queue.is_empty() {
+        let answers_unasked = matches!(self.expect.queue.back(), None | Some(Expect::Query(_) | Expect::Sync(_)));
+        if !self.flushed && !answers_unasked {
             self.flushed = true;
             effects.send(Side::Server, |made| frame::write(made, b'H', |_| {}));
         }
@@ -174,7 +177,6 @@ impl Relay {
         if name == IMPOSSIBLE {
             return Err(Fault::new("postgres.name", Blame::Peer, "this statement name is reserved"));
         }
-        self.in_segment = true;
         let slot = self.statements.push(name, Version { id, types, segment: self.segment, settled: false })?;
         Ok(Expect::Parse(id, slot))
     }
@@ -185,7 +187,6 @@ impl Relay {
         if self.statements.is_ambiguous(statement, self.segment) {
             return Ok(Scan::Wait);
         }
-        self.in_segment = true;
         let Some((_, version)) = self.statements.current(statement) else {
             self.deny_unknown("prepared statement", statement, head);
             return Ok(Scan::On);
@@ -210,7 +211,6 @@ impl Relay {
         let expect = match head.tag {
             b'S' => {
                 self.skip_to_sync = false;
-                self.in_segment = false;
                 self.segment += 1;
                 Some(Expect::Sync(self.segment - 1))
             }
@@ -222,7 +222,6 @@ impl Relay {
             b'E' => {
                 let portal = reader.text().ok_or_else(malformed)?;
                 reader.u32().ok_or_else(malformed)?;
-                self.in_segment = true;
                 if self.portals.is_ambiguous(portal, self.segment) {
                     return Ok(Scan::Wait);
                 }
@@ -233,7 +232,6 @@ impl Relay {
                 Some(Expect::Execute(version.id))
             }
             tag => {
-                self.in_segment = true;
                 let kind = reader.u8().ok_or_else(malformed)?;
                 let name = reader.text().ok_or_else(malformed)?;
                 Some(self.name_message(tag, kind, name).ok_or_else(malformed)?)
@@ -314,7 +312,6 @@ impl Relay {
                 if self.statements.is_ambiguous(second, self.segment) {
                     return Ok(Scan::Wait);
                 }
-                self.in_segment = true;
                 let Some(prepared) = self.statements.current(second).map(|(_, version)| version.id) else {
                     let count = head.total.min(bytes.len() - self.scanned);
                     self.deny_unknown("prepared statement", second, Frame { total: count, ..head });

@@ -19,6 +19,11 @@ mod refuse;
 mod rows;
 mod server;
 
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -103,7 +108,7 @@ pub struct Relay {
     rest: usize,
     /// Whether `rest` belongs to a copy.
     rest_is_copy: bool,
-    /// Whether extended messages stand in the segment that the client writes.
+    /// Whether the server got extended messages since the last Sync.
     in_segment: bool,
     /// Whether the client's messages are dropped up to a Sync.
     skip_to_sync: bool,
@@ -184,7 +189,14 @@ impl Relay {
 
     /// The server got something that it will answer, or skip.
     fn expected(&mut self, expect: Expect, effects: &mut Effects) {
-        if self.expect.skipping && !matches!(expect, Expect::Sync(_)) {
+        match expect {
+            Expect::Sync(_) => self.in_segment = false,
+            Expect::Query(_) | Expect::RefusedQuery => {}
+            _ => self.in_segment = true,
+        }
+        // While the server skips, the queue is empty or begins with the Sync that ends it.
+        let skipped = self.expect.skipping && self.expect.queue.is_empty();
+        if skipped && !matches!(expect, Expect::Sync(_)) {
             self.skipped(expect, effects);
         } else {
             self.expect.queue.push_back(expect);

@@ -71,12 +71,11 @@ impl Names {
         Some((slot, self.entries.get(slot as usize)?.versions.last()?))
     }
 
-    /// Whether the name may turn out to mean an older thing than [`Self::current`], for a use in `segment`.
+    /// Whether the name may turn out to mean another thing than [`Self::current`], or nothing, for a use in `segment`:
+    /// within its own segment a failure skips the use too.
     pub(super) fn is_ambiguous(&self, name: &[u8], segment: u64) -> bool {
         let versions = self.slot(name).and_then(|slot| self.entries.get(slot as usize)).map(|entry| &entry.versions);
-        versions.is_some_and(|versions| {
-            versions.len() > 1 && versions.last().is_some_and(|last| !last.settled && last.segment != segment)
-        })
+        versions.and_then(|versions| versions.last()).is_some_and(|last| !last.settled && last.segment != segment)
     }
 
     /// Adds a meaning, not yet confirmed.

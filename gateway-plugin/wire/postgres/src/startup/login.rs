@@ -54,6 +54,7 @@ pub struct ClientLogin {
     state: State,
 }
 
+#[expect(clippy::enum_variant_names, reason = "states are named for what they await")]
 enum State {
     AwaitStartup { requests: u8 },
     AwaitPassword(Box<Startup>),

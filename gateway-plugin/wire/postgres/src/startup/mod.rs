@@ -11,6 +11,9 @@ mod login;
 mod packet;
 mod parameters;
 
+#[cfg(test)]
+mod tests;
+
 pub use login::{ClientLogin, LoginSettings, OAuth, Pending, Step, Transport};
 pub use packet::LONGEST_STARTUP;
 pub use parameters::{ALLOWED, Startup};
