@@ -195,7 +195,7 @@ fn attempt(version: Version, programs: &Path, identity: &Identity, settings: &[&
     let password = random_hex()?;
     let certificates = Certificates::make()?;
     let port = free_port()?;
-    // From here to the keeper's start a killed test leaves an empty directory, so nothing slow stands between.
+    // From here to the keeper's start a killed test leaves its directory, so nothing slow stands between.
     let directory = identity.directory()?;
     let guard = RemoveUnlessKept(Some(directory.clone()));
     identity.write(&directory.join("server.crt"), &certificates.server)?;
