@@ -15,13 +15,20 @@
 //! that the numbers of a session have no hole. A failed wait for the disk is not tried again, since the system may have
 //! forgotten what it could not write: the worker's spool fails for good.
 //!
-//! Read next: [`WorkerSpool`].
+//! Read next: [`WorkerSpool`], then [`recover`].
 
 mod budget;
 mod file;
+mod read;
+mod recover;
 mod session;
 mod worker;
 
 pub use budget::Budget;
+pub use read::{Item, Problem, SpoolReader};
+pub use recover::{Left, Recovered, recover, seal_left};
 pub use session::SessionSpool;
 pub use worker::{Settings, SpoolError, WorkerSpool};
+
+#[cfg(test)]
+mod tests;

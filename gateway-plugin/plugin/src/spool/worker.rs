@@ -243,7 +243,7 @@ impl WorkerSpool {
         &self.path
     }
 
-    /// How far the file is written: what a reader of the file may rely on.
+    /// How far the file is written: what a [`super::SpoolReader`] may rely on.
     #[must_use]
     pub const fn written(&self) -> u64 {
         self.length
