@@ -1,0 +1,251 @@
+//! What the broker remembers, behind a narrow trait: SQLite here, any database with transactions elsewhere.
+//!
+//! Everything that changes goes through [`Store::commit`]: one transaction holds rows, ledger entries and the ledger's new head,
+//! so that no row can say what the ledger does not. The store is trusted with being there, not with its content: the ledger's
+//! head is signed, and what is read back is checked where it matters.
+
+use std::fmt;
+
+use writ_broker_api::admin::{Gateway, Segment, Session};
+use writ_broker_api::sealed::SealingKey;
+use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::provider::Pending;
+use writ_core::time::Timestamp;
+use writ_core::writ::{Writ, WritState};
+use writ_core::event::SessionEnd;
+use writ_ledger::Hash;
+
+pub mod sqlite;
+
+#[cfg(test)]
+pub mod conformance;
+
+/// The store failed. The detail is for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreFault(pub String);
+
+/// The ledger's head as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHead {
+    /// How many entries there are.
+    pub size: u64,
+    /// The root over them.
+    pub root: Hash,
+    /// How many of them are applied to the tiles.
+    pub applied: u64,
+}
+
+/// What must hold for a request to be taken. It is looked at inside the transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// A token has uses left; one is taken.
+    Use {
+        /// What tells the token from others.
+        key: String,
+        /// When the count may be forgotten.
+        expires: Timestamp,
+        /// How many uses it has in all.
+        uses: u32,
+    },
+    /// A join token is there, has not ended and was not used; it is used up.
+    JoinToken {
+        /// SHA-256 over the token, in hexadecimal.
+        digest: String,
+        /// The time.
+        now: Timestamp,
+    },
+    /// The session is open.
+    SessionOpen(SessionId),
+    /// The segment is not there yet.
+    SegmentAbsent {
+        /// The session.
+        session: SessionId,
+        /// The stream.
+        stream: String,
+        /// The number.
+        sequence: u64,
+    },
+    /// The writ is in this state.
+    WritIs(WritId, WritState),
+}
+
+/// A change of rows.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A writ and its session begin.
+    Open {
+        /// The writ.
+        writ: Writ,
+        /// The client's address.
+        client: String,
+    },
+    /// A writ's new form.
+    Writ(Writ),
+    /// A session ended.
+    CloseSession {
+        /// The session.
+        session: SessionId,
+        /// When.
+        at: Timestamp,
+        /// How.
+        end: SessionEnd,
+        /// How many commands it ran.
+        commands: u64,
+    },
+    /// A segment was stored.
+    Segment {
+        /// The session.
+        session: SessionId,
+        /// The segment.
+        segment: Segment,
+    },
+    /// A join token was made.
+    JoinToken {
+        /// SHA-256 over it, in hexadecimal.
+        digest: String,
+        /// When it ends.
+        expires: Timestamp,
+    },
+    /// A gateway joined, or renewed.
+    Gateway(EnrolledGateway),
+    /// A gateway was heard.
+    GatewaySeen {
+        /// The gateway.
+        gateway: GatewayId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A gateway was revoked.
+    RevokeGateway(GatewayId),
+    /// A session must end.
+    Order {
+        /// The session.
+        session: SessionId,
+        /// Its gateway.
+        gateway: GatewayId,
+        /// Why.
+        reason: String,
+    },
+    /// A credential is to be taken back, at or after a time.
+    Revoke {
+        /// The writ.
+        writ: WritId,
+        /// When to try.
+        due: Timestamp,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// A credential was taken back.
+    Revoked(WritId),
+}
+
+/// A gateway as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolledGateway {
+    /// Its name.
+    pub id: GatewayId,
+    /// Its certificate's serial number.
+    pub serial: String,
+    /// The key to which credentials are sealed.
+    pub sealing_key: SealingKey,
+    /// When it joined.
+    pub enrolled: Timestamp,
+    /// When it was last heard.
+    pub seen: Option<Timestamp>,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+impl From<EnrolledGateway> for Gateway {
+    fn from(gateway: EnrolledGateway) -> Self {
+        Self { id: gateway.id, enrolled: gateway.enrolled, seen: gateway.seen, revoked: gateway.revoked }
+    }
+}
+
+/// One request of a commit: taken whole or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// What must hold.
+    pub conditions: Vec<Condition>,
+    /// The ledger entries to append, in canonical form.
+    pub entries: Vec<Vec<u8>>,
+    /// The rows to change.
+    pub changes: Vec<Change>,
+}
+
+/// Computes the new head over the entries that were taken, given the size before them.
+pub type Seal = Box<dyn FnOnce(u64, &[Vec<u8>]) -> Result<Hash, StoreFault> + Send>;
+
+/// What became of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// For each request whether it was taken.
+    pub taken: Vec<bool>,
+    /// The entries that were appended, in order.
+    pub entries: Vec<Vec<u8>>,
+    /// The ledger's size before them.
+    pub before: u64,
+}
+
+/// A credential that waits to be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRevocation {
+    /// The writ.
+    pub writ: Writ,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// Which rows of a list, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows<T> {
+    /// At most this many.
+    pub limit: u32,
+    /// Those after this one.
+    pub after: Option<T>,
+    /// Only what is live.
+    pub live: bool,
+}
+
+/// What the broker remembers.
+///
+/// Every method is durable when it returns and sees what was durable before it was called. An implementation passes
+/// [`conformance`](self).
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Takes each request whose conditions hold, in order, all in one durable transaction. `expected` is the ledger's size as
+    /// the caller knows it: if another broker appended since, nothing is taken and the call fails with [`StoreFault`].
+    fn commit(&self, requests: Vec<Request>, expected: u64, seal: Seal) -> Pending<'_, Result<Committed, StoreFault>>;
+    /// The ledger's head.
+    fn head(&self) -> Pending<'_, Result<StoredHead, StoreFault>>;
+    /// At most `limit` entries that are not yet applied to the tiles, from `from` on.
+    fn entries(&self, from: u64, limit: u32) -> Pending<'_, Result<Vec<Vec<u8>>, StoreFault>>;
+    /// Forgets the entries before `size`: they stand in the tiles, durably.
+    fn applied(&self, size: u64) -> Pending<'_, Result<(), StoreFault>>;
+    /// One writ.
+    fn writ(&self, writ: WritId) -> Pending<'_, Result<Option<Writ>, StoreFault>>;
+    /// Writs.
+    fn writs(&self, rows: Rows<WritId>) -> Pending<'_, Result<Vec<Writ>, StoreFault>>;
+    /// One session.
+    fn session(&self, session: SessionId) -> Pending<'_, Result<Option<Session>, StoreFault>>;
+    /// Sessions.
+    fn sessions(&self, rows: Rows<SessionId>) -> Pending<'_, Result<Vec<Session>, StoreFault>>;
+    /// Sessions of a gateway that did not end.
+    fn open_sessions(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<Session>, StoreFault>>;
+    /// Writs that are intended since before a time, or whose session should have ended before it.
+    fn overdue(&self, intended_before: Timestamp, expired_before: Timestamp) -> Pending<'_, Result<Vec<Writ>, StoreFault>>;
+    /// Writs whose credential may live: what a sweep must keep.
+    fn live_writs(&self) -> Pending<'_, Result<Vec<WritId>, StoreFault>>;
+    /// Revocations that are due.
+    fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>>;
+    /// One gateway.
+    fn gateway(&self, gateway: GatewayId) -> Pending<'_, Result<Option<EnrolledGateway>, StoreFault>>;
+    /// All gateways.
+    fn gateways(&self) -> Pending<'_, Result<Vec<EnrolledGateway>, StoreFault>>;
+    /// Sessions of a gateway that must end and did not, with the reasons.
+    fn orders(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<(SessionId, String)>, StoreFault>>;
+    /// The number of a policy set: the same for the same hash, and one more than any before for a new one.
+    fn policy_number(&self, policy_hash: &str) -> Pending<'_, Result<u64, StoreFault>>;
+    /// Forgets what has ended: uses and join tokens before `now`.
+    fn prune(&self, now: Timestamp) -> Pending<'_, Result<(), StoreFault>>;
+}

@@ -1,0 +1,204 @@
+//! The store in SQLite: one writer thread, a few reader threads, write-ahead log, every commit synced.
+//!
+//! SQL is portable text: parameters `$1`, `$2`, ... in ascending order of first use, times as microseconds since 1970.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, oneshot};
+use writ_broker_api::admin::Session;
+use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::provider::Pending;
+use writ_core::time::Timestamp;
+use writ_core::writ::Writ;
+
+use super::{Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead};
+
+mod migrate;
+mod read;
+mod rows;
+mod write;
+
+/// How many reads may run at once.
+const READERS: usize = 2;
+/// How many calls may wait for a thread before callers wait themselves.
+const QUEUE: usize = 1024;
+/// The most memory that each connection's page cache takes, in KiB.
+const CACHE_KIB: i64 = 16 * 1024;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A store in one file.
+#[derive(Debug)]
+pub struct Sqlite {
+    writer: Worker,
+    readers: Vec<Worker>,
+    next: AtomicUsize,
+}
+
+/// A thread with a connection of its own. It ends when the store is dropped.
+#[derive(Debug)]
+struct Worker {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Sqlite {
+    /// Opens the file, makes it if it is not there, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreFault`] if it cannot be opened, is of a newer version, or its migrations were changed.
+    pub fn open(path: &Path) -> Result<Arc<Self>, StoreFault> {
+        let mut connection = connect(path)?;
+        migrate::run(&mut connection)?;
+        restrict(path)?;
+        let writer = Worker::start("store-writer", connection)?;
+        let readers = (0..READERS)
+            .map(|_| Worker::start("store-reader", connect(path)?))
+            .collect::<Result<Vec<_>, StoreFault>>()?;
+        Ok(Arc::new(Self { writer, readers, next: AtomicUsize::new(0) }))
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Pending<'_, Result<T, StoreFault>> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
+        match self.readers.get(turn) {
+            Some(worker) => worker.run(move |connection| work(connection)),
+            None => self.writer.run(move |connection| work(connection)),
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| fault(&error))?;
+    connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(|error| fault(&error))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    for (name, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")] {
+        connection.pragma_update(None, name, value).map_err(|error| fault(&error))?;
+    }
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|error| fault(&error))?;
+    Ok(connection)
+}
+
+/// The file holds who did what: nobody else on the machine may read it.
+fn restrict(path: &Path) -> Result<(), StoreFault> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| StoreFault(format!("the mode of `{}` cannot be set: {error}", path.display())))
+}
+
+fn fault(error: &rusqlite::Error) -> StoreFault {
+    StoreFault(error.to_string())
+}
+
+impl Worker {
+    fn start(name: &str, mut connection: Connection) -> Result<Self, StoreFault> {
+        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                while let Some(job) = queue.blocking_recv() {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|error| StoreFault(format!("a thread for the store cannot be started: {error}")))?;
+        Ok(Self { jobs })
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Pending<'_, Result<T, StoreFault>> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            let job: Job = Box::new(move |connection| {
+                let _ = reply.send(work(connection));
+            });
+            let gone = || StoreFault("the store's thread has ended".to_owned());
+            self.jobs.send(job).await.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
+        })
+    }
+}
+
+impl Store for Sqlite {
+    fn commit(&self, requests: Vec<Request>, expected: u64, seal: Seal) -> Pending<'_, Result<Committed, StoreFault>> {
+        self.writer.run(move |connection| write::commit(connection, requests, expected, seal))
+    }
+
+    fn head(&self) -> Pending<'_, Result<StoredHead, StoreFault>> {
+        self.writer.run(|connection| read::head(connection))
+    }
+
+    fn entries(&self, from: u64, limit: u32) -> Pending<'_, Result<Vec<Vec<u8>>, StoreFault>> {
+        self.read(move |connection| read::entries(connection, from, limit))
+    }
+
+    fn applied(&self, size: u64) -> Pending<'_, Result<(), StoreFault>> {
+        self.writer.run(move |connection| write::applied(connection, size))
+    }
+
+    fn writ(&self, writ: WritId) -> Pending<'_, Result<Option<Writ>, StoreFault>> {
+        self.read(move |connection| read::writ(connection, writ))
+    }
+
+    fn writs(&self, rows: Rows<WritId>) -> Pending<'_, Result<Vec<Writ>, StoreFault>> {
+        self.read(move |connection| read::writs(connection, rows))
+    }
+
+    fn session(&self, session: SessionId) -> Pending<'_, Result<Option<Session>, StoreFault>> {
+        self.read(move |connection| read::session(connection, session))
+    }
+
+    fn sessions(&self, rows: Rows<SessionId>) -> Pending<'_, Result<Vec<Session>, StoreFault>> {
+        self.read(move |connection| read::sessions(connection, rows))
+    }
+
+    fn open_sessions(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<Session>, StoreFault>> {
+        self.read(move |connection| read::open_sessions(connection, gateway))
+    }
+
+    fn overdue(
+        &self,
+        intended_before: Timestamp,
+        expired_before: Timestamp,
+    ) -> Pending<'_, Result<Vec<Writ>, StoreFault>> {
+        self.read(move |connection| read::overdue(connection, intended_before, expired_before))
+    }
+
+    fn live_writs(&self) -> Pending<'_, Result<Vec<WritId>, StoreFault>> {
+        self.read(|connection| read::live_writs(connection))
+    }
+
+    fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>> {
+        self.read(move |connection| read::due_revocations(connection, now, limit))
+    }
+
+    fn gateway(&self, gateway: GatewayId) -> Pending<'_, Result<Option<EnrolledGateway>, StoreFault>> {
+        self.read(move |connection| read::gateway(connection, gateway))
+    }
+
+    fn gateways(&self) -> Pending<'_, Result<Vec<EnrolledGateway>, StoreFault>> {
+        self.read(|connection| read::gateways(connection))
+    }
+
+    fn orders(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<(SessionId, String)>, StoreFault>> {
+        self.read(move |connection| read::orders(connection, gateway))
+    }
+
+    fn policy_number(&self, policy_hash: &str) -> Pending<'_, Result<u64, StoreFault>> {
+        let policy_hash = policy_hash.to_owned();
+        self.writer.run(move |connection| write::policy_number(connection, &policy_hash))
+    }
+
+    fn prune(&self, now: Timestamp) -> Pending<'_, Result<(), StoreFault>> {
+        self.writer.run(move |connection| write::prune(connection, now))
+    }
+}
+
+#[cfg(test)]
+mod tests;

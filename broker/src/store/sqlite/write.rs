@@ -1,0 +1,215 @@
+//! Writing: the one transaction.
+
+use rusqlite::{Connection, OptionalExtension as _, Params, Transaction, TransactionBehavior};
+use writ_core::time::Timestamp;
+use writ_core::writ::Writ;
+
+use super::rows::{micros, signed, unsigned, word};
+use super::{fault, read};
+use crate::store::{Change, Committed, Condition, Request, Seal, StoreFault};
+
+pub(super) fn commit(
+    connection: &mut Connection,
+    requests: Vec<Request>,
+    expected: u64,
+    seal: Seal,
+) -> Result<Committed, StoreFault> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| fault(&error))?;
+    let head = read::head(&transaction)?;
+    if head.size != expected {
+        return Err(StoreFault(format!("another broker appended to the ledger: {} entries, not {expected}", head.size)));
+    }
+    let mut taken = Vec::with_capacity(requests.len());
+    let mut entries = Vec::new();
+    for request in requests {
+        let holds = all_hold(&transaction, &request.conditions)?;
+        taken.push(holds);
+        if holds {
+            request.changes.into_iter().try_for_each(|change| apply(&transaction, change))?;
+            entries.extend(request.entries);
+        }
+    }
+    if !entries.is_empty() {
+        append(&transaction, head.size, &entries)?;
+        let root = seal(head.size, &entries)?;
+        let size = signed(head.size + entries.len() as u64);
+        execute(
+            &transaction,
+            "INSERT INTO ledger_head (one, size, root, applied) VALUES (1, $1, $2, 0) \
+             ON CONFLICT (one) DO UPDATE SET size = excluded.size, root = excluded.root",
+            (size, root.0.as_slice()),
+        )?;
+    }
+    transaction.commit().map_err(|error| fault(&error))?;
+    Ok(Committed { taken, entries, before: head.size })
+}
+
+fn append(transaction: &Transaction<'_>, before: u64, entries: &[Vec<u8>]) -> Result<(), StoreFault> {
+    let sql = "INSERT INTO ledger_entries (number, bytes) VALUES ($1, $2)";
+    let mut statement = transaction.prepare_cached(sql).map_err(|error| fault(&error))?;
+    for (number, bytes) in (signed(before)..).zip(entries) {
+        statement.execute((number, bytes)).map_err(|error| fault(&error))?;
+    }
+    Ok(())
+}
+
+pub(super) fn applied(connection: &mut Connection, size: u64) -> Result<(), StoreFault> {
+    let transaction = connection.transaction().map_err(|error| fault(&error))?;
+    execute(&transaction, "UPDATE ledger_head SET applied = $1 WHERE applied < $1", [signed(size)])?;
+    execute(&transaction, "DELETE FROM ledger_entries WHERE number < $1", [signed(size)])?;
+    transaction.commit().map_err(|error| fault(&error))
+}
+
+pub(super) fn policy_number(connection: &mut Connection, hash: &str) -> Result<u64, StoreFault> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| fault(&error))?;
+    let newest: Option<(i64, String)> = transaction
+        .query_row("SELECT number, hash FROM policy_sets ORDER BY number DESC LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+        .map_err(|error| fault(&error))?;
+    let number = match newest {
+        Some((number, newest)) if newest == hash => return Ok(unsigned(number)),
+        Some((number, _)) => number + 1,
+        None => 1,
+    };
+    execute(&transaction, "INSERT INTO policy_sets (number, hash) VALUES ($1, $2)", (number, hash))?;
+    transaction.commit().map_err(|error| fault(&error))?;
+    Ok(unsigned(number))
+}
+
+pub(super) fn prune(connection: &mut Connection, now: Timestamp) -> Result<(), StoreFault> {
+    let transaction = connection.transaction().map_err(|error| fault(&error))?;
+    execute(&transaction, "DELETE FROM token_uses WHERE expires < $1", [micros(now)])?;
+    execute(&transaction, "DELETE FROM join_tokens WHERE expires < $1", [micros(now)])?;
+    transaction.commit().map_err(|error| fault(&error))
+}
+
+fn execute(transaction: &Transaction<'_>, sql: &str, parameters: impl Params) -> Result<usize, StoreFault> {
+    let mut statement = transaction.prepare_cached(sql).map_err(|error| fault(&error))?;
+    statement.execute(parameters).map_err(|error| fault(&error))
+}
+
+/// Whether all conditions hold. Each may take something; a savepoint gives it back where a later one does not hold.
+fn all_hold(transaction: &Transaction<'_>, conditions: &[Condition]) -> Result<bool, StoreFault> {
+    if conditions.is_empty() {
+        return Ok(true);
+    }
+    transaction.execute_batch("SAVEPOINT conditions").map_err(|error| fault(&error))?;
+    let mut holds = true;
+    for condition in conditions {
+        holds = holds && self::holds(transaction, condition)?;
+    }
+    let end = if holds { "RELEASE conditions" } else { "ROLLBACK TO conditions; RELEASE conditions" };
+    transaction.execute_batch(end).map_err(|error| fault(&error))?;
+    Ok(holds)
+}
+
+fn holds(transaction: &Transaction<'_>, condition: &Condition) -> Result<bool, StoreFault> {
+    let changed = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| Ok(execute(transaction, sql, parameters)? == 1);
+    let there = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
+        let mut statement = transaction.prepare_cached(sql).map_err(|error| fault(&error))?;
+        statement.exists(parameters).map_err(|error| fault(&error))
+    };
+    match condition {
+        Condition::Use { uses: 0, .. } => Ok(false),
+        Condition::Use { key, expires, uses } => changed(
+            "INSERT INTO token_uses (token, used, expires) VALUES ($1, 1, $2) \
+             ON CONFLICT (token) DO UPDATE SET used = used + 1 WHERE used < $3",
+            &[key, &micros(*expires), uses],
+        ),
+        Condition::JoinToken { digest, now } => changed(
+            "UPDATE join_tokens SET used = 1 WHERE digest = $1 AND used = 0 AND expires > $2",
+            &[digest, &micros(*now)],
+        ),
+        Condition::SessionOpen(session) => {
+            there("SELECT 1 FROM writs WHERE session = $1 AND ended IS NULL", &[&session.to_string()])
+        }
+        Condition::SegmentAbsent { session, stream, sequence } => Ok(!there(
+            "SELECT 1 FROM segments WHERE session = $1 AND stream = $2 AND sequence = $3",
+            &[&session.to_string(), stream, &signed(*sequence)],
+        )?),
+        Condition::WritIs(writ, state) => {
+            there("SELECT 1 FROM writs WHERE id = $1 AND state = $2", &[&writ.to_string(), &word(state)])
+        }
+    }
+}
+
+fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault> {
+    let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| execute(transaction, sql, parameters).map(|_| ());
+    match change {
+        Change::Open { writ, client } => run(
+            "INSERT INTO writs (id, session, gateway, state, opened, expires, document, client) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            &[
+                &writ.id.to_string(),
+                &writ.session.to_string(),
+                &writ.gateway.to_string(),
+                &word(&writ.state),
+                &micros(writ.opened),
+                &micros(writ.expires),
+                &document(&writ)?,
+                &client,
+            ],
+        ),
+        Change::Writ(writ) => run(
+            "UPDATE writs SET state = $1, document = $2 WHERE id = $3",
+            &[&word(&writ.state), &document(&writ)?, &writ.id.to_string()],
+        ),
+        Change::CloseSession { session, at, end, commands } => {
+            let session = session.to_string();
+            run(
+                "UPDATE writs SET ended = $1, ending = $2, commands = $3 WHERE session = $4 AND ended IS NULL",
+                &[&micros(at), &word(&end), &signed(commands), &session],
+            )?;
+            run("DELETE FROM orders WHERE session = $1", &[&session])
+        }
+        Change::Segment { session, segment } => run(
+            "INSERT INTO segments (session, stream, sequence, digest, bytes) VALUES ($1, $2, $3, $4, $5)",
+            &[
+                &session.to_string(),
+                &segment.stream,
+                &signed(segment.sequence),
+                &segment.digest,
+                &signed(segment.bytes),
+            ],
+        ),
+        Change::JoinToken { digest, expires } => run(
+            "INSERT INTO join_tokens (digest, expires, used) VALUES ($1, $2, 0)",
+            &[&digest, &micros(expires)],
+        ),
+        Change::Gateway(gateway) => run(
+            "INSERT INTO gateways (id, serial, sealing, enrolled, revoked) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (id) DO UPDATE SET serial = excluded.serial, sealing = excluded.sealing",
+            &[
+                &gateway.id.to_string(),
+                &gateway.serial,
+                &gateway.sealing_key.0.0,
+                &micros(gateway.enrolled),
+                &i64::from(gateway.revoked),
+            ],
+        ),
+        Change::GatewaySeen { gateway, at } => {
+            run("UPDATE gateways SET seen = $1 WHERE id = $2", &[&micros(at), &gateway.to_string()])
+        }
+        Change::RevokeGateway(gateway) => {
+            run("UPDATE gateways SET revoked = 1 WHERE id = $1", &[&gateway.to_string()])
+        }
+        Change::Order { session, gateway, reason } => run(
+            "INSERT INTO orders (session, gateway, reason) VALUES ($1, $2, $3) ON CONFLICT (session) DO NOTHING",
+            &[&session.to_string(), &gateway.to_string(), &reason],
+        ),
+        Change::Revoke { writ, due, attempts } => run(
+            "INSERT INTO revocations (writ, due, attempts) VALUES ($1, $2, $3) \
+             ON CONFLICT (writ) DO UPDATE SET due = excluded.due, attempts = excluded.attempts",
+            &[&writ.to_string(), &micros(due), &attempts],
+        ),
+        Change::Revoked(writ) => run("DELETE FROM revocations WHERE writ = $1", &[&writ.to_string()]),
+    }
+}
+
+fn document(writ: &Writ) -> Result<String, StoreFault> {
+    serde_json::to_string(writ).map_err(|error| StoreFault(format!("a writ cannot be written: {error}")))
+}
