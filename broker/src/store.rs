@@ -8,17 +8,14 @@ use std::fmt;
 
 use writ_broker_api::admin::{Gateway, Segment, Session};
 use writ_broker_api::sealed::SealingKey;
+use writ_core::event::SessionEnd;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
 use writ_core::time::Timestamp;
 use writ_core::writ::{Writ, WritState};
-use writ_core::event::SessionEnd;
 use writ_ledger::Hash;
 
 pub mod sqlite;
-
-#[cfg(test)]
-pub mod conformance;
 
 /// The store failed. The detail is for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -211,7 +208,7 @@ pub struct Rows<T> {
 /// What the broker remembers.
 ///
 /// Every method is durable when it returns and sees what was durable before it was called. An implementation passes
-/// [`conformance`](self).
+/// the conformance suite in its tests.
 pub trait Store: Send + Sync + fmt::Debug {
     /// Takes each request whose conditions hold, in order, all in one durable transaction. `expected` is the ledger's size as
     /// the caller knows it: if another broker appended since, nothing is taken and the call fails with [`StoreFault`].
@@ -233,7 +230,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Sessions of a gateway that did not end.
     fn open_sessions(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<Session>, StoreFault>>;
     /// Writs that are intended since before a time, or whose session should have ended before it.
-    fn overdue(&self, intended_before: Timestamp, expired_before: Timestamp) -> Pending<'_, Result<Vec<Writ>, StoreFault>>;
+    fn overdue(
+        &self,
+        intended_before: Timestamp,
+        expired_before: Timestamp,
+    ) -> Pending<'_, Result<Vec<Writ>, StoreFault>>;
     /// Writs whose credential may live: what a sweep must keep.
     fn live_writs(&self) -> Pending<'_, Result<Vec<WritId>, StoreFault>>;
     /// Revocations that are due.

@@ -107,6 +107,19 @@ impl Head {
         Ok(Self { size, levels, entries })
     }
 
+    /// The head after `entries`, without the files that lead there: for whoever writes the files later.
+    ///
+    /// # Errors
+    /// [`PlanFault::EntryTooLong`] for an entry over 65,535 bytes.
+    pub fn appended<'a>(&self, entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, PlanFault> {
+        let mut plan = Plan { files: Vec::new(), head: self.clone() };
+        for entry in entries {
+            plan.append(entry)?;
+            plan.files.clear();
+        }
+        Ok(plan.head)
+    }
+
     /// Plans to append `entries`.
     ///
     /// # Errors

@@ -171,7 +171,7 @@ impl Store for Sqlite {
     }
 
     fn live_writs(&self) -> Pending<'_, Result<Vec<WritId>, StoreFault>> {
-        self.read(|connection| read::live_writs(connection))
+        self.read(read::live_writs)
     }
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>> {
@@ -183,7 +183,7 @@ impl Store for Sqlite {
     }
 
     fn gateways(&self) -> Pending<'_, Result<Vec<EnrolledGateway>, StoreFault>> {
-        self.read(|connection| read::gateways(connection))
+        self.read(read::gateways)
     }
 
     fn orders(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<(SessionId, String)>, StoreFault>> {
@@ -199,6 +199,3 @@ impl Store for Sqlite {
         self.writer.run(move |connection| write::prune(connection, now))
     }
 }
-
-#[cfg(test)]
-mod tests;

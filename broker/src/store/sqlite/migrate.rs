@@ -14,8 +14,9 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreFault> {
     connection
         .execute_batch("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, digest TEXT NOT NULL)")
         .map_err(|error| fault(&error))?;
-    let newest: Option<i64> =
-        connection.query_row("SELECT max(number) FROM migrations", [], |row| row.get(0)).map_err(|error| fault(&error))?;
+    let newest: Option<i64> = connection
+        .query_row("SELECT max(number) FROM migrations", [], |row| row.get(0))
+        .map_err(|error| fault(&error))?;
     let known = MIGRATIONS.last().map_or(0, |(number, _)| *number);
     if newest.is_some_and(|newest| newest > known) {
         return Err(StoreFault("the store was made by a newer version: run that one, or restore a backup".to_owned()));

@@ -89,7 +89,7 @@ fn with_segments(connection: &Connection, row: SessionRow) -> Result<Session, St
 
 pub(super) fn session(connection: &Connection, session: SessionId) -> Result<Option<Session>, StoreFault> {
     let sql = format!("SELECT {SESSION} FROM writs WHERE session = $1");
-    let row = one(connection, &sql, [session.to_string()], |row| SessionRow::read(row))?;
+    let row = one(connection, &sql, [session.to_string()], SessionRow::read)?;
     row.map(|row| with_segments(connection, row)).transpose()
 }
 
@@ -116,8 +116,7 @@ pub(super) fn overdue(
 ) -> Result<Vec<Writ>, StoreFault> {
     let sql = "SELECT document FROM writs WHERE (state = 'intended' AND opened < $1) \
                OR (state = 'issued' AND ended IS NULL AND expires < $2) LIMIT 1000";
-    let texts: Vec<String> =
-        all(connection, sql, (micros(intended_before), micros(expired_before)), |row| row.get(0))?;
+    let texts: Vec<String> = all(connection, sql, (micros(intended_before), micros(expired_before)), |row| row.get(0))?;
     texts.iter().map(|text| document(text, "writ")).collect()
 }
 
@@ -145,7 +144,7 @@ pub(super) fn due_revocations(
 
 pub(super) fn gateway(connection: &Connection, gateway: GatewayId) -> Result<Option<EnrolledGateway>, StoreFault> {
     let sql = format!("SELECT {GATEWAY} FROM gateways WHERE id = $1");
-    one(connection, &sql, [gateway.to_string()], |row| GatewayRow::read(row))?.map(GatewayRow::gateway).transpose()
+    one(connection, &sql, [gateway.to_string()], GatewayRow::read)?.map(GatewayRow::gateway).transpose()
 }
 
 pub(super) fn gateways(connection: &Connection) -> Result<Vec<EnrolledGateway>, StoreFault> {

@@ -11,7 +11,7 @@ use writ_core::writ::Writ;
 use crate::store::{EnrolledGateway, StoreFault};
 
 /// A time as it is stored.
-pub(super) const fn micros(time: Timestamp) -> i64 {
+pub(super) fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 

@@ -18,7 +18,10 @@ pub(super) fn commit(
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| fault(&error))?;
     let head = read::head(&transaction)?;
     if head.size != expected {
-        return Err(StoreFault(format!("another broker appended to the ledger: {} entries, not {expected}", head.size)));
+        return Err(StoreFault(format!(
+            "another broker appended to the ledger: {} entries, not {expected}",
+            head.size
+        )));
     }
     let mut taken = Vec::with_capacity(requests.len());
     let mut entries = Vec::new();
@@ -176,10 +179,9 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
                 &signed(segment.bytes),
             ],
         ),
-        Change::JoinToken { digest, expires } => run(
-            "INSERT INTO join_tokens (digest, expires, used) VALUES ($1, $2, 0)",
-            &[&digest, &micros(expires)],
-        ),
+        Change::JoinToken { digest, expires } => {
+            run("INSERT INTO join_tokens (digest, expires, used) VALUES ($1, $2, 0)", &[&digest, &micros(expires)])
+        }
         Change::Gateway(gateway) => run(
             "INSERT INTO gateways (id, serial, sealing, enrolled, revoked) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (id) DO UPDATE SET serial = excluded.serial, sealing = excluded.sealing",
@@ -194,9 +196,7 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
         Change::GatewaySeen { gateway, at } => {
             run("UPDATE gateways SET seen = $1 WHERE id = $2", &[&micros(at), &gateway.to_string()])
         }
-        Change::RevokeGateway(gateway) => {
-            run("UPDATE gateways SET revoked = 1 WHERE id = $1", &[&gateway.to_string()])
-        }
+        Change::RevokeGateway(gateway) => run("UPDATE gateways SET revoked = 1 WHERE id = $1", &[&gateway.to_string()]),
         Change::Order { session, gateway, reason } => run(
             "INSERT INTO orders (session, gateway, reason) VALUES ($1, $2, $3) ON CONFLICT (session) DO NOTHING",
             &[&session.to_string(), &gateway.to_string(), &reason],
