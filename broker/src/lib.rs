@@ -1,13 +1,27 @@
 //! The control plane: verify, decide, mint, log, seal.
+//!
+//! Begin with [`issue`]: one issuance from token to sealed credential. [`evidence`] is the one place where the ledger grows,
+//! [`store`] what is remembered, [`identity`] who asks, [`janitor`] and [`revoke`] what is settled afterwards, [`server`] the API.
 
 pub mod approve;
+pub mod broker;
 pub mod bundle;
 pub mod ca;
 pub mod config;
 pub mod duration;
 pub mod evidence;
+pub mod gateways;
+pub mod humans;
 pub mod identity;
+pub mod issue;
+mod janitor;
 pub mod keys;
 pub mod refusal;
+mod revoke;
+pub mod server;
+pub mod sessions;
 pub mod store;
 pub mod targets;
+pub mod token;
+
+pub use broker::{Broker, GatewayIdentity, Tasks};

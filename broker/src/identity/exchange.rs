@@ -38,7 +38,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    const fn new(code: &'static str, error: &'static str, description: &'static str) -> Self {
+    pub(crate) const fn new(code: &'static str, error: &'static str, description: &'static str) -> Self {
         Self { error, description, code, detail: String::new() }
     }
 

@@ -1,0 +1,307 @@
+//! The broker: everything that one replica holds. Stateless over the store but for caches of files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use writ_core::event::Event;
+use writ_core::id::GatewayId;
+use writ_core::time::Clock;
+use writ_core::writ::Writ;
+use writ_ledger::note::Signer;
+
+use crate::bundle::{self, InForce, PolicyFault};
+use crate::config::BrokerConfig;
+use crate::evidence::{Evidence, EvidenceFault, LedgerDirectory};
+use crate::humans::Humans;
+use crate::identity::config::ConfigFault;
+use crate::identity::session_token::{SessionIssuer, SessionTokenFault};
+use crate::identity::verify::Verifier;
+use crate::keys::{KeyFault, Keys};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Store, StoreFault};
+use crate::targets::Targets;
+
+/// A gateway that TLS has shown and the store knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayIdentity {
+    /// Its name.
+    pub id: GatewayId,
+    /// The key to which its credentials are sealed.
+    pub sealing_key: writ_broker_api::sealed::SealingKey,
+}
+
+/// What a running broker does not read again.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The API's URL.
+    pub url: String,
+    /// The audience of workloads' tokens.
+    pub audience: String,
+    /// Where recordings are kept.
+    pub recordings: PathBuf,
+    /// The longest session.
+    pub max_ttl: Duration,
+    /// The life of a gateway's certificate.
+    pub gateway_certificate_life: Duration,
+    /// How long a provider may take.
+    pub provider_timeout: Duration,
+    /// How long a gateway may be unheard.
+    pub gateway_lost: Duration,
+    /// The longest segment in bytes.
+    pub max_segment_bytes: usize,
+}
+
+/// What is replaced as a whole when the configuration is read again.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Whose tokens are accepted.
+    pub verifier: Verifier,
+    /// What may be reached.
+    pub targets: Targets,
+    /// Who among humans may do what.
+    pub humans: Humans,
+}
+
+/// Why the broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The ledger.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceFault),
+    /// The policies.
+    #[error(transparent)]
+    Policy(#[from] PolicyFault),
+    /// An issuer.
+    #[error(transparent)]
+    Issuer(#[from] ConfigFault),
+    /// The session tokens' key.
+    #[error(transparent)]
+    SessionToken(#[from] SessionTokenFault),
+    /// A directory.
+    #[error("`{path}` cannot be used: {source}")]
+    Directory {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// One replica.
+pub struct Broker {
+    pub(crate) settings: Settings,
+    pub(crate) keys: Keys,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) evidence: Evidence,
+    pub(crate) ledger: Arc<LedgerDirectory>,
+    pub(crate) session_issuer: SessionIssuer,
+    pub(crate) loaded: ArcSwap<Loaded>,
+    pub(crate) policy: watch::Sender<Arc<InForce>>,
+    /// Wakes the streams: an order may have come.
+    pub(crate) ordered: Notify,
+    /// Wakes the revoker: a credential may be due.
+    pub(crate) due: Notify,
+    /// Writs whose credential was minted and not logged.
+    pub(crate) unlogged: mpsc::UnboundedSender<Writ>,
+}
+
+impl core::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Broker").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The tasks of a broker; they end when the broker is stopped.
+#[derive(Debug)]
+pub struct Tasks {
+    set: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Tasks {
+    /// Stops the tasks and waits until what is durable is also published.
+    pub async fn stop(mut self, broker: Arc<Broker>) {
+        let _ = self.stop.send(true);
+        drop(broker);
+        while self.set.join_next().await.is_some() {}
+    }
+
+    /// Changes to `true` when the broker stops.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+}
+
+impl Broker {
+    /// Starts a broker: keys, store, ledger recovered, policies in force, janitor at work.
+    ///
+    /// # Errors
+    /// [`StartFault`]: it starts whole or not at all.
+    pub async fn start<P>(
+        config: &BrokerConfig<P>,
+        targets: Targets,
+        clock: Arc<dyn Clock>,
+        config_hash: String,
+    ) -> Result<(Arc<Self>, Tasks), StartFault> {
+        let directory =
+            |path: PathBuf| move |source| StartFault::Directory { path: path.display().to_string(), source };
+        crate::keys::files::create_private_directory(&config.state)?;
+        let keys = Keys::load_or_create(&config.state.join("keys"))?;
+        let store: Arc<dyn Store> = Sqlite::open(&config.state.join("writ.db"))?;
+        let ledger_path = config.state.join("evidence").join("ledger");
+        let ledger = Arc::new(LedgerDirectory::open(&ledger_path).map_err(directory(ledger_path))?);
+        let recordings = config.state.join("evidence").join("recordings");
+        std::fs::create_dir_all(&recordings).map_err(directory(recordings.clone()))?;
+        let signer =
+            Signer::from_seed(&ledger_name(config), keys.ledger.expose()).map_err(|_| KeyFault::Crypto("ledger"))?;
+        let (evidence, writer) = Evidence::recover(store.clone(), ledger.clone(), signer, clock.clone()).await?;
+        let (stop, stopping) = watch::channel(false);
+        let mut set = JoinSet::new();
+        set.spawn(writer.run());
+
+        let session_issuer = SessionIssuer::new(
+            config.url.clone(),
+            config.audience.clone(),
+            config.session_token_life,
+            &keys.session_token,
+            &[],
+        )?;
+        let loaded = load(config, targets, &session_issuer)?;
+        let policies = bundle::load(bundle::read_files(&config.policies)?)?;
+        let number = store.policy_number(policies.hash().as_str()).await?;
+        let in_force = bundle::sign(policies, number, clock.now(), &keys.bundle)?;
+        write_start(&evidence, &keys, &in_force, config_hash).await?;
+
+        let (unlogged, abandoned) = mpsc::unbounded_channel();
+        let broker = Arc::new(Self {
+            settings: settings(config, recordings),
+            keys,
+            clock,
+            store,
+            evidence,
+            ledger,
+            session_issuer,
+            loaded: ArcSwap::from_pointee(loaded),
+            policy: watch::Sender::new(in_force),
+            ordered: Notify::new(),
+            due: Notify::new(),
+            unlogged,
+        });
+        set.spawn(crate::revoke::run(Arc::downgrade(&broker), stopping.clone()));
+        set.spawn(crate::janitor::run(Arc::downgrade(&broker), abandoned, stopping));
+        Ok((broker, Tasks { set, stop }))
+    }
+
+    /// Takes a new configuration in one step, or keeps the old one.
+    ///
+    /// # Errors
+    /// [`StartFault`]; then the old one stays in force.
+    pub async fn reload<P>(
+        &self,
+        config: &BrokerConfig<P>,
+        targets: Targets,
+        config_hash: String,
+    ) -> Result<(), StartFault> {
+        let loaded = load(config, targets, &self.session_issuer)?;
+        let policies = bundle::load(bundle::read_files(&config.policies)?)?;
+        let number = self.store.policy_number(policies.hash().as_str()).await?;
+        let in_force = bundle::sign(policies, number, self.clock.now(), &self.keys.bundle)?;
+        let mut events = vec![Event::ConfigReloaded { config_hash, accepted: true }];
+        if in_force.number != self.policy.borrow().number {
+            events.push(policy_loaded(&in_force));
+        }
+        self.evidence.write(events, Vec::new(), Vec::new()).await?;
+        self.loaded.store(Arc::new(loaded));
+        self.policy.send_replace(in_force);
+        Ok(())
+    }
+
+    /// The key that verifies the ledger's checkpoints, in the form of C2SP signed-note.
+    #[must_use]
+    pub fn ledger_key(&self) -> String {
+        self.evidence.verifier().to_string()
+    }
+
+    /// The broker's keys, for its listener.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Whether it can serve: the ledger can be written.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.evidence.published().borrow().healthy
+    }
+}
+
+/// The ledger's name: the broker's host, which a checkpoint's origin line can hold.
+fn ledger_name<P>(config: &BrokerConfig<P>) -> String {
+    format!("{}/ledger", config.host().unwrap_or("writ"))
+}
+
+fn settings<P>(config: &BrokerConfig<P>, recordings: PathBuf) -> Settings {
+    Settings {
+        url: config.url.clone(),
+        audience: config.audience.clone(),
+        recordings,
+        max_ttl: config.max_ttl.get(),
+        gateway_certificate_life: config.gateway_certificate_life.get(),
+        provider_timeout: config.provider_timeout.get(),
+        gateway_lost: config.gateway_lost.get(),
+        max_segment_bytes: config.max_segment_bytes,
+    }
+}
+
+fn load<P>(config: &BrokerConfig<P>, targets: Targets, sessions: &SessionIssuer) -> Result<Loaded, StartFault> {
+    Ok(Loaded {
+        verifier: Verifier::new(&config.issuers, &config.audience, Some(sessions))?,
+        targets,
+        humans: Humans::new(config)?,
+    })
+}
+
+async fn write_start(
+    evidence: &Evidence,
+    keys: &Keys,
+    in_force: &InForce,
+    config_hash: String,
+) -> Result<(), EvidenceFault> {
+    let mut events: Vec<Event> = keys
+        .introduced
+        .iter()
+        .map(|key| Event::KeyIntroduced { purpose: key.purpose.to_owned(), public: key.public.clone() })
+        .collect();
+    events.push(Event::BrokerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_hash });
+    events.push(policy_loaded(in_force));
+    evidence.write(events, Vec::new(), Vec::new()).await
+}
+
+/// The longest policy text that an entry holds; a longer one stands by its digest.
+const MAX_POLICY_TEXT: usize = 48 * 1024;
+
+fn policy_loaded(in_force: &InForce) -> Event {
+    let text: String =
+        in_force.bundle.files().iter().map(|(name, text)| format!("// file: {name}\n{text}\n")).collect();
+    // JSON may double the length of what it has to escape.
+    let text = match serde_json::to_string(&text) {
+        Ok(json) if json.len() <= MAX_POLICY_TEXT => text,
+        _ => {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+            format!("sha256:{}", crate::keys::files::hex(digest.as_ref()))
+        }
+    };
+    Event::PolicyLoaded { policy_hash: in_force.bundle.hash().clone(), number: in_force.number, text }
+}

@@ -1,0 +1,159 @@
+//! Humans at the API: who they are, by OIDC or by the admin token, and what policy lets them do.
+
+use std::path::PathBuf;
+
+use writ_broker_api::admin::{Login, Me};
+use writ_core::credential::Secret;
+use writ_core::event::Actor;
+use writ_core::proof::Verified;
+use writ_core::workload::{Issuer, Subject, TokenKind};
+use writ_policy::{Human, HumanAction};
+
+use crate::broker::Broker;
+use crate::config::BrokerConfig;
+use crate::identity::config::ConfigFault;
+use crate::identity::verify::Verifier;
+use crate::refusal::Refusal;
+
+/// The issuer that stands for the admin token in evidence.
+const LOCAL: &str = "writ";
+/// The longest admin token that is read, in bytes.
+const MAX_TOKEN: usize = 4096;
+
+/// How humans are known.
+#[derive(Debug)]
+pub struct Humans {
+    verifier: Option<Verifier>,
+    login: Option<Login>,
+    admin_token_file: Option<PathBuf>,
+}
+
+/// A human who has shown who they are and may do what was asked. Made by [`Broker::permit`] alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permitted {
+    actor: Actor,
+}
+
+impl Permitted {
+    /// The human as evidence names them.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.actor.clone()
+    }
+}
+
+impl Humans {
+    /// How humans are known, as configured.
+    ///
+    /// # Errors
+    /// [`ConfigFault`] if their issuer is misconfigured.
+    pub fn new<P>(config: &BrokerConfig<P>) -> Result<Self, ConfigFault> {
+        let verifier = match &config.humans {
+            Some(humans) => Some(Verifier::new(core::slice::from_ref(&humans.issuer), &humans.client_id, None)?),
+            None => None,
+        };
+        let login = config.humans.as_ref().map(|humans| Login {
+            issuer: humans.issuer.issuer.clone(),
+            client_id: humans.client_id.clone(),
+            audience: humans.client_id.clone(),
+        });
+        Ok(Self { verifier, login, admin_token_file: config.admin_token_file.clone() })
+    }
+
+    /// The admin token is read each time, so that removing the file ends it.
+    fn is_admin_token(&self, token: &str) -> bool {
+        let Some(path) = &self.admin_token_file else { return false };
+        match crate::keys::files::read(path) {
+            Ok(Some(bytes)) => {
+                let expected = bytes.trim_ascii_end();
+                !expected.is_empty()
+                    && token.len() <= MAX_TOKEN
+                    && Secret::new(expected.to_vec()) == Secret::new(token.as_bytes().to_vec())
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Broker {
+    /// Who the bearer of this token is, if policy lets them do this.
+    ///
+    /// # Errors
+    /// [`Refusal`]: unknown, or known and not permitted.
+    pub async fn permit(&self, token: &str, action: HumanAction) -> Result<Permitted, Refusal> {
+        let loaded = self.loaded.load();
+        if token.is_empty() {
+            return Err(Refusal::unauthenticated());
+        }
+        if loaded.humans.is_admin_token(token) {
+            let actor = Actor { issuer: Issuer::new(LOCAL), subject: Subject::new("admin-token") };
+            return Ok(Permitted { actor });
+        }
+        let human = self.human(token).await?;
+        let actor = Actor { issuer: human.get().issuer.clone(), subject: human.get().subject.clone() };
+        let in_force = self.policy.borrow().clone();
+        match writ_policy::human(&in_force.bundle, &human, action, self.clock.now()) {
+            Ok(_) => Ok(Permitted { actor }),
+            Err(denied) => {
+                tracing::info!(code = denied.code, "a human was refused");
+                Err(Refusal::forbidden())
+            }
+        }
+    }
+
+    /// Who the caller is and what they may do.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the token is refused.
+    pub async fn me(&self, token: &str) -> Result<Me, Refusal> {
+        let actions = [
+            (HumanAction::Admin, "admin"),
+            (HumanAction::Approve, "approve"),
+            (HumanAction::Audit, "audit"),
+            (HumanAction::View, "view"),
+        ];
+        let mut may = Vec::new();
+        let mut actor = None;
+        for (action, name) in actions {
+            match self.permit(token, action).await {
+                Ok(permitted) => {
+                    may.push(name.to_owned());
+                    actor = Some(permitted.actor);
+                }
+                Err(refusal) if refusal.status == 403 => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        let actor = actor.ok_or_else(Refusal::forbidden)?;
+        Ok(Me { issuer: actor.issuer.as_str().to_owned(), subject: actor.subject.as_str().to_owned(), may })
+    }
+
+    /// How humans log in.
+    ///
+    /// # Errors
+    /// [`Refusal`] if they cannot.
+    pub fn login(&self) -> Result<Login, Refusal> {
+        self.loaded
+            .load()
+            .humans
+            .login
+            .clone()
+            .ok_or_else(|| Refusal::not_found("login: no issuer of humans is configured"))
+    }
+
+    async fn human(&self, token: &str) -> Result<Verified<Human>, Refusal> {
+        let loaded = self.loaded.load();
+        let verifier = loaded.humans.verifier.as_ref().ok_or_else(Refusal::unauthenticated)?;
+        let checked = verifier.verify_claims(token, self.clock.now()).await.map_err(|fault| {
+            tracing::info!(code = fault.code(), "a human's token was refused");
+            Refusal::unauthenticated()
+        })?;
+        if checked.kind != TokenKind::Workload {
+            return Err(Refusal::unauthenticated());
+        }
+        let human = Human { issuer: checked.issuer, subject: checked.subject, claims: checked.claims };
+        #[expect(clippy::disallowed_methods, reason = "the identity module checked signature, issuer and audience")]
+        let verified = Verified::by_identity(human);
+        Ok(verified)
+    }
+}

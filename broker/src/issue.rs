@@ -1,0 +1,311 @@
+//! One issuance, step by step: to be read in one minute.
+//!
+//! Each step makes the value that the next one needs, so that none can be left out or moved. What is refused is in the ledger
+//! before the gateway learns of it.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use writ_broker_api::gateway::{OpenReply, OpenRequest};
+use writ_broker_api::sealed::{Base64, NotOpened, Purpose};
+use writ_core::event::{Event, WorkloadFacts};
+use writ_core::fault::{Blame, Fault};
+use writ_core::grant::{Grant, Obligations, PolicyHash};
+use writ_core::id::{RequestId, SessionId, WritId};
+use writ_core::proof::Verified;
+use writ_core::provider::ProviderFault;
+use writ_core::time::{Timestamp, after};
+use writ_core::workload::{TokenKind, Workload};
+use writ_core::writ::{CredentialFacts, Writ, WritState};
+use writ_policy::{ConnectContext, Denied};
+use zeroize::Zeroizing;
+
+use crate::approve::{self, Approved};
+use crate::broker::{Broker, GatewayIdentity};
+use crate::evidence::EvidenceFault;
+use crate::identity::session_token::{Binding, binding};
+use crate::refusal::{Refusal, no_evidence};
+use crate::store::{Change, Condition};
+use crate::targets::Served;
+
+/// What is asked, and what becomes known of it on the way: enough for the ledger to say why it was refused.
+struct Asked<'a> {
+    request: RequestId,
+    now: Timestamp,
+    gateway: &'a GatewayIdentity,
+    open: &'a OpenRequest,
+    workload: Option<Workload>,
+    policy_hash: Option<PolicyHash>,
+}
+
+impl Broker {
+    /// Opens a session: eight steps, two commit points.
+    ///
+    /// # Errors
+    /// [`Refusal`]. Its reason is durable in the ledger under the request's id; the caller learns the id.
+    pub async fn open(&self, gateway: &GatewayIdentity, open: &OpenRequest) -> Result<OpenReply, Refusal> {
+        let (request, now) = (RequestId::fresh(), self.clock.now());
+        let mut asked = Asked { request, now, gateway, open, workload: None, policy_hash: None };
+        match self.issue(&mut asked).await {
+            Ok(reply) => Ok(reply),
+            Err(fault) => Err(self.refuse(&asked, fault).await),
+        }
+    }
+
+    async fn issue(&self, asked: &mut Asked<'_>) -> Result<OpenReply, Fault> {
+        // 1. Who asks: the token against its issuer.
+        let loaded = self.loaded.load();
+        let workload = loaded.verifier.verify(&asked.open.token, asked.now).await.map_err(|fault| fault.to_fault())?;
+        asked.workload = Some(workload.get().clone());
+
+        // 2. For what. An unknown target and a forbidden one look alike from outside.
+        let served = loaded.targets.find(&asked.open.target).ok_or_else(unknown_target)?;
+
+        // 3. Whether: policy, default deny.
+        let grant = self.decide(asked, &workload, &served)?;
+
+        // 4. Whether a human must say so too.
+        let approved = approve::settle(grant);
+
+        // 5. COMMIT POINT A: no intent, no credential.
+        let writ = self.draft(asked, &workload, &served, &approved);
+        let uses = uses(workload.get(), writ.obligations.uses);
+        let client = asked.open.client.clone();
+        let event = intended(asked, workload.get(), &writ);
+        let intended =
+            self.evidence.intend(writ.clone(), client, event, uses).await.map_err(|fault| used_up(&fault))?;
+
+        // 6. The credential, labelled with the writ's id.
+        let limit = self.settings.provider_timeout;
+        let unlogged = self.unlogged.clone();
+        let minted = match served.provider.mint(&served.target, intended, limit).await {
+            Ok(minted) => minted.on_abandon(move |writ| drop(unlogged.send(writ))),
+            Err(fault) => return Err(self.mint_failed(&writ, &fault).await),
+        };
+        let facts = minted.credential().map(|credential| CredentialFacts {
+            kind: credential.kind,
+            principal: credential.principal.clone(),
+            fingerprint: credential.fingerprint.clone(),
+            expires: credential.expires,
+            long_lived: served.provider.describe().long_lived,
+        });
+        let facts = facts.ok_or_else(|| broken("provider.empty", "the provider gave no credential"))?;
+
+        // 7. COMMIT POINT B: not logged, not released.
+        let logged = self.evidence.issued(minted, facts).await.map_err(|fault| no_evidence(&fault))?;
+
+        // 8. Sealed to the gateway that asked, and to no other.
+        let key = &asked.gateway.sealing_key;
+        let credential = key.seal_credential(&logged).map_err(|_| broken("seal.failed", "the gateway's key is no key"));
+        match credential.and_then(|credential| self.reply(asked, logged.into_writ(), credential, &served)) {
+            Ok(reply) => Ok(reply),
+            Err(fault) => {
+                let _ = self.unlogged.send(writ);
+                Err(fault)
+            }
+        }
+    }
+
+    fn decide(&self, asked: &mut Asked<'_>, workload: &Verified<Workload>, served: &Served) -> Result<Grant, Fault> {
+        if binding(workload.get()) != Binding::Bearer {
+            let fault =
+                Fault::new("token.bound", Blame::NotAllowed, "the token is bound to a key that cannot be proved here")
+                    .help("this protocol carries no proof of the key: use a token that is not bound to one");
+            return Err(fault);
+        }
+        let in_force = self.policy.borrow().clone();
+        asked.policy_hash = Some(in_force.bundle.hash().clone());
+        let context = ConnectContext {
+            now: asked.now,
+            client_address: Some(address_of(&asked.open.client).to_owned()),
+            database_role: asked.open.role.clone(),
+            ttl_cap_seconds: self.settings.max_ttl.as_secs(),
+        };
+        writ_policy::connect(&in_force.bundle, workload, &served.target, &context).map_err(|denied| denied.fault())
+    }
+
+    fn draft(&self, asked: &Asked<'_>, workload: &Verified<Workload>, served: &Served, approved: &Approved) -> Writ {
+        let (workload, grant) = (workload.get(), approved.grant());
+        let obligations: Obligations = grant.obligations().clone();
+        Writ {
+            id: WritId::fresh(),
+            session: SessionId::fresh(),
+            gateway: asked.gateway.id,
+            issuer: workload.issuer.clone(),
+            subject: workload.subject.clone(),
+            target: served.target.name.clone(),
+            expires: after(asked.now, obligations.ttl_seconds),
+            obligations,
+            policy_hash: grant.policy_hash().clone(),
+            policies: grant.policies().to_vec(),
+            state: WritState::Intended,
+            opened: asked.now,
+            credential: None,
+            closed: None,
+        }
+    }
+
+    fn reply(
+        &self,
+        asked: &mut Asked<'_>,
+        writ: Writ,
+        credential: writ_broker_api::sealed::Sealed,
+        served: &Arc<Served>,
+    ) -> Result<OpenReply, Fault> {
+        let mut data_key = Zeroizing::new([0; 32]);
+        let random = SystemRandom::new().fill(data_key.as_mut_slice());
+        random.map_err(|_| broken("random.failed", "no random numbers can be had"))?;
+        let purpose = Purpose { writ: writ.id, session: writ.session, gateway: writ.gateway, target: &writ.target };
+        let sealed = asked.gateway.sealing_key.seal_data_key(&data_key, purpose);
+        let sealed = sealed.map_err(|_: NotOpened| broken("seal.failed", "the gateway's key is no key"))?;
+        let wrapped = self.keys.recording.wrap(writ.session, &data_key);
+        let wrapped = wrapped.map_err(|fault| broken("recording.key", fault.to_string()))?;
+        let workload = asked.workload.take().ok_or_else(|| broken("workload.lost", "the workload was lost"))?;
+        Ok(OpenReply {
+            session: writ.session,
+            writ: writ.id,
+            expires: writ.expires,
+            remaining_seconds: remaining(self.clock.now(), writ.expires),
+            obligations: writ.obligations,
+            policy_hash: writ.policy_hash,
+            workload,
+            target: served.target.clone(),
+            credential,
+            data_key: sealed,
+            wrapped_data_key: Base64(wrapped),
+        })
+    }
+
+    /// Nothing was minted, or nobody knows: the intent is settled, and whatever the target may have is taken back.
+    async fn mint_failed(&self, writ: &Writ, fault: &ProviderFault) -> Fault {
+        let now = self.clock.now();
+        let failed = Writ { state: WritState::Failed, closed: Some(now), ..writ.clone() };
+        let event =
+            Event::WritFailed { writ: writ.id, code: fault.code().to_owned(), detail: fault.detail().to_owned() };
+        let end = Change::CloseSession {
+            session: writ.session,
+            at: now,
+            end: writ_core::event::SessionEnd::NotOpened,
+            commands: 0,
+        };
+        let mut changes = vec![Change::Writ(failed), end];
+        if matches!(fault, ProviderFault::Unreachable(_)) {
+            changes.push(Change::Revoke { writ: writ.id, due: now, attempts: 0 });
+        }
+        let written = self.evidence.write(vec![event], Vec::new(), changes).await;
+        self.due.notify_one();
+        let blame = if matches!(fault, ProviderFault::Misconfigured(_)) { Blame::Ours } else { Blame::Target };
+        match written {
+            Ok(()) => Fault::new(fault.code(), blame, fault.to_string())
+                .help("try again; if it stays so, tell the operator and quote the request")
+                .detail(fault.detail().to_owned()),
+            Err(fault) => no_evidence(&fault),
+        }
+    }
+
+    /// The reason is durable before the caller learns that it was refused.
+    async fn refuse(&self, asked: &Asked<'_>, fault: Fault) -> Refusal {
+        tracing::info!(request = %asked.request, gateway = %asked.gateway.id, code = fault.code, "refused");
+        metrics::counter!("writ_refused_total", "code" => fault.code).increment(1);
+        let workload = asked.workload.as_ref();
+        let event = Event::Refused {
+            request: asked.request,
+            gateway: Some(asked.gateway.id),
+            code: fault.code.to_owned(),
+            detail: cut(&fault.detail),
+            issuer: workload.map(|workload| workload.issuer.clone()),
+            subject: workload.map(|workload| workload.subject.clone()),
+            target: Some(cut(&asked.open.target)),
+            policy_hash: asked.policy_hash.clone(),
+        };
+        match self.evidence.event(event).await {
+            Ok(()) => Refusal::new(fault, asked.request),
+            Err(unwritable) => Refusal::new(no_evidence(&unwritable), asked.request),
+        }
+    }
+}
+
+/// How many sessions the token may open, as a condition of the intent: counted in the same transaction.
+fn uses(workload: &Workload, uses: u32) -> Vec<Condition> {
+    match workload.token_kind {
+        TokenKind::Workload => vec![Condition::Use {
+            key: workload.token_id.replay_key(&workload.issuer),
+            expires: workload.token_expires,
+            uses,
+        }],
+        TokenKind::Session => Vec::new(),
+    }
+}
+
+fn used_up(fault: &EvidenceFault) -> Fault {
+    match fault {
+        EvidenceFault::Refused => {
+            Fault::new("token.used", Blame::NotAllowed, "the token was used as often as policy allows (@uses)").help(
+                "get a fresh token, exchange one at /v1/token for clients that reconnect, or raise @uses in the policy",
+            )
+        }
+        other => no_evidence(other),
+    }
+}
+
+fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ) -> Event {
+    Event::WritIntended {
+        request: asked.request,
+        writ: writ.id,
+        session: writ.session,
+        gateway: writ.gateway,
+        workload: facts(workload),
+        target: writ.target.clone(),
+        client: cut(&asked.open.client),
+        obligations: writ.obligations.clone(),
+        policy_hash: writ.policy_hash.clone(),
+        policies: writ.policies.clone(),
+        expires: writ.expires,
+    }
+}
+
+/// The workload as evidence names it.
+pub(crate) fn facts(workload: &Workload) -> WorkloadFacts {
+    WorkloadFacts {
+        issuer: workload.issuer.clone(),
+        subject: workload.subject.clone(),
+        token_kind: workload.token_kind,
+        token_id: workload.token_id.clone(),
+    }
+}
+
+/// The same words as for a target that policy does not give.
+fn unknown_target() -> Fault {
+    Fault::new("target.unknown", Blame::NotAllowed, Denied::PUBLIC)
+        .help("ask the operator of this gateway, and quote the request")
+        .detail("there is no target of this name")
+}
+
+fn broken(code: &'static str, detail: impl Into<String>) -> Fault {
+    Fault::new(code, Blame::Ours, "the broker failed")
+        .help("tell the operator, and quote the request")
+        .detail(detail.into())
+}
+
+fn remaining(now: Timestamp, expires: Timestamp) -> u64 {
+    u64::try_from(expires.duration_since(now).as_secs()).unwrap_or(0)
+}
+
+/// An address without its port.
+fn address_of(client: &str) -> &str {
+    match client.parse::<std::net::SocketAddr>() {
+        Ok(_) => client.rsplit_once(':').map_or(client, |(address, _)| address.trim_matches(['[', ']'])),
+        Err(_) => client,
+    }
+}
+
+/// The longest text from outside that an event holds.
+const MAX_TEXT: usize = 2048;
+
+/// Text from outside, cut to what an event may hold; what was cut is said.
+pub(crate) fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}... ({} bytes)", text.get(..at).unwrap_or_default(), text.len()),
+    }
+}

@@ -1,0 +1,156 @@
+//! Taking credentials back: at a session's end, by order, and again until it works.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use writ_core::event::{Actor, Event};
+use writ_core::id::{SessionId, WritId};
+use writ_core::time::{Timestamp, after};
+use writ_core::writ::{Writ, WritState};
+
+use crate::broker::Broker;
+use crate::refusal::Refusal;
+use crate::store::{Change, DueRevocation};
+
+/// How many revocations run at once: a storm must not take the targets down.
+const AT_ONCE: usize = 8;
+/// How often due revocations are looked for, beside being woken.
+const TICK: Duration = Duration::from_secs(1);
+/// After how many failures a writ is shown as irrevocable.
+const IRREVOCABLE_AFTER: u32 = 3;
+/// The longest wait between two attempts, in seconds.
+const MAX_BACKOFF_SECONDS: u64 = 300;
+
+/// Runs until the broker is gone.
+pub(crate) async fn run(broker: Weak<Broker>, mut stop: watch::Receiver<bool>) {
+    loop {
+        let Some(strong) = broker.upgrade() else { return };
+        strong.revoke_due().await;
+        let woken = async {
+            let _ = tokio::time::timeout(TICK, strong.due.notified()).await;
+        };
+        tokio::select! {
+            () = woken => {}
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+impl Broker {
+    /// Takes back what is due, a few at a time.
+    async fn revoke_due(self: &Arc<Self>) {
+        loop {
+            let due = match self.store.due_revocations(self.clock.now(), 64).await {
+                Ok(due) => due,
+                Err(fault) => return tracing::error!(%fault, "due revocations cannot be read"),
+            };
+            if due.is_empty() {
+                return;
+            }
+            let mut running = JoinSet::new();
+            for revocation in due {
+                if running.len() == AT_ONCE {
+                    running.join_next().await;
+                }
+                let broker = Arc::clone(self);
+                running.spawn(async move { broker.revoke(revocation).await });
+            }
+            while running.join_next().await.is_some() {}
+        }
+    }
+
+    async fn revoke(&self, due: DueRevocation) {
+        let writ = due.writ;
+        let outcome = match self.loaded.load().targets.find(writ.target.as_str()) {
+            Some(served) => served
+                .provider
+                .revoke(&served.target, &writ, self.settings.provider_timeout)
+                .await
+                .map_err(|fault| format!("{}: {}", fault.code(), fault.detail())),
+            None => Err("the target is no longer configured".to_owned()),
+        };
+        let now = self.clock.now();
+        let written = match outcome {
+            Ok(()) => self.revoked(writ, now).await,
+            Err(detail) => self.not_revoked(writ, due.attempts.saturating_add(1), detail, now).await,
+        };
+        if let Err(fault) = written {
+            tracing::error!(%fault, "a revocation cannot be written down; it is done again");
+        }
+    }
+
+    async fn revoked(&self, writ: Writ, now: Timestamp) -> Result<(), crate::evidence::EvidenceFault> {
+        let state = match writ.state {
+            WritState::Failed | WritState::Abandoned => writ.state,
+            _ => WritState::Closed,
+        };
+        let (id, closed) = (writ.id, writ.closed.or(Some(now)));
+        let changes = vec![Change::Writ(Writ { state, closed, ..writ }), Change::Revoked(id)];
+        metrics::counter!("writ_revoked_total").increment(1);
+        self.evidence.write(vec![Event::CredentialRevoked { writ: id }], Vec::new(), changes).await
+    }
+
+    async fn not_revoked(
+        &self,
+        writ: Writ,
+        attempts: u32,
+        detail: String,
+        now: Timestamp,
+    ) -> Result<(), crate::evidence::EvidenceFault> {
+        tracing::warn!(writ = %writ.id, attempts, detail, "a credential could not be taken back; it is tried again");
+        metrics::counter!("writ_revocation_failures_total").increment(1);
+        let backoff = (1_u64 << attempts.min(16)).min(MAX_BACKOFF_SECONDS);
+        let mut changes = vec![Change::Revoke { writ: writ.id, due: after(now, backoff), attempts }];
+        let event = Event::RevocationFailed { writ: writ.id, attempts, detail: crate::issue::cut(&detail) };
+        if attempts >= IRREVOCABLE_AFTER {
+            changes.push(Change::Writ(Writ { state: WritState::Irrevocable, ..writ }));
+        }
+        self.evidence.write(vec![event], Vec::new(), changes).await
+    }
+
+    /// An operator ends a writ's session and takes its credential back.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no such writ, the reason is missing, or the order cannot be written.
+    pub async fn revoke_writ(&self, writ: WritId, reason: &str, by: Actor) -> Result<Writ, Refusal> {
+        let writ = self.store.writ(writ).await?.ok_or_else(|| Refusal::not_found("writ"))?;
+        self.order(&writ, reason, by).await?;
+        Ok(writ)
+    }
+
+    /// An operator kills a session: the same, named by the session.
+    ///
+    /// # Errors
+    /// As for [`Self::revoke_writ`].
+    pub async fn kill_session(
+        &self,
+        session: SessionId,
+        reason: &str,
+        by: Actor,
+    ) -> Result<writ_broker_api::admin::Session, Refusal> {
+        let session = self.store.session(session).await?.ok_or_else(|| Refusal::not_found("session"))?;
+        self.order(&session.writ, reason, by).await?;
+        Ok(session)
+    }
+
+    async fn order(&self, writ: &Writ, reason: &str, by: Actor) -> Result<(), Refusal> {
+        let length = reason.chars().count();
+        if length == 0 || length > 200 || reason.chars().any(char::is_control) {
+            return Err(Refusal::malformed("a reason of 1 to 200 characters is needed"));
+        }
+        if !matches!(writ.state, WritState::Intended | WritState::Issued | WritState::Irrevocable) {
+            return Err(Refusal::conflict("the writ has ended already"));
+        }
+        let event = Event::RevocationOrdered { writ: writ.id, session: writ.session, by, reason: reason.to_owned() };
+        let changes = vec![
+            Change::Order { session: writ.session, gateway: writ.gateway, reason: reason.to_owned() },
+            Change::Revoke { writ: writ.id, due: self.clock.now(), attempts: 0 },
+        ];
+        self.evidence.write(vec![event], Vec::new(), changes).await?;
+        self.ordered.notify_waiters();
+        self.due.notify_one();
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! The API: axum over the broker's own listener. Handlers only carry: what they know of the caller to the broker, and the
+//! broker's answer back. Who may call what is in `tests/matrix` and nowhere else.
+
+mod admin;
+pub mod caller;
+mod gateways;
+pub mod listener;
+pub mod openapi;
+mod public;
+mod respond;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post, put};
+use writ_broker_api::paths;
+
+use crate::broker::Broker;
+
+pub use listener::{Limits, Listener, ListenerFault};
+
+/// The longest body of a request, but for segments, in bytes.
+const MAX_BODY: usize = 512 * 1024;
+/// How long a request may take, but for the stream and for segments.
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    broker: Arc<Broker>,
+    metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
+}
+
+/// The API's routes. `metrics` renders what the process counts.
+pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::PrometheusHandle>) -> Router {
+    let segment_limit = broker.settings.max_segment_bytes;
+    let app = App { broker, metrics };
+    let limited = Router::new()
+        .route(paths::HEALTHZ, get(public::healthz))
+        .route(paths::READYZ, get(public::readyz))
+        .route(paths::OPENAPI, get(public::openapi))
+        .route(paths::LOGIN, get(public::login))
+        .route(paths::TOKEN, post(public::token))
+        .route(paths::CHECKPOINT, get(public::checkpoint))
+        .route(paths::LEDGER_TILE, get(public::tile))
+        .route(paths::METRICS, get(admin::metrics))
+        .route(paths::ME, get(admin::me))
+        .route(paths::WRITS, get(admin::writs))
+        .route(paths::WRIT, get(admin::writ))
+        .route(paths::WRIT_REVOKE, post(admin::revoke_writ))
+        .route(paths::SESSIONS, get(admin::sessions).post(gateways::open))
+        .route(paths::SESSION, get(admin::session))
+        .route(paths::SESSION_KILL, post(admin::kill_session))
+        .route(paths::RECORDING_KEY, post(admin::recording_key))
+        .route(paths::JOIN_TOKENS, post(admin::make_join_token))
+        .route(paths::GATEWAYS, get(admin::gateways))
+        .route(paths::GATEWAY_REVOKE, post(admin::revoke_gateway))
+        .route(paths::GATEWAY_ENROL, post(gateways::enrol))
+        .route(paths::GATEWAY_RENEW, post(gateways::renew))
+        .route(paths::GATEWAY_SYNC, post(gateways::sync))
+        .route(paths::SESSION_CLOSE, post(gateways::close))
+        .layer(tower_http::timeout::TimeoutLayer::with_status_code(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            REQUEST_LIMIT,
+        ))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    let unlimited = Router::new()
+        .route(paths::GATEWAY_STREAM, get(stream::stream))
+        .route(paths::SEGMENT, put(gateways::put_segment).get(admin::segment))
+        .layer(DefaultBodyLimit::max(segment_limit));
+    limited.merge(unlimited).fallback(public::not_found).with_state(app)
+}

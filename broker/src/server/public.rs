@@ -1,0 +1,77 @@
+//! What anybody may call: health, the document of the API, the ledger, and the exchange of tokens.
+
+use axum::Json;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Extension, Form, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use writ_broker_api::token::{ExchangeError, ExchangeRequest};
+use writ_core::id::RequestId;
+
+use super::App;
+use super::caller::Peer;
+use crate::refusal::Refusal;
+
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+pub(super) async fn readyz(State(app): State<App>) -> Response {
+    match app.broker.is_ready() {
+        true => "ready\n".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be written\n").into_response(),
+    }
+}
+
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], super::openapi::document()).into_response()
+}
+
+pub(super) async fn login(State(app): State<App>) -> Response {
+    app.broker.login().map(Json).into_response()
+}
+
+pub(super) async fn not_found() -> Refusal {
+    Refusal::not_found("path in this API")
+}
+
+/// RFC 8693. Refused in OAuth's own form, never cached.
+pub(super) async fn token(
+    State(app): State<App>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    form: Result<Form<ExchangeRequest>, FormRejection>,
+) -> Response {
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    let Ok(Form(request)) = form else {
+        let error = ExchangeError {
+            error: "invalid_request".to_owned(),
+            error_description: "send the parameters of RFC 8693 as a form, each at most once".to_owned(),
+            request: RequestId::fresh().to_string(),
+        };
+        return (StatusCode::BAD_REQUEST, no_store, Json(error)).into_response();
+    };
+    let proofs: Vec<&str> = headers.get_all("dpop").iter().map(|value| value.to_str().unwrap_or("malformed")).collect();
+    match app.broker.exchange(request, &proofs, &peer.address.ip().to_string()).await {
+        Ok(reply) => (no_store, Json(reply)).into_response(),
+        Err((request, refusal)) => {
+            let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+            (status, no_store, Json(refusal.body(request))).into_response()
+        }
+    }
+}
+
+pub(super) async fn checkpoint(State(app): State<App>) -> Response {
+    let note = app.broker.evidence.published().borrow().note.clone();
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], note).into_response()
+}
+
+pub(super) async fn tile(State(app): State<App>, Path(path): Path<String>) -> Response {
+    let ledger = app.broker.ledger.clone();
+    let read = tokio::task::spawn_blocking(move || ledger.file(&format!("tile/{path}"))).await;
+    match read {
+        Ok(Ok(Some(bytes))) => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
+        Ok(Ok(None)) => Refusal::not_found("tile").into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,119 @@
+//! The broker's stream to a gateway: heartbeats, policy, orders, checkpoints, as lines of JSON.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::mpsc;
+use writ_broker_api::gateway::StreamMessage;
+use writ_broker_api::sealed::Base64;
+use writ_core::id::{GatewayId, SessionId};
+
+use super::App;
+use super::caller::Peer;
+use crate::broker::Broker;
+use crate::refusal::Refusal;
+
+/// How often orders are looked for, beside being woken; other replicas write them too.
+const TICK: Duration = Duration::from_millis(250);
+/// Every so many ticks a heartbeat is sent.
+const HEARTBEAT_EVERY: u32 = 4;
+/// Every so many ticks the gateway is written down as heard, and its certificate looked at again.
+const HEARD_EVERY: u32 = 40;
+/// How many lines may wait for a slow gateway before its stream is cut.
+const QUEUE: usize = 64;
+
+pub(super) async fn stream(State(app): State<App>, Extension(peer): Extension<Peer>) -> Result<Response, Refusal> {
+    let gateway = app.broker.identify(peer.gateway.as_ref()).await?;
+    app.broker.heard(gateway.id).await?;
+    let (lines, receiver) = mpsc::channel(QUEUE);
+    let feed = Feed { lines, gateway: gateway.id, sent_policy: 0, sent_orders: BTreeSet::new(), sent_size: None };
+    tokio::spawn(feed.run(Arc::downgrade(&app.broker), peer));
+    let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// What one gateway was told on this stream.
+struct Feed {
+    lines: mpsc::Sender<Result<Bytes, core::convert::Infallible>>,
+    gateway: GatewayId,
+    sent_policy: u64,
+    sent_orders: BTreeSet<SessionId>,
+    sent_size: Option<u64>,
+}
+
+/// The gateway is gone, too slow, or no longer ours.
+struct Ended;
+
+impl Feed {
+    async fn run(mut self, broker: std::sync::Weak<Broker>, peer: Peer) {
+        let mut ticks = 0_u32;
+        loop {
+            // Held for one turn only, so that a stream does not keep a stopped broker alive.
+            let Some(broker) = broker.upgrade() else { return };
+            if self.turn(&broker, &peer, ticks).await.is_err() {
+                return;
+            }
+            ticks = ticks.wrapping_add(1);
+            let _ = tokio::time::timeout(TICK, broker.ordered.notified()).await;
+        }
+    }
+
+    async fn turn(&mut self, broker: &Broker, peer: &Peer, ticks: u32) -> Result<(), Ended> {
+        if ticks.is_multiple_of(HEARD_EVERY) {
+            broker.identify(peer.gateway.as_ref()).await.map_err(|_| Ended)?;
+            broker.heard(self.gateway).await.map_err(|_| Ended)?;
+        }
+        self.policy(broker)?;
+        self.orders(broker).await?;
+        if ticks.is_multiple_of(HEARTBEAT_EVERY) {
+            self.checkpoint(broker).await?;
+            self.send(&StreamMessage::Heartbeat { at: broker.clock.now() })?;
+        }
+        Ok(())
+    }
+
+    fn policy(&mut self, broker: &Broker) -> Result<(), Ended> {
+        let in_force = broker.policy.borrow().clone();
+        if in_force.number == self.sent_policy {
+            return Ok(());
+        }
+        self.sent_policy = in_force.number;
+        self.send(&StreamMessage::Bundle { bundle: in_force.signed.clone() })
+    }
+
+    async fn orders(&mut self, broker: &Broker) -> Result<(), Ended> {
+        let kills = broker.kills(self.gateway).await.map_err(|_| Ended)?;
+        self.sent_orders.retain(|sent| kills.iter().any(|kill| kill.session == *sent));
+        for kill in kills {
+            if self.sent_orders.insert(kill.session) {
+                self.send(&StreamMessage::Kill(kill))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, broker: &Broker) -> Result<(), Ended> {
+        let published = broker.evidence.published().borrow().clone();
+        let from_size = self.sent_size.unwrap_or(published.size);
+        if self.sent_size == Some(published.size) {
+            return Ok(());
+        }
+        let ledger = broker.ledger.clone();
+        let hashes = tokio::task::spawn_blocking(move || ledger.consistency(from_size, published.size)).await;
+        let proof = hashes.map_err(|_| Ended)?.map_err(|_| Ended)?;
+        let proof = proof.iter().map(|hash| Base64(hash.0.to_vec())).collect();
+        self.sent_size = Some(published.size);
+        self.send(&StreamMessage::Checkpoint { checkpoint: published.note, from_size, proof })
+    }
+
+    fn send(&self, message: &StreamMessage) -> Result<(), Ended> {
+        let mut line = serde_json::to_vec(message).map_err(|_| Ended)?;
+        line.push(b'\n');
+        self.lines.try_send(Ok(Bytes::from(line))).map_err(|_| Ended)
+    }
+}

@@ -1,0 +1,116 @@
+//! `/v1/token`: a workload's own token for a session token, for clients that reconnect often.
+
+use writ_broker_api::token::{ExchangeReply, ExchangeRequest};
+use writ_core::event::Event;
+use writ_core::id::RequestId;
+use writ_core::time::{Timestamp, after};
+use writ_core::workload::TokenKind;
+use writ_policy::{ConnectContext, Denied};
+
+use crate::broker::Broker;
+use crate::evidence::EvidenceFault;
+use crate::identity::exchange::{self, Admitted, Refusal};
+use crate::store::Condition;
+
+impl Broker {
+    /// Exchanges a token. It counts as one use of the workload's token, so that a token that opened its sessions cannot open
+    /// more by this way.
+    ///
+    /// # Errors
+    /// The request's id and the refusal. Its reason is in the ledger.
+    pub async fn exchange(
+        &self,
+        request: ExchangeRequest,
+        proofs: &[&str],
+        client: &str,
+    ) -> Result<ExchangeReply, (RequestId, Refusal)> {
+        let (id, now) = (RequestId::fresh(), self.clock.now());
+        let target = request.audience.clone();
+        match self.try_exchange(id, request, proofs, client, now).await {
+            Ok(reply) => Ok(reply),
+            Err(refusal) => {
+                tracing::info!(request = %id, code = refusal.code, "an exchange was refused");
+                let event = Event::Refused {
+                    request: id,
+                    gateway: None,
+                    code: refusal.code.to_owned(),
+                    detail: crate::issue::cut(&refusal.detail),
+                    issuer: None,
+                    subject: None,
+                    target: target.as_deref().map(crate::issue::cut),
+                    policy_hash: None,
+                };
+                match self.evidence.event(event).await {
+                    Ok(()) => Err((id, refusal)),
+                    Err(fault) => Err((id, no_evidence(&fault))),
+                }
+            }
+        }
+    }
+
+    async fn try_exchange(
+        &self,
+        id: RequestId,
+        request: ExchangeRequest,
+        proofs: &[&str],
+        client: &str,
+        now: Timestamp,
+    ) -> Result<ExchangeReply, Refusal> {
+        let loaded = self.loaded.load();
+        let url = format!("{}{}", self.settings.url, writ_broker_api::paths::TOKEN);
+        let admitted = exchange::ask(request)?.admit(&loaded.verifier, proofs, &url, now).await?;
+        let served = loaded.targets.find(admitted.target.as_str()).ok_or_else(denied)?;
+        let in_force = self.policy.borrow().clone();
+        let context = ConnectContext {
+            now,
+            client_address: Some(client.to_owned()),
+            database_role: None,
+            ttl_cap_seconds: self.settings.max_ttl.as_secs(),
+        };
+        let grant = writ_policy::connect(&in_force.bundle, &admitted.workload, &served.target, &context).map_err(
+            |refused| Refusal { code: refused.code, detail: refused.fault().detail.into_owned(), ..denied() },
+        )?;
+        let reply = admitted.grant(&self.session_issuer, now)?;
+        let expires = after(now, reply.expires_in);
+        let event = Event::TokenExchanged {
+            request: id,
+            workload: crate::issue::facts(admitted.workload.get()),
+            target: admitted.target.clone(),
+            bound_key: admitted.proof.as_ref().map(|proof| proof.thumbprint.clone()),
+            expires,
+        };
+        let conditions = conditions(&admitted, grant.obligations().uses);
+        match self.evidence.write(vec![event], conditions, Vec::new()).await {
+            Ok(()) => Ok(reply),
+            Err(EvidenceFault::Refused) => Err(Refusal::new(
+                "token.used",
+                "invalid_request",
+                "the subject token was used as often as policy allows (@uses)",
+            )),
+            Err(fault) => Err(no_evidence(&fault)),
+        }
+    }
+}
+
+fn conditions(admitted: &Admitted, uses: u32) -> Vec<Condition> {
+    let workload = admitted.workload.get();
+    let mut conditions = Vec::new();
+    if workload.token_kind == TokenKind::Workload {
+        let key = workload.token_id.replay_key(&workload.issuer);
+        conditions.push(Condition::Use { key, expires: workload.token_expires, uses });
+    }
+    if let Some(proof) = &admitted.proof {
+        let key = format!("dpop:{}:{}", proof.thumbprint, proof.jti);
+        conditions.push(Condition::Use { key, expires: proof.expires, uses: 1 });
+    }
+    conditions
+}
+
+fn denied() -> Refusal {
+    Refusal::new("target.unknown", "invalid_target", Denied::PUBLIC)
+}
+
+fn no_evidence(fault: &EvidenceFault) -> Refusal {
+    let words = "the evidence cannot be written, so nothing is allowed: try again later";
+    Refusal { detail: fault.to_string(), ..Refusal::new("evidence.unwritable", "server_error", words) }
+}
