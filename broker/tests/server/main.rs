@@ -1,0 +1,4 @@
+//! The broker's API as its callers meet it: a real broker behind its real listener, and the document that describes it.
+#![cfg(test)]
+
+mod document;
