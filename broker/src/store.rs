@@ -15,6 +15,8 @@ use writ_core::time::Timestamp;
 use writ_core::writ::{Writ, WritState};
 use writ_ledger::Hash;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod sqlite;
 
 /// The store failed. The detail is for the operator.

@@ -50,9 +50,9 @@ impl Sqlite {
     /// # Errors
     /// [`StoreFault`] if it cannot be opened, is of a newer version, or its migrations were changed.
     pub fn open(path: &Path) -> Result<Arc<Self>, StoreFault> {
+        make_private(path)?;
         let mut connection = connect(path)?;
         migrate::run(&mut connection)?;
-        restrict(path)?;
         let writer = Worker::start("store-writer", connection)?;
         let readers = (0..READERS)
             .map(|_| Worker::start("store-reader", connect(path)?))
@@ -84,11 +84,13 @@ fn connect(path: &Path) -> Result<Connection, StoreFault> {
     Ok(connection)
 }
 
-/// The file holds who did what: nobody else on the machine may read it.
-fn restrict(path: &Path) -> Result<(), StoreFault> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .map_err(|error| StoreFault(format!("the mode of `{}` cannot be set: {error}", path.display())))
+/// The file holds who did what: nobody else on the machine may read it. It is made before SQLite opens it, because its log
+/// and its index get the mode that it has at that time.
+fn make_private(path: &Path) -> Result<(), StoreFault> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let failed = |error: std::io::Error| StoreFault(format!("`{}` cannot be made private: {error}", path.display()));
+    let file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(failed)
 }
 
 fn fault(error: &rusqlite::Error) -> StoreFault {
@@ -199,3 +201,6 @@ impl Store for Sqlite {
         self.writer.run(move |connection| write::prune(connection, now))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! The suite on SQLite, and what is SQLite's alone: file modes, migrations, the order of parameters.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::conformance::{Place, suite};
+use crate::store::{Change, Request};
+
+impl Place for TempDir {
+    fn open(&self) -> Arc<dyn Store> {
+        Sqlite::open(&self.path().join("writ.db")).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms() {
+    suite(|| TempDir::new().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_may_read_any_of_its_files() {
+    let place = TempDir::new().unwrap();
+    let store = place.open();
+    let changes = vec![Change::JoinToken { digest: "d".to_owned(), expires: Timestamp::MAX }];
+    store.commit(vec![Request { changes, ..Request::default() }], 0, Box::new(|_, _| unreachable!())).await.unwrap();
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(place.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.file_name());
+        names.push(file.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(names, ["writ.db", "writ.db-shm", "writ.db-wal"]);
+}
+
+#[test]
+fn a_migration_that_was_changed_and_a_newer_store_are_refused() {
+    for (sql, words) in [
+        ("UPDATE migrations SET digest = 'other'", "changed after it ran"),
+        ("INSERT INTO migrations (number, digest) VALUES (999, 'x')", "newer version"),
+    ] {
+        let place = TempDir::new().unwrap();
+        let path = place.path().join("writ.db");
+        drop(Sqlite::open(&path).unwrap());
+        Connection::open(&path).unwrap().execute(sql, []).unwrap();
+        let fault = Sqlite::open(&path).unwrap_err();
+        assert!(fault.0.contains(words), "{fault}");
+    }
+}
+
+/// `$n` is a name to SQLite, bound by the order of first use: out of order it would silently bind something else.
+#[test]
+fn parameters_stand_in_ascending_order_of_first_use() {
+    let sources = [include_str!("read.rs"), include_str!("write.rs"), include_str!("migrate.rs")];
+    let mut statements = 0;
+    for text in sources.into_iter().flat_map(string_literals) {
+        let mut highest = 0;
+        for rest in text.split('$').skip(1) {
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            let number: u32 = digits.parse().unwrap_or_else(|_| panic!("`${rest}` is no parameter in: {text}"));
+            assert!(number <= highest + 1, "${number} comes before ${} in: {text}", highest + 1);
+            highest = highest.max(number);
+        }
+        statements += u32::from(highest > 0);
+    }
+    assert!(statements > 30, "the statements were found: {statements}");
+}
+
+fn string_literals(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut characters = source.chars();
+    while let Some(character) = characters.next() {
+        if character != '"' {
+            continue;
+        }
+        let mut text = String::new();
+        while let Some(inner) = characters.next() {
+            match inner {
+                '"' => break,
+                '\\' => drop(characters.next()),
+                other => text.push(other),
+            }
+        }
+        found.push(text);
+    }
+    found
+}
