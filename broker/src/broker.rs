@@ -155,11 +155,26 @@ impl Broker {
         clock: Arc<dyn Clock>,
         config_hash: String,
     ) -> Result<(Arc<Self>, Tasks), StartFault> {
+        crate::keys::files::create_private_directory(&config.state)?;
+        let store = Sqlite::open(&config.state.join("writ.db"))?;
+        Self::start_on(store, config, targets, clock, config_hash).await
+    }
+
+    /// Starts a broker on a store that is open.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub async fn start_on<P>(
+        store: Arc<dyn Store>,
+        config: &BrokerConfig<P>,
+        targets: Targets,
+        clock: Arc<dyn Clock>,
+        config_hash: String,
+    ) -> Result<(Arc<Self>, Tasks), StartFault> {
         let directory =
             |path: PathBuf| move |source| StartFault::Directory { path: path.display().to_string(), source };
         crate::keys::files::create_private_directory(&config.state)?;
         let keys = Keys::load_or_create(&config.state.join("keys"))?;
-        let store: Arc<dyn Store> = Sqlite::open(&config.state.join("writ.db"))?;
         let ledger_path = config.state.join("evidence").join("ledger");
         let ledger = Arc::new(LedgerDirectory::open(&ledger_path).map_err(directory(ledger_path))?);
         let recordings = config.state.join("evidence").join("recordings");

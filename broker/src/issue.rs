@@ -55,7 +55,8 @@ impl Broker {
     async fn issue(&self, asked: &mut Asked<'_>) -> Result<OpenReply, Fault> {
         // 1. Who asks: the token against its issuer.
         let loaded = self.loaded.load();
-        let workload = loaded.verifier.verify(&asked.open.token, asked.now).await.map_err(|fault| fault.to_fault())?;
+        let workload = loaded.verifier.verify(&asked.open.token, asked.now).await;
+        let workload = workload.map_err(|fault| Fault { code: fault.code(), ..fault.to_fault() })?;
         asked.workload = Some(workload.get().clone());
 
         // 2. For what. An unknown target and a forbidden one look alike from outside.
@@ -78,7 +79,7 @@ impl Broker {
         // 6. The credential, labelled with the writ's id.
         let limit = self.settings.provider_timeout;
         let unlogged = self.unlogged.clone();
-        let minted = match served.provider.mint(&served.target, intended, limit).await {
+        let minted = match served.mint(intended, limit).await {
             Ok(minted) => minted.on_abandon(move |writ| drop(unlogged.send(writ))),
             Err(fault) => return Err(self.mint_failed(&writ, &fault).await),
         };
@@ -180,8 +181,8 @@ impl Broker {
     async fn mint_failed(&self, writ: &Writ, fault: &ProviderFault) -> Fault {
         let now = self.clock.now();
         let failed = Writ { state: WritState::Failed, closed: Some(now), ..writ.clone() };
-        let event =
-            Event::WritFailed { writ: writ.id, code: fault.code().to_owned(), detail: fault.detail().to_owned() };
+        let detail = cut(fault.detail());
+        let event = Event::WritFailed { writ: writ.id, code: fault.code().to_owned(), detail };
         let end = Change::CloseSession {
             session: writ.session,
             at: now,
@@ -219,7 +220,7 @@ impl Broker {
             policy_hash: asked.policy_hash.clone(),
         };
         match self.evidence.event(event).await {
-            Ok(()) => Refusal::new(fault, asked.request),
+            Ok(()) => Refusal::new(as_told(fault), asked.request),
             Err(unwritable) => Refusal::new(no_evidence(&unwritable), asked.request),
         }
     }
@@ -279,6 +280,16 @@ fn unknown_target() -> Fault {
     Fault::new("target.unknown", Blame::NotAllowed, Denied::PUBLIC)
         .help("ask the operator of this gateway, and quote the request")
         .detail("there is no target of this name")
+}
+
+/// The fault as the caller may know it: why a token was refused, and whether a target is there, stand in the ledger alone.
+fn as_told(fault: Fault) -> Fault {
+    let code = match fault.code {
+        code if code.starts_with("identity.") => "identity.refused",
+        code if code.starts_with("policy.") || code == "target.unknown" => "access.refused",
+        code => code,
+    };
+    Fault { code, ..fault }
 }
 
 fn broken(code: &'static str, detail: impl Into<String>) -> Fault {

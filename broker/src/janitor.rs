@@ -30,7 +30,7 @@ pub(crate) async fn run(
             _ = stop.changed() => return,
             writ = unlogged.recv() => {
                 let (Some(writ), Some(broker)) = (writ, broker.upgrade()) else { return };
-                broker.report(broker.abandon(writ).await);
+                broker.take_back(writ).await;
             }
             _ = tick.tick() => {
                 let Some(broker) = broker.upgrade() else { return };
@@ -99,6 +99,28 @@ impl Broker {
         written
     }
 
+    /// A credential that was minted and not released. Whatever became of its session meanwhile, and even if nothing can be
+    /// written down, it must go: taking back needs no evidence first, and what stays intended is settled again later.
+    async fn take_back(&self, writ: Writ) {
+        let revoke = Change::Revoke { writ: writ.id, due: self.clock.now(), attempts: 0 };
+        let outcome = match self.abandon(writ.clone()).await {
+            Err(EvidenceFault::Refused) => self.evidence.write(Vec::new(), Vec::new(), vec![revoke]).await,
+            outcome => outcome,
+        };
+        self.due.notify_one();
+        if outcome.is_err() {
+            let loaded = self.loaded.load_full();
+            let served = loaded.targets.find(writ.target.as_str());
+            let limit = self.settings.provider_timeout;
+            let gone = match &served {
+                Some(served) => served.revoke(&writ, limit).await.is_ok(),
+                None => false,
+            };
+            tracing::error!(writ = %writ.id, gone, "an unreleased credential was taken back without evidence");
+        }
+        self.report(outcome);
+    }
+
     /// A session is over, though nobody reported it.
     pub(crate) async fn end(&self, writ: &Writ, end: SessionEnd, now: Timestamp) -> Result<(), EvidenceFault> {
         let conditions = vec![Condition::SessionOpen(writ.session)];
@@ -128,7 +150,7 @@ impl Broker {
         };
         let loaded = self.loaded.load_full();
         for served in loaded.targets.iter() {
-            match served.provider.sweep(&served.target, &live, self.settings.provider_timeout * 3).await {
+            match served.sweep(&live, self.settings.provider_timeout * 3).await {
                 Ok(swept) if swept.removed + swept.left > 0 => {
                     tracing::info!(target = %served.target.name, removed = swept.removed, left = swept.left, "swept");
                 }

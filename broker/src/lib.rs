@@ -22,6 +22,8 @@ pub mod server;
 pub mod sessions;
 pub mod store;
 pub mod targets;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 pub use broker::{Broker, GatewayIdentity, Tasks};

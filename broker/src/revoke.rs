@@ -11,8 +11,9 @@ use writ_core::time::{Timestamp, after};
 use writ_core::writ::{Writ, WritState};
 
 use crate::broker::Broker;
+use crate::evidence::EvidenceFault;
 use crate::refusal::Refusal;
-use crate::store::{Change, DueRevocation};
+use crate::store::{Change, Condition, DueRevocation};
 
 /// How many revocations run at once: a storm must not take the targets down.
 const AT_ONCE: usize = 8;
@@ -49,24 +50,31 @@ impl Broker {
             if due.is_empty() {
                 return;
             }
+            let mut written = true;
             let mut running = JoinSet::new();
             for revocation in due {
                 if running.len() == AT_ONCE {
-                    running.join_next().await;
+                    written &= running.join_next().await.is_none_or(|ended| ended.unwrap_or(false));
                 }
                 let broker = Arc::clone(self);
                 running.spawn(async move { broker.revoke(revocation).await });
             }
-            while running.join_next().await.is_some() {}
+            while let Some(ended) = running.join_next().await {
+                written &= ended.unwrap_or(false);
+            }
+            // What could not be written down is still due: the target is not asked again before the next tick.
+            if !written {
+                return;
+            }
         }
     }
 
-    async fn revoke(&self, due: DueRevocation) {
+    /// Takes one back. False if what became of it could not be written down.
+    async fn revoke(&self, due: DueRevocation) -> bool {
         let writ = due.writ;
         let outcome = match self.loaded.load().targets.find(writ.target.as_str()) {
             Some(served) => served
-                .provider
-                .revoke(&served.target, &writ, self.settings.provider_timeout)
+                .revoke(&writ, self.settings.provider_timeout)
                 .await
                 .map_err(|fault| format!("{}: {}", fault.code(), fault.detail())),
             None => Err("the target is no longer configured".to_owned()),
@@ -76,12 +84,18 @@ impl Broker {
             Ok(()) => self.revoked(writ, now).await,
             Err(detail) => self.not_revoked(writ, due.attempts.saturating_add(1), detail, now).await,
         };
-        if let Err(fault) = written {
-            tracing::error!(%fault, "a revocation cannot be written down; it is done again");
+        match written {
+            // The writ went on meanwhile, and with it perhaps its credential: it is still due, and done again.
+            Ok(()) | Err(EvidenceFault::Refused) => true,
+            Err(fault) => {
+                tracing::error!(%fault, "a revocation cannot be written down; it is done again");
+                false
+            }
         }
     }
 
-    async fn revoked(&self, writ: Writ, now: Timestamp) -> Result<(), crate::evidence::EvidenceFault> {
+    async fn revoked(&self, writ: Writ, now: Timestamp) -> Result<(), EvidenceFault> {
+        let unchanged = vec![Condition::WritIs(writ.id, writ.state)];
         let state = match writ.state {
             WritState::Failed | WritState::Abandoned => writ.state,
             _ => WritState::Closed,
@@ -89,7 +103,7 @@ impl Broker {
         let (id, closed) = (writ.id, writ.closed.or(Some(now)));
         let changes = vec![Change::Writ(Writ { state, closed, ..writ }), Change::Revoked(id)];
         metrics::counter!("writ_revoked_total").increment(1);
-        self.evidence.write(vec![Event::CredentialRevoked { writ: id }], Vec::new(), changes).await
+        self.evidence.write(vec![Event::CredentialRevoked { writ: id }], unchanged, changes).await
     }
 
     async fn not_revoked(
@@ -98,7 +112,8 @@ impl Broker {
         attempts: u32,
         detail: String,
         now: Timestamp,
-    ) -> Result<(), crate::evidence::EvidenceFault> {
+    ) -> Result<(), EvidenceFault> {
+        let unchanged = vec![Condition::WritIs(writ.id, writ.state)];
         tracing::warn!(writ = %writ.id, attempts, detail, "a credential could not be taken back; it is tried again");
         metrics::counter!("writ_revocation_failures_total").increment(1);
         let backoff = (1_u64 << attempts.min(16)).min(MAX_BACKOFF_SECONDS);
@@ -107,7 +122,7 @@ impl Broker {
         if attempts >= IRREVOCABLE_AFTER {
             changes.push(Change::Writ(Writ { state: WritState::Irrevocable, ..writ }));
         }
-        self.evidence.write(vec![event], Vec::new(), changes).await
+        self.evidence.write(vec![event], unchanged, changes).await
     }
 
     /// An operator ends a writ's session and takes its credential back.

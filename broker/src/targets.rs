@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use writ_core::provider::Provider;
+use writ_core::id::WritId;
+use writ_core::proof::{Intended, Minted};
+use writ_core::provider::{Pending, Provider, ProviderFault, Swept};
 use writ_core::target::{Target, TargetName};
+use writ_core::writ::Writ;
 
 /// A target and its provider.
 #[derive(Debug, Clone)]
@@ -13,6 +17,40 @@ pub struct Served {
     pub target: Target,
     /// What mints for it.
     pub provider: Arc<dyn Provider>,
+}
+
+/// A provider keeps to its deadline and says what it was waiting for. One that does not is left after half as long again:
+/// no target can hold up an issuance, a revocation or the broker's own end.
+async fn held<T>(limit: Duration, call: Pending<'_, Result<T, ProviderFault>>) -> Result<T, ProviderFault> {
+    tokio::time::timeout(limit + limit / 2, call)
+        .await
+        .unwrap_or_else(|_| Err(ProviderFault::Unreachable("the provider did not end in its time".to_owned())))
+}
+
+impl Served {
+    /// Mints, within bounded time.
+    ///
+    /// # Errors
+    /// [`ProviderFault`] as the provider says, or unreachable if it says nothing.
+    pub async fn mint(&self, intended: Intended, limit: Duration) -> Result<Minted, ProviderFault> {
+        held(limit, self.provider.mint(&self.target, intended, limit)).await
+    }
+
+    /// Takes back whatever was minted for the writ, within bounded time.
+    ///
+    /// # Errors
+    /// As for [`Self::mint`].
+    pub async fn revoke(&self, writ: &Writ, limit: Duration) -> Result<(), ProviderFault> {
+        held(limit, self.provider.revoke(&self.target, writ, limit)).await
+    }
+
+    /// Removes leftovers, within bounded time.
+    ///
+    /// # Errors
+    /// As for [`Self::mint`].
+    pub async fn sweep(&self, live: &[WritId], limit: Duration) -> Result<Swept, ProviderFault> {
+        held(limit, self.provider.sweep(&self.target, live, limit)).await
+    }
 }
 
 /// All targets.

@@ -1,0 +1,12 @@
+//! The broker whole: a static issuer, policies in files, a provider that is held to its contract, a clock that tests step.
+
+mod canary;
+mod evidence;
+mod gateways;
+mod issuance;
+mod provider;
+mod recordings;
+mod settlement;
+mod store;
+mod tokens;
+mod world;

@@ -1,0 +1,176 @@
+//! A provider in memory. It fails in the ways that targets do, and holds the broker to its promises.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use writ_core::credential::{Credential, CredentialKind, Fingerprint, Secret};
+use writ_core::id::WritId;
+use writ_core::proof::{Intended, Minted};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::target::Target;
+use writ_core::writ::Writ;
+
+/// What the next calls do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Mode {
+    /// What is asked.
+    #[default]
+    Good,
+    /// The target says no.
+    Refused,
+    /// The call never came to the target.
+    NotPersisted,
+    /// The call came to the target, and its answer was lost.
+    Persisted,
+    /// The target has it and does not answer, whatever the deadline says.
+    Hanging,
+    /// The detail is longer than any ledger entry.
+    Verbose,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    mint: Mode,
+    revoke: Mode,
+    living: BTreeMap<WritId, String>,
+    minted: Vec<WritId>,
+    revoked: Vec<WritId>,
+    revoke_calls: usize,
+    swept_with: Vec<Vec<WritId>>,
+}
+
+/// The provider and the target behind it in one.
+#[derive(Debug, Default)]
+pub(super) struct Fake(Mutex<State>);
+
+/// Stands in every secret, so that a leak is found wherever it went.
+pub(super) const CANARY: &str = "canary-4c1f";
+
+impl Fake {
+    pub(super) fn on_mint(&self, mode: Mode) {
+        self.0.lock().unwrap().mint = mode;
+    }
+
+    pub(super) fn on_revoke(&self, mode: Mode) {
+        self.0.lock().unwrap().revoke = mode;
+    }
+
+    /// The credentials that live at the target.
+    pub(super) fn living(&self) -> Vec<WritId> {
+        self.0.lock().unwrap().living.keys().copied().collect()
+    }
+
+    pub(super) fn minted(&self) -> Vec<WritId> {
+        self.0.lock().unwrap().minted.clone()
+    }
+
+    pub(super) fn revoked(&self) -> Vec<WritId> {
+        self.0.lock().unwrap().revoked.clone()
+    }
+
+    pub(super) fn revoke_calls(&self) -> usize {
+        self.0.lock().unwrap().revoke_calls
+    }
+
+    pub(super) fn swept_with(&self) -> Vec<Vec<WritId>> {
+        self.0.lock().unwrap().swept_with.clone()
+    }
+
+    pub(super) fn secret_of(&self, writ: WritId) -> Option<String> {
+        self.0.lock().unwrap().living.get(&writ).cloned()
+    }
+
+    /// What a crash between mint and log leaves at the target.
+    pub(super) fn plant(&self, writ: WritId) {
+        self.0.lock().unwrap().living.insert(writ, format!("{CANARY}-{writ}"));
+    }
+
+    fn begin(&self, writ: WritId) -> Mode {
+        let mut state = self.0.lock().unwrap();
+        assert!(!state.minted.contains(&writ), "one writ, one mint: {writ}");
+        state.minted.push(writ);
+        if matches!(state.mint, Mode::Good | Mode::Persisted | Mode::Hanging) {
+            state.living.insert(writ, format!("{CANARY}-{writ}"));
+        }
+        state.mint
+    }
+}
+
+fn credential(writ: &Writ) -> Credential {
+    let secret = Secret::new(format!("{CANARY}-{}", writ.id).into_bytes());
+    let fingerprint = Fingerprint::of_random(&secret);
+    let kind = CredentialKind::DatabaseRole;
+    Credential { kind, principal: format!("role_{}", writ.id), secret, expires: Some(writ.expires), fingerprint }
+}
+
+fn fault(mode: Mode) -> ProviderFault {
+    match mode {
+        Mode::Refused => ProviderFault::Refused("the target said no".to_owned()),
+        Mode::Verbose => ProviderFault::Refused("\u{1}".repeat(100_000)),
+        _ => ProviderFault::Unreachable("the target did not answer".to_owned()),
+    }
+}
+
+impl Provider for Fake {
+    fn describe(&self) -> Description {
+        Description { kind: "fake", long_lived: false, revocable: true }
+    }
+
+    fn mint<'a>(
+        &'a self,
+        _target: &'a Target,
+        intended: Intended,
+        _deadline: Duration,
+    ) -> Pending<'a, Result<Minted, ProviderFault>> {
+        Box::pin(async move {
+            match self.begin(intended.writ().id) {
+                Mode::Good => {
+                    let credential = credential(intended.writ());
+                    Ok(Minted::new(intended, credential))
+                }
+                Mode::Hanging => std::future::pending().await,
+                mode => Err(fault(mode)),
+            }
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        target: &'a Target,
+        writ: &'a Writ,
+        _deadline: Duration,
+    ) -> Pending<'a, Result<(), ProviderFault>> {
+        Box::pin(async move {
+            assert_eq!(target.name, writ.target, "a writ is taken back where it was minted");
+            let mode = {
+                let mut state = self.0.lock().unwrap();
+                state.revoke_calls += 1;
+                if matches!(state.revoke, Mode::Good | Mode::Persisted) {
+                    state.living.remove(&writ.id);
+                    state.revoked.push(writ.id);
+                }
+                state.revoke
+            };
+            match mode {
+                Mode::Good => Ok(()),
+                Mode::Hanging => std::future::pending().await,
+                mode => Err(fault(mode)),
+            }
+        })
+    }
+
+    fn probe<'a>(&'a self, _target: &'a Target, _deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        _target: &'a Target,
+        live: &'a [WritId],
+        _deadline: Duration,
+    ) -> Pending<'a, Result<Swept, ProviderFault>> {
+        self.0.lock().unwrap().swept_with.push(live.to_vec());
+        Box::pin(async { Ok(Swept::default()) })
+    }
+}

@@ -1,0 +1,120 @@
+//! A store that fails when it is told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use writ_broker_api::admin::Session;
+use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::provider::Pending;
+use writ_core::time::Timestamp;
+use writ_core::writ::Writ;
+
+use crate::store::sqlite::Sqlite;
+use crate::store::{
+    Change, Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead,
+};
+
+/// SQLite whose commits fail on demand.
+#[derive(Debug)]
+pub(super) struct Failing {
+    inner: Arc<Sqlite>,
+    all: AtomicBool,
+    outcomes: AtomicBool,
+}
+
+impl Failing {
+    pub(super) fn over(inner: Arc<Sqlite>) -> Arc<Self> {
+        Arc::new(Self { inner, all: AtomicBool::new(false), outcomes: AtomicBool::new(false) })
+    }
+
+    /// Every commit fails.
+    pub(super) fn all(&self, fail: bool) {
+        self.all.store(fail, Ordering::SeqCst);
+    }
+
+    /// The next commit that holds the outcome of a mint fails.
+    pub(super) fn next_outcome(&self) {
+        self.outcomes.store(true, Ordering::SeqCst);
+    }
+
+    fn fails(&self, requests: &[Request]) -> bool {
+        let outcome = |change: &Change| matches!(change, Change::Writ(writ) if writ.credential.is_some());
+        let mut changes = requests.iter().flat_map(|request| &request.changes);
+        self.all.load(Ordering::SeqCst) || (changes.any(outcome) && self.outcomes.swap(false, Ordering::SeqCst))
+    }
+}
+
+type Answer<'a, T> = Pending<'a, Result<T, StoreFault>>;
+
+impl Store for Failing {
+    fn commit(&self, requests: Vec<Request>, expected: u64, seal: Seal) -> Answer<'_, Committed> {
+        if self.fails(&requests) {
+            return Box::pin(async { Err(StoreFault("the disk is full".to_owned())) });
+        }
+        self.inner.commit(requests, expected, seal)
+    }
+
+    fn head(&self) -> Answer<'_, StoredHead> {
+        self.inner.head()
+    }
+
+    fn entries(&self, from: u64, limit: u32) -> Answer<'_, Vec<Vec<u8>>> {
+        self.inner.entries(from, limit)
+    }
+
+    fn applied(&self, size: u64) -> Answer<'_, ()> {
+        self.inner.applied(size)
+    }
+
+    fn writ(&self, writ: WritId) -> Answer<'_, Option<Writ>> {
+        self.inner.writ(writ)
+    }
+
+    fn writs(&self, rows: Rows<WritId>) -> Answer<'_, Vec<Writ>> {
+        self.inner.writs(rows)
+    }
+
+    fn session(&self, session: SessionId) -> Answer<'_, Option<Session>> {
+        self.inner.session(session)
+    }
+
+    fn sessions(&self, rows: Rows<SessionId>) -> Answer<'_, Vec<Session>> {
+        self.inner.sessions(rows)
+    }
+
+    fn open_sessions(&self, gateway: GatewayId) -> Answer<'_, Vec<Session>> {
+        self.inner.open_sessions(gateway)
+    }
+
+    fn overdue(&self, intended_before: Timestamp, expired_before: Timestamp) -> Answer<'_, Vec<Writ>> {
+        self.inner.overdue(intended_before, expired_before)
+    }
+
+    fn live_writs(&self) -> Answer<'_, Vec<WritId>> {
+        self.inner.live_writs()
+    }
+
+    fn due_revocations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<DueRevocation>> {
+        self.inner.due_revocations(now, limit)
+    }
+
+    fn gateway(&self, gateway: GatewayId) -> Answer<'_, Option<EnrolledGateway>> {
+        self.inner.gateway(gateway)
+    }
+
+    fn gateways(&self) -> Answer<'_, Vec<EnrolledGateway>> {
+        self.inner.gateways()
+    }
+
+    fn orders(&self, gateway: GatewayId) -> Answer<'_, Vec<(SessionId, String)>> {
+        self.inner.orders(gateway)
+    }
+
+    fn policy_number(&self, policy_hash: &str) -> Answer<'_, u64> {
+        self.inner.policy_number(policy_hash)
+    }
+
+    fn prune(&self, now: Timestamp) -> Answer<'_, ()> {
+        self.inner.prune(now)
+    }
+}
