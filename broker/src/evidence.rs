@@ -194,8 +194,7 @@ impl Evidence {
         let issued = Writ { state: WritState::Issued, credential: Some(facts.clone()), ..writ.clone() };
         let event = Event::WritIssued { writ: writ.id, credential: facts };
         // What was settled meanwhile, by an order or with its gateway, is not released any more.
-        let conditions =
-            vec![Condition::WritIs(writ.id, WritState::Intended), Condition::SessionOpen(writ.session)];
+        let conditions = vec![Condition::WritIs(writ.id, WritState::Intended), Condition::SessionOpen(writ.session)];
         self.write(vec![event], conditions, vec![Change::Writ(issued)]).await?;
         #[expect(clippy::disallowed_methods, reason = "this is the one maker: the outcome is durable")]
         let logged = minted.logged();
@@ -229,7 +228,7 @@ impl Writer {
         loop {
             let received = tokio::select! {
                 received = self.staged.recv_many(&mut batch, MAX_BATCH) => received,
-                _ = publish.tick(), if self.applied.size() < self.head.size() => { self.publish().await; continue; }
+                _ = publish.tick(), if self.applied.size() < self.head.size() || !self.published.borrow().healthy => { self.publish().await; continue; }
             };
             if received == 0 {
                 break;
@@ -243,6 +242,9 @@ impl Writer {
         let (requests, replies): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|staged| (staged.request, staged.reply)).unzip();
         let answer = self.try_commit(requests).await;
+        if answer.is_err() {
+            self.published.send_modify(|published| published.healthy = false);
+        }
         for (index, reply) in replies.into_iter().enumerate() {
             let outcome = match &answer {
                 Ok(taken) if taken.get(index) == Some(&true) => Ok(()),

@@ -9,7 +9,7 @@ use writ_broker_api::admin::{ListQuery, Page, RecordingKey, Segment, Session};
 use writ_broker_api::gateway::{CloseRequest, SegmentFacts};
 use writ_broker_api::sealed::Base64;
 use writ_core::event::Event;
-use writ_core::id::{SessionId, WritId};
+use writ_core::id::{RequestId, SessionId, WritId};
 use writ_core::writ::Writ;
 
 use crate::broker::{Broker, GatewayIdentity};
@@ -21,6 +21,8 @@ use crate::store::{Change, Condition, Rows};
 
 /// The streams of a recording.
 const STREAMS: [&str; 2] = ["commands", "rows"];
+/// The greatest number that JSON carries exactly (RFC 8785, 3.2.2.3): no counter of a gateway is greater.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// Rows of a page where the caller names no number.
 const DEFAULT_LIMIT: u32 = 100;
 
@@ -41,21 +43,18 @@ impl Broker {
         if !STREAMS.contains(&stream) {
             return Err(Refusal::malformed("the stream is `commands` or `rows`"));
         }
+        check_numbers(&[sequence, facts.seen_size])?;
         let known = self.own_session(gateway, session).await?;
         let found = hex(digest(&SHA256, &bytes).as_ref());
         if found != facts.digest {
             return Err(Refusal::malformed("the segment's digest is not that of its bytes"));
         }
         if let Some(stored) = find_segment(&known, stream, sequence) {
-            return if stored.digest == found {
-                Ok(())
-            } else {
-                Err(Refusal::conflict("another segment stands there"))
-            };
+            return same(stored, &found);
         }
         let segment = Segment { stream: stream.to_owned(), sequence, digest: found.clone(), bytes: bytes.len() as u64 };
         let events = self.segment_events(&known, &segment, facts);
-        let path = self.segment_path(session, stream, sequence);
+        let path = self.segment_path(session, &segment);
         tokio::task::spawn_blocking(move || store_once(&path, &bytes))
             .await
             .map_err(|error| EvidenceFault::Unwritable(error.to_string()))?
@@ -64,7 +63,9 @@ impl Broker {
         match self.evidence.write(events, vec![absent], vec![Change::Segment { session, segment }]).await {
             // Somebody stored the same number meanwhile: the one that is in the ledger counts.
             Err(EvidenceFault::Refused) => {
-                Err(Refusal::conflict("another segment was stored at the same time: send it again"))
+                let known = self.own_session(gateway, session).await?;
+                let stored = find_segment(&known, stream, sequence).ok_or_else(|| Refusal::not_found("segment"))?;
+                same(stored, &found)
             }
             other => other.map_err(Refusal::from),
         }
@@ -102,6 +103,7 @@ impl Broker {
         session: SessionId,
         close: &CloseRequest,
     ) -> Result<(), Refusal> {
+        check_numbers(&[close.commands, close.command_segments, close.row_segments])?;
         let known = self.own_session(gateway, session).await?;
         if known.closed.is_some() {
             return Ok(());
@@ -134,8 +136,11 @@ impl Broker {
         found.filter(|found| found.writ.gateway == gateway.id).ok_or_else(|| Refusal::not_found("session"))
     }
 
-    fn segment_path(&self, session: SessionId, stream: &str, sequence: u64) -> PathBuf {
-        self.settings.recordings.join(session.to_string()).join(format!("{stream}-{sequence}"))
+    /// Where a segment is kept. Its digest is part of the name, so that one which lost a race, or whose commit failed, never
+    /// stands in the place of the one that the ledger names.
+    fn segment_path(&self, session: SessionId, segment: &Segment) -> PathBuf {
+        let name = format!("{}-{}-{}", segment.stream, segment.sequence, segment.digest);
+        self.settings.recordings.join(session.to_string()).join(name)
     }
 
     /// One writ.
@@ -182,8 +187,8 @@ impl Broker {
     /// [`Refusal`] if there is none.
     pub async fn segment(&self, session: SessionId, stream: &str, sequence: u64) -> Result<Vec<u8>, Refusal> {
         let known = self.session(session).await?;
-        find_segment(&known, stream, sequence).ok_or_else(|| Refusal::not_found("segment"))?;
-        let path = self.segment_path(session, stream, sequence);
+        let segment = find_segment(&known, stream, sequence).ok_or_else(|| Refusal::not_found("segment"))?;
+        let path = self.segment_path(session, segment);
         tokio::fs::read(&path).await.map_err(|_| Refusal::not_found("segment"))
     }
 
@@ -209,6 +214,19 @@ fn find_segment<'a>(session: &'a Session, stream: &str, sequence: u64) -> Option
     session.segments.iter().find(|segment| segment.stream == stream && segment.sequence == sequence)
 }
 
+/// The same segment again is the same answer; another one in its place is refused.
+fn same(stored: &Segment, digest: &str) -> Result<(), Refusal> {
+    if stored.digest == digest { Ok(()) } else { Err(Refusal::conflict("another segment stands there")) }
+}
+
+fn check_numbers(numbers: &[u64]) -> Result<(), Refusal> {
+    if numbers.iter().all(|number| *number <= MAX_NUMBER) {
+        Ok(())
+    } else {
+        Err(Refusal::malformed("a number is greater than 2^53 - 1"))
+    }
+}
+
 /// Segments that the gateway sealed and the broker does not have.
 fn missing_segments(session: &Session, close: &CloseRequest) -> Vec<Event> {
     let counts = [("commands", close.command_segments), ("rows", close.row_segments)];
@@ -232,7 +250,8 @@ fn missing_segments(session: &Session, close: &CloseRequest) -> Vec<Event> {
 fn store_once(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let Some(folder) = path.parent() else { return Err(std::io::Error::other("a segment has no folder")) };
     std::fs::create_dir_all(folder)?;
-    let partial = path.with_extension("partial");
+    // Two that store the same bytes at once do not write into one file.
+    let partial = folder.join(format!("{}.partial", RequestId::fresh()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&partial)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -237,8 +237,7 @@ async fn overdue_is_what_nobody_settled(store: Arc<dyn Store>) {
     let _living = opened(&store, WritState::Issued, 0, 500).await;
     let _failed = opened(&store, WritState::Failed, 0, 20).await;
     change(&store, vec![close(&closed, at(10))]).await;
-    let mut found: Vec<WritId> =
-        store.overdue(at(40), at(40)).await.unwrap().into_iter().map(|writ| writ.id).collect();
+    let mut found: Vec<WritId> = store.overdue(at(40), at(40)).await.unwrap().into_iter().map(|writ| writ.id).collect();
     found.sort();
     let mut expected = vec![old.id, expired.id];
     expected.sort();
@@ -247,8 +246,7 @@ async fn overdue_is_what_nobody_settled(store: Arc<dyn Store>) {
 }
 
 async fn revocations_fall_due_and_end(store: Arc<dyn Store>) {
-    let (early, late) =
-        (opened(&store, WritState::Issued, 0, 9).await, opened(&store, WritState::Issued, 0, 9).await);
+    let (early, late) = (opened(&store, WritState::Issued, 0, 9).await, opened(&store, WritState::Issued, 0, 9).await);
     let revoke = |writ: &Writ, due, attempts| Change::Revoke { writ: writ.id, due, attempts };
     change(&store, vec![revoke(&late, at(20), 0), revoke(&early, at(10), 0)]).await;
     assert_eq!(store.due_revocations(at(9), 9).await.unwrap(), []);
@@ -266,11 +264,7 @@ async fn revocations_fall_due_and_end(store: Arc<dyn Store>) {
 
 async fn a_close_happens_once_and_takes_its_orders(store: Arc<dyn Store>) {
     let one = opened(&store, WritState::Issued, 0, 60).await;
-    let order = |reason: &str| Change::Order {
-        session: one.session,
-        gateway: one.gateway,
-        reason: reason.to_owned(),
-    };
+    let order = |reason: &str| Change::Order { session: one.session, gateway: one.gateway, reason: reason.to_owned() };
     change(&store, vec![order("first"), order("second")]).await;
     assert_eq!(store.orders(one.gateway).await.unwrap(), [(one.session, "first".to_owned())]);
     assert_eq!(store.orders(GatewayId::fresh()).await.unwrap(), []);

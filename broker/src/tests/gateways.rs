@@ -1,1 +1,92 @@
-//! To be filled.
+//! Gateways: joining once, being told what must end, telling what lives.
+
+use futures_util::future::join_all;
+use writ_broker_api::gateway::{EnrolRequest, SyncRequest};
+use writ_broker_api::sealed::{Base64, OpeningKey, SealingKey};
+use writ_core::event::{Event, SessionEnd};
+use writ_core::id::{GatewayId, SessionId};
+
+use super::world::{ended, kinds, world};
+use crate::store::Store as _;
+
+fn joining(token: &str) -> EnrolRequest {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let csr_pem = rcgen::CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+    EnrolRequest { join_token: token.to_owned(), csr_pem, sealing_key: OpeningKey::generate().unwrap().1 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_token_enrols_one_gateway() {
+    let world = world().await;
+    let human = world.admin().await;
+    let token = world.broker.make_join_token(&human).await.unwrap().join_token;
+    let spoilt = EnrolRequest { sealing_key: SealingKey(Base64(vec![1; 31])), ..joining(&token) };
+    assert_eq!(world.broker.enrol(&spoilt).await.unwrap_err().status, 400);
+    let spoilt = EnrolRequest { csr_pem: "no request".to_owned(), ..joining(&token) };
+    assert_eq!(world.broker.enrol(&spoilt).await.unwrap_err().status, 400);
+
+    let requests: Vec<_> = (0..5).map(|_| joining(&token)).collect();
+    let outcomes = join_all(requests.iter().map(|request| world.broker.enrol(request))).await;
+    let mut enrolled: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+    assert_eq!(enrolled.len(), 1);
+    let gateway = enrolled.remove(0).gateway;
+    for refusal in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        assert_eq!(refusal.status, 401);
+    }
+    let known = world.broker.identify(Some(&(gateway, String::new()))).await.unwrap();
+    assert_eq!(known.id, gateway);
+    assert_eq!(world.broker.identify(None).await.unwrap_err().status, 401);
+    let unknown = (GatewayId::fresh(), String::new());
+    assert_eq!(world.broker.identify(Some(&unknown)).await.unwrap_err().status, 401);
+
+    let late = world.broker.make_join_token(&human).await.unwrap().join_token;
+    world.place.clock.step(3601);
+    assert_eq!(world.broker.enrol(&joining(&late)).await.unwrap_err().status, 401);
+    assert_eq!(kinds(&world.events().await), ["join_token_made", "gateway_enrolled", "join_token_made"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_closes_what_the_gateway_lost_and_kills_what_the_broker_closed() {
+    let world = world().await;
+    let (lost, closed, living) =
+        (world.open().await.unwrap(), world.open().await.unwrap(), world.open().await.unwrap());
+    let gateway = &world.place.gateway;
+    world.broker.close(gateway, closed.session, &ended()).await.unwrap();
+    let unknown = SessionId::fresh();
+    let request = SyncRequest { sessions: vec![closed.session, living.session, unknown] };
+
+    let reply = world.broker.sync(gateway, &request).await.unwrap();
+    let mut kill: Vec<_> = reply.kill.iter().map(|kill| kill.session).collect();
+    let mut expected = vec![closed.session, unknown];
+    kill.sort();
+    expected.sort();
+    assert_eq!(kill, expected);
+    let open = world.broker.session(lost.session).await.unwrap();
+    assert_eq!(open.closed, None, "it may just be opening");
+
+    world.place.clock.step(31);
+    world.broker.sync(gateway, &request).await.unwrap();
+    let session = world.broker.session(lost.session).await.unwrap();
+    assert_eq!(session.end, Some(SessionEnd::Crash));
+    let gone = |event: &Event| matches!(event, Event::CredentialRevoked { writ } if *writ == lost.writ);
+    world.until_event("its credential is taken back", gone).await;
+    let stored = world.store.gateway(gateway.id).await.unwrap().unwrap();
+    assert_eq!(stored.seen, Some(writ_core::time::Clock::now(&*world.place.clock)));
+    assert_eq!(world.broker.session(living.session).await.unwrap().closed, None);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_gateway_is_nobody_and_its_sessions_end() {
+    let world = world().await;
+    let opened = world.open().await.unwrap();
+    let human = world.admin().await;
+    let id = world.place.gateway.id;
+    world.broker.revoke_gateway(id, &human).await.unwrap();
+    assert_eq!(world.broker.identify(Some(&(id, "01".to_owned()))).await.unwrap_err().status, 401);
+    assert_eq!(world.broker.session(opened.session).await.unwrap().end, Some(SessionEnd::Revoked));
+    world.until_nothing_lives().await;
+    assert_eq!(world.broker.revoke_gateway(GatewayId::fresh(), &human).await.unwrap_err().status, 404);
+    world.stop().await;
+}

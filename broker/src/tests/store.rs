@@ -20,11 +20,17 @@ pub(super) struct Failing {
     inner: Arc<Sqlite>,
     all: AtomicBool,
     outcomes: AtomicBool,
+    after_next: AtomicBool,
 }
 
 impl Failing {
     pub(super) fn over(inner: Arc<Sqlite>) -> Arc<Self> {
-        Arc::new(Self { inner, all: AtomicBool::new(false), outcomes: AtomicBool::new(false) })
+        Arc::new(Self {
+            inner,
+            all: AtomicBool::new(false),
+            outcomes: AtomicBool::new(false),
+            after_next: AtomicBool::new(false),
+        })
     }
 
     /// Every commit fails.
@@ -35,6 +41,11 @@ impl Failing {
     /// The next commit that holds the outcome of a mint fails.
     pub(super) fn next_outcome(&self) {
         self.outcomes.store(true, Ordering::SeqCst);
+    }
+
+    /// The next commit succeeds, and every one after it fails.
+    pub(super) fn after_next_commit(&self) {
+        self.after_next.store(true, Ordering::SeqCst);
     }
 
     fn fails(&self, requests: &[Request]) -> bool {
@@ -50,6 +61,9 @@ impl Store for Failing {
     fn commit(&self, requests: Vec<Request>, expected: u64, seal: Seal) -> Answer<'_, Committed> {
         if self.fails(&requests) {
             return Box::pin(async { Err(StoreFault("the disk is full".to_owned())) });
+        }
+        if self.after_next.swap(false, Ordering::SeqCst) {
+            self.all(true);
         }
         self.inner.commit(requests, expected, seal)
     }

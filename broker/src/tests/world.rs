@@ -25,6 +25,7 @@ use super::store::Failing;
 use crate::broker::{Broker, GatewayIdentity, Tasks};
 use crate::config::BrokerConfig;
 use crate::evidence::LedgerDirectory;
+use crate::humans::Permitted;
 use crate::refusal::Refusal;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Change, EnrolledGateway, Store as _};
@@ -33,6 +34,7 @@ use crate::targets::{Served, Targets};
 pub(super) const ISSUER: &str = "https://issuer.example";
 pub(super) const URL: &str = "https://broker.example:8443";
 pub(super) const AUDIENCE: &str = "writ:eu";
+pub(super) const ADMIN_TOKEN: &str = "canary-4c1f-admin-token-of-the-tests";
 /// The target that the policies permit; `other` is one that they do not, and no third is there.
 pub(super) const TARGET: &str = "main";
 /// Permits the workload to use `main`.
@@ -107,7 +109,7 @@ impl Place {
         serde_json::from_value(json!({
             "listen": "127.0.0.1:0", "url": URL, "audience": AUDIENCE,
             "state": self.state.path().join("state"), "policies": self.state.path().join("policies"),
-            "provider_timeout": "1s", "gateway_lost": "120s",
+            "admin_token_file": self.state.path().join("admin.token"), "provider_timeout": "1s", "gateway_lost": "120s",
             "issuer": [{
                 "name": "ci", "issuer": ISSUER, "algorithms": ["ES256"], "jwks": json!({"keys": [key]}).to_string(),
             }],
@@ -220,6 +222,13 @@ impl World {
     /// Waits until the target holds no credential.
     pub(super) async fn until_nothing_lives(&self) {
         until("nothing lives at the target", async || self.place.provider.living().is_empty()).await;
+    }
+
+    /// An operator who may do everything.
+    pub(super) async fn admin(&self) -> Permitted {
+        let path = self.place.state.path().join("admin.token");
+        crate::keys::files::create(&path, ADMIN_TOKEN.as_bytes()).unwrap();
+        self.broker.permit(ADMIN_TOKEN, writ_policy::HumanAction::Admin).await.unwrap()
     }
 
     /// Stops the broker and keeps the place.
