@@ -2,3 +2,6 @@
 #![cfg(test)]
 
 mod document;
+mod matrix;
+mod provider;
+mod world;

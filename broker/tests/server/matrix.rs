@@ -1,0 +1,177 @@
+//! Who may call what: `matrix.txt`, driven cell by cell. Each cell is one well-formed request about things that exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::json;
+use writ_broker_api::gateway::OpenReply;
+use writ_broker_api::paths;
+
+use crate::document::routed;
+use crate::world::{ADMIN_TOKEN, Gateway, World, csr, sealing_key};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/matrix.txt");
+const HEAD: &str = "\
+# Who may call what, and the status that they get. The columns:
+#   nobody     neither certificate nor token          gateway   the certificate of an enrolled gateway
+#   garbage    a bearer token that is none            revoked   the certificate of a revoked gateway
+#   viewer, auditor, approver, admin                  foreign   a gateway's certificate of another authority
+#              a human's token, in that group         workload  a workload's token, good for a session, as bearer
+#   root       the token of the admin token file      tls       (a cell) the connection is refused
+";
+
+/// How one caller shows itself.
+struct Caller {
+    name: &'static str,
+    client: Client,
+    bearer: Option<String>,
+}
+
+async fn callers(world: &World, gateway: &Gateway) -> Vec<Caller> {
+    let plain = world.client(None);
+    let bearer = |name, token: String| Caller { name, client: plain.clone(), bearer: Some(token) };
+    let human = |name, group| bearer(name, world.humans.token("ann", &[group]));
+    let certificate = |name, pem: &str| Caller { name, client: world.client(Some(pem)), bearer: None };
+    let revoked = world.enrol().await;
+    world.revoke(&revoked).await;
+    vec![
+        Caller { name: "nobody", client: plain.clone(), bearer: None },
+        bearer("garbage", "garbage".to_owned()),
+        human("viewer", "viewers"),
+        human("auditor", "auditors"),
+        human("approver", "approvers"),
+        human("admin", "admins"),
+        bearer("root", ADMIN_TOKEN.to_owned()),
+        certificate("gateway", &gateway.identity),
+        certificate("revoked", &revoked.identity),
+        certificate("foreign", &foreign_identity(gateway)),
+        bearer("workload", world.workloads.token("job", &["admins"])),
+    ]
+}
+
+/// A certificate that names an enrolled gateway, of an authority that is not the broker's.
+pub(crate) fn foreign_identity(gateway: &Gateway) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = writ_broker::ca::CertificateAuthority::load_or_create(directory.path(), &mut Vec::new());
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+    let now = writ_core::time::Timestamp::now();
+    let life = std::time::Duration::from_secs(3600);
+    let issued = authority.expect("an authority").issue_gateway(gateway.id, &csr(&key), now, life).expect("issued");
+    format!("{}{}", issued.pem, key.serialize_pem())
+}
+
+/// What a path's names stand for in one cell: its own session, and a gateway to lose.
+struct Things {
+    session: OpenReply,
+    victim: Option<Gateway>,
+}
+
+impl Things {
+    async fn make(world: &World, gateway: &Gateway, path: &str) -> Self {
+        let victim = if path.contains("{gateway}") { Some(world.enrol().await) } else { None };
+        Self { session: world.open(gateway).await, victim }
+    }
+
+    fn path(&self, path: &str) -> String {
+        let victim = self.victim.as_ref().map(|gateway| gateway.id.to_string()).unwrap_or_default();
+        path.replace("{gateway}", &victim)
+            .replace("{session}", &self.session.session.to_string())
+            .replace("{writ}", &self.session.writ.to_string())
+            .replace("{stream}", "commands")
+            .replace("{sequence}", "0")
+            .replace("{*path}", "entries/000.p/1")
+    }
+}
+
+/// The request of one row, complete but for its caller.
+async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str, things: &Things) -> RequestBuilder {
+    let key = || rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+    match (method, path) {
+        ("post", paths::TOKEN) => request.form(&BTreeMap::from([
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".to_owned()),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt".to_owned()),
+            ("subject_token", world.workloads.token("job", &[])),
+            ("audience", "orders".to_owned()),
+        ])),
+        ("post", paths::WRIT_REVOKE | paths::SESSION_KILL) => request.json(&json!({ "reason": "a test" })),
+        ("post", paths::SESSIONS) => request.json(&world.open_body()),
+        ("post", paths::RECORDING_KEY) => request.json(&things.session.wrapped_data_key),
+        ("post", paths::GATEWAY_ENROL) => {
+            let made = world.client(None).post(world.url(paths::JOIN_TOKENS)).bearer_auth(ADMIN_TOKEN).send().await;
+            let token: serde_json::Value = made.expect("an answer").json().await.expect("JSON");
+            let body =
+                json!({ "join_token": token["join_token"], "csr_pem": csr(&key()), "sealing_key": sealing_key() });
+            request.json(&body)
+        }
+        ("post", paths::GATEWAY_RENEW) => {
+            request.json(&json!({ "csr_pem": csr(&key()), "sealing_key": sealing_key() }))
+        }
+        ("post", paths::GATEWAY_SYNC) => request.json(&json!({ "sessions": [things.session.session] })),
+        ("post", paths::SESSION_CLOSE) => request
+            .json(&json!({ "end": "client", "code": null, "commands": 1, "command_segments": 0, "row_segments": 0 })),
+        ("put", paths::SEGMENT) => {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"sealed");
+            let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            request
+                .query(&[("digest", digest.as_str()), ("seen_size", "1"), ("seen_root", &"0".repeat(64))])
+                .body("sealed")
+        }
+        _ => request,
+    }
+}
+
+async fn cell(world: &World, gateway: &Gateway, caller: &Caller, method: &str, path: &str) -> String {
+    let things = Things::make(world, gateway, path).await;
+    if (method, path) == ("get", paths::SEGMENT) {
+        let client = world.client(Some(&gateway.identity));
+        let put = client.put(world.url(&things.path(path)));
+        let put = filled(world, put, "put", path, &things).await.send().await.expect("an answer");
+        assert_eq!(put.status(), 204, "{}", put.text().await.unwrap_or_default());
+    }
+    let verb: Method = method.to_uppercase().parse().expect("a method");
+    let request = caller.client.request(verb, world.url(&things.path(path)));
+    let request = filled(world, request, method, path, &things).await;
+    let request = match &caller.bearer {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    match request.send().await {
+        Ok(answer) => answer.status().as_u16().to_string(),
+        Err(error) if error.is_timeout() => panic!("{method} {path}: {error}"),
+        Err(_) => "tls".to_owned(),
+    }
+}
+
+fn line(row: &(String, String), cells: &[String]) -> String {
+    let mut line = format!("{:<5}{:<58}", row.0, row.1);
+    for cell in cells {
+        write!(line, "{cell:<10}").expect("written");
+    }
+    line.trim_end().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_caller_gets_what_the_matrix_says() {
+    let world = World::start().await;
+    let gateway = world.enrol().await;
+    let callers = callers(&world, &gateway).await;
+    let names: Vec<String> = callers.iter().map(|caller| caller.name.to_owned()).collect();
+    let mut seen = vec![line(&("#".to_owned(), String::new()), &names)];
+    for row in routed() {
+        let mut cells = Vec::new();
+        for caller in &callers {
+            cells.push(cell(&world, &gateway, caller, &row.0, &row.1).await);
+        }
+        seen.push(line(&row, &cells));
+    }
+    if std::env::var_os("WRIT_BLESS").is_some() {
+        std::fs::write(FILE, format!("{HEAD}{}\n", seen.join("\n"))).expect("the file can be written");
+    }
+    let written = std::fs::read_to_string(FILE).expect("the matrix");
+    let expected: BTreeSet<&str> = written.lines().skip(HEAD.lines().count()).collect();
+    let seen: BTreeSet<&str> = seen.iter().map(String::as_str).collect();
+    let (missing, new): (Vec<_>, Vec<_>) = (expected.difference(&seen).collect(), seen.difference(&expected).collect());
+    assert!(missing.is_empty() && new.is_empty(), "the matrix says\n{missing:#?}\nseen was\n{new:#?}");
+    world.stop().await;
+}

@@ -1,0 +1,50 @@
+//! A provider that mints at once and has nothing to take back.
+
+use std::time::Duration;
+
+use writ_core::credential::{Credential, CredentialKind, Fingerprint, Secret};
+use writ_core::id::WritId;
+use writ_core::proof::{Intended, Minted};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::target::Target;
+use writ_core::writ::Writ;
+
+#[derive(Debug)]
+pub(crate) struct InMemory;
+
+impl Provider for InMemory {
+    fn describe(&self) -> Description {
+        Description { kind: "test", long_lived: false, revocable: true }
+    }
+
+    fn mint<'a>(
+        &'a self,
+        _: &'a Target,
+        intended: Intended,
+        _: Duration,
+    ) -> Pending<'a, Result<Minted, ProviderFault>> {
+        Box::pin(async move {
+            let secret = Secret::new(b"one secret for one test, 32 byte".to_vec());
+            let credential = Credential {
+                kind: CredentialKind::DatabaseRole,
+                principal: intended.writ().id.to_string(),
+                fingerprint: Fingerprint::of_random(&secret),
+                secret,
+                expires: Some(intended.writ().expires),
+            };
+            Ok(Minted::new(intended, credential))
+        })
+    }
+
+    fn revoke<'a>(&'a self, _: &'a Target, _: &'a Writ, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn probe<'a>(&'a self, _: &'a Target, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sweep<'a>(&'a self, _: &'a Target, _: &'a [WritId], _: Duration) -> Pending<'a, Result<Swept, ProviderFault>> {
+        Box::pin(async { Ok(Swept::default()) })
+    }
+}
