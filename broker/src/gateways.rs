@@ -112,6 +112,8 @@ impl Broker {
     /// # Errors
     /// [`Refusal`] if it is not a gateway of ours.
     pub async fn identify(&self, peer: Option<&(GatewayId, String)>) -> Result<GatewayIdentity, Refusal> {
+        // Revocation is of the gateway, with all its certificates. The serial number is not compared: after a renewal the
+        // older certificate is good until its end, since connections that show it are still open.
         let (id, _) = peer.ok_or_else(Refusal::unauthenticated)?;
         let gateway = self.store.gateway(*id).await?.filter(|gateway| !gateway.revoked);
         let gateway = gateway.ok_or_else(Refusal::unauthenticated)?;

@@ -1,12 +1,17 @@
-//! Who calls: what TLS proved, and what the bearer token claims. Nothing here decides; handlers hand it to the broker.
+//! Who calls: what TLS proved, and what the bearer token claims. Nothing here decides; the broker is asked.
 
 use std::net::SocketAddr;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{Extension, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use tokio::sync::watch;
 use writ_core::id::GatewayId;
 use zeroize::Zeroizing;
+
+use super::App;
+use crate::broker::GatewayIdentity;
+use crate::refusal::Refusal;
 
 /// The other end of the connection.
 #[derive(Debug, Clone)]
@@ -33,5 +38,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Bearer {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map_or_else(String::new, |(_, token)| token.trim().to_owned());
         Ok(Self(Zeroizing::new(token)))
+    }
+}
+
+/// Changes to `true` when the listener stops: what would never end by itself ends then.
+#[derive(Debug, Clone)]
+pub struct Stopping(pub watch::Receiver<bool>);
+
+/// A gateway of ours. Comes before the body in a handler's arguments, so that nothing is read from one who is not.
+pub(super) struct Known(pub GatewayIdentity);
+
+impl FromRequestParts<App> for Known {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let peer = Extension::<Peer>::from_request_parts(parts, app).await.map_err(|_| Refusal::unauthenticated())?;
+        app.broker.identify(peer.gateway.as_ref()).await.map(Self)
     }
 }

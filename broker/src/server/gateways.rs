@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use writ_broker_api::gateway::{
     CloseRequest, EnrolReply, EnrolRequest, OpenReply, OpenRequest, RenewReply, RenewRequest, SegmentFacts, SyncReply,
@@ -11,7 +11,7 @@ use writ_broker_api::gateway::{
 use writ_core::id::SessionId;
 
 use super::App;
-use super::caller::Peer;
+use super::caller::Known;
 use super::respond::Checked;
 use crate::refusal::Refusal;
 
@@ -26,29 +26,26 @@ pub(super) async fn enrol(
 
 pub(super) async fn renew(
     State(app): State<App>,
-    Extension(peer): Extension<Peer>,
+    Known(gateway): Known,
     Checked(Json(request)): Checked<Json<RenewRequest>>,
 ) -> Answer<RenewReply> {
-    let gateway = app.broker.identify(peer.gateway.as_ref()).await?;
     app.broker.renew(&gateway, &request).await.map(Json)
 }
 
 pub(super) async fn sync(
     State(app): State<App>,
-    Extension(peer): Extension<Peer>,
+    Known(gateway): Known,
     Checked(Json(request)): Checked<Json<SyncRequest>>,
 ) -> Answer<SyncReply> {
-    let gateway = app.broker.identify(peer.gateway.as_ref()).await?;
     app.broker.sync(&gateway, &request).await.map(Json)
 }
 
 /// The one endpoint whose answer holds a credential: sealed to the gateway that asked. A workload has no certificate.
 pub(super) async fn open(
     State(app): State<App>,
-    Extension(peer): Extension<Peer>,
+    Known(gateway): Known,
     Checked(Json(request)): Checked<Json<OpenRequest>>,
 ) -> Answer<OpenReply> {
-    let gateway = app.broker.identify(peer.gateway.as_ref()).await?;
     // Whatever becomes of the connection, an issuance that began is finished and settled.
     let broker = app.broker.clone();
     let issuing = tokio::spawn(async move { broker.open(&gateway, &request).await });
@@ -60,23 +57,21 @@ pub(super) async fn open(
 
 pub(super) async fn close(
     State(app): State<App>,
-    Extension(peer): Extension<Peer>,
+    Known(gateway): Known,
     Checked(Path(session)): Checked<Path<SessionId>>,
     Checked(Json(request)): Checked<Json<CloseRequest>>,
 ) -> Result<StatusCode, Refusal> {
-    let gateway = app.broker.identify(peer.gateway.as_ref()).await?;
     app.broker.close(&gateway, session, &request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn put_segment(
     State(app): State<App>,
-    Extension(peer): Extension<Peer>,
+    Known(gateway): Known,
     Checked(Path((session, stream, sequence))): Checked<Path<(SessionId, String, u64)>>,
     Checked(Query(facts)): Checked<Query<SegmentFacts>>,
-    bytes: Bytes,
+    Checked(bytes): Checked<Bytes>,
 ) -> Result<StatusCode, Refusal> {
-    let gateway = app.broker.identify(peer.gateway.as_ref()).await?;
     app.broker.put_segment(&gateway, session, &stream, sequence, &facts, bytes.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,8 +24,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use writ_core::time::Timestamp;
 
-use super::caller::Peer;
+use super::caller::{Peer, Stopping};
 use crate::ca::{CaFault, CertificateAuthority, gateway_of};
+
+/// The longest head of a request, in bytes.
+const MAX_HEAD: u32 = 64 * 1024;
 
 /// What bounds the listener.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +37,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
-    /// How long the head of a request may take to arrive.
+    /// How long the head of a request may take to arrive, the first one after the handshake too.
     pub head: Duration,
     /// How long open requests may take to end at shutdown.
     pub drain: Duration,
@@ -181,23 +185,39 @@ impl Connection {
         let gateway = stream.get_ref().1.peer_certificates().and_then(|chain| gateway_of(chain.first()?));
         let peer = Peer { address, gateway };
         let routes = TowerToHyperService::new(self.routes);
+        let began = Arc::new(AtomicBool::new(false));
+        let (begins, stopping) = (began.clone(), Stopping(self.stop.clone()));
         let service = service_fn(move |mut request: Request<Incoming>| {
+            begins.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(stopping.clone());
             routes.call(request)
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.head);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.head).max_buf_size(MAX_HEAD as usize);
         builder
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(20))
+            .max_header_list_size(MAX_HEAD)
             .max_concurrent_streams(256);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            _ = self.stop.changed() => connection.as_mut().graceful_shutdown(),
+        // Until there is a request, no other limit holds: the version of HTTP is still being read, or HTTP/2's preface.
+        let first = tokio::time::sleep(self.limits.head);
+        tokio::pin!(first);
+        let mut waits = true;
+        loop {
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                _ = self.stop.changed() => break,
+                () = first.as_mut(), if waits => match began.load(Ordering::Relaxed) {
+                    true => waits = false,
+                    false => return,
+                },
+            }
         }
+        connection.as_mut().graceful_shutdown();
         let _ = tokio::time::timeout(self.limits.drain, connection).await;
     }
 }

@@ -1,5 +1,5 @@
 //! The API: axum over the broker's own listener. Handlers only carry: what they know of the caller to the broker, and the
-//! broker's answer back. Who may call what is in `tests/matrix` and nowhere else.
+//! broker's answer back. Who may call what is in `tests/server/matrix.txt`, which a test drives.
 
 mod admin;
 pub mod caller;
@@ -22,9 +22,11 @@ use crate::broker::Broker;
 
 pub use listener::{Limits, Listener, ListenerFault};
 
-/// The longest body of a request, but for segments, in bytes.
-const MAX_BODY: usize = 512 * 1024;
-/// How long a request may take, but for the stream and for segments.
+/// The longest body of a request that anybody may send, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// The longest body that names a gateway's sessions: as many as the broker takes, and the JSON around them.
+const MAX_SYNC_BODY: usize = 4 * 1024 * 1024;
+/// How long a request may take, but for the stream.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 
 /// What handlers share.
@@ -60,16 +62,22 @@ pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::
         .route(paths::GATEWAY_REVOKE, post(admin::revoke_gateway))
         .route(paths::GATEWAY_ENROL, post(gateways::enrol))
         .route(paths::GATEWAY_RENEW, post(gateways::renew))
-        .route(paths::GATEWAY_SYNC, post(gateways::sync))
+        .route(paths::GATEWAY_SYNC, post(gateways::sync).layer(DefaultBodyLimit::max(MAX_SYNC_BODY)))
         .route(paths::SESSION_CLOSE, post(gateways::close))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .route(
+            paths::SEGMENT,
+            put(gateways::put_segment).get(admin::segment).layer(DefaultBodyLimit::max(segment_limit)),
+        )
         .layer(tower_http::timeout::TimeoutLayer::with_status_code(
             axum::http::StatusCode::SERVICE_UNAVAILABLE,
             REQUEST_LIMIT,
-        ))
-        .layer(DefaultBodyLimit::max(MAX_BODY));
-    let unlimited = Router::new()
-        .route(paths::GATEWAY_STREAM, get(stream::stream))
-        .route(paths::SEGMENT, put(gateways::put_segment).get(admin::segment))
-        .layer(DefaultBodyLimit::max(segment_limit));
-    limited.merge(unlimited).fallback(public::not_found).with_state(app)
+        ));
+    let unlimited = Router::new().route(paths::GATEWAY_STREAM, get(stream::stream));
+    limited
+        .merge(unlimited)
+        .fallback(public::not_found)
+        .method_not_allowed_fallback(public::not_allowed)
+        .layer(axum::middleware::map_response(respond::as_problem))
+        .with_state(app)
 }

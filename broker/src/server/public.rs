@@ -12,6 +12,9 @@ use super::App;
 use super::caller::Peer;
 use crate::refusal::Refusal;
 
+/// The longest path of a tile: a level, and 64 bits in groups of three digits.
+const MAX_TILE_PATH: usize = 64;
+
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
@@ -33,6 +36,10 @@ pub(super) async fn login(State(app): State<App>) -> Response {
 
 pub(super) async fn not_found() -> Refusal {
     Refusal::not_found("path in this API")
+}
+
+pub(super) async fn not_allowed() -> Refusal {
+    Refusal { status: 405, ..Refusal::malformed("this path does not take that method") }
 }
 
 /// RFC 8693. Refused in OAuth's own form, never cached.
@@ -67,6 +74,9 @@ pub(super) async fn checkpoint(State(app): State<App>) -> Response {
 }
 
 pub(super) async fn tile(State(app): State<App>, Path(path): Path<String>) -> Response {
+    if !is_tile(&path) {
+        return Refusal::not_found("tile").into_response();
+    }
     let ledger = app.broker.ledger.clone();
     let read = tokio::task::spawn_blocking(move || ledger.file(&format!("tile/{path}"))).await;
     match read {
@@ -74,4 +84,10 @@ pub(super) async fn tile(State(app): State<App>, Path(path): Path<String>) -> Re
         Ok(Ok(None)) => Refusal::not_found("tile").into_response(),
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// Whether a path can name a tile (C2SP tlog-tiles): then it cannot name another file, half written or elsewhere.
+fn is_tile(path: &str) -> bool {
+    let number = path.strip_prefix("entries/").unwrap_or(path);
+    path.len() <= MAX_TILE_PATH && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'x' | b'p' | b'.' | b'/'))
 }

@@ -8,31 +8,35 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use writ_broker_api::gateway::StreamMessage;
 use writ_broker_api::sealed::Base64;
 use writ_core::id::{GatewayId, SessionId};
 
 use super::App;
-use super::caller::Peer;
+use super::caller::{Known, Peer, Stopping};
 use crate::broker::Broker;
 use crate::refusal::Refusal;
 
 /// How often orders are looked for, beside being woken; other replicas write them too.
 const TICK: Duration = Duration::from_millis(250);
-/// Every so many ticks a heartbeat is sent.
+/// Every so many ticks a heartbeat is sent, and the gateway's certificate looked at again.
 const HEARTBEAT_EVERY: u32 = 4;
-/// Every so many ticks the gateway is written down as heard, and its certificate looked at again.
+/// Every so many ticks the gateway is written down as heard.
 const HEARD_EVERY: u32 = 40;
 /// How many lines may wait for a slow gateway before its stream is cut.
 const QUEUE: usize = 64;
 
-pub(super) async fn stream(State(app): State<App>, Extension(peer): Extension<Peer>) -> Result<Response, Refusal> {
-    let gateway = app.broker.identify(peer.gateway.as_ref()).await?;
+pub(super) async fn stream(
+    State(app): State<App>,
+    Known(gateway): Known,
+    Extension(peer): Extension<Peer>,
+    Extension(Stopping(stopping)): Extension<Stopping>,
+) -> Result<Response, Refusal> {
     app.broker.heard(gateway.id).await?;
     let (lines, receiver) = mpsc::channel(QUEUE);
     let feed = Feed { lines, gateway: gateway.id, sent_policy: 0, sent_orders: BTreeSet::new(), sent_size: None };
-    tokio::spawn(feed.run(Arc::downgrade(&app.broker), peer));
+    tokio::spawn(feed.run(Arc::downgrade(&app.broker), peer, stopping));
     let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
@@ -50,7 +54,7 @@ struct Feed {
 struct Ended;
 
 impl Feed {
-    async fn run(mut self, broker: std::sync::Weak<Broker>, peer: Peer) {
+    async fn run(mut self, broker: std::sync::Weak<Broker>, peer: Peer, mut stopping: watch::Receiver<bool>) {
         let mut ticks = 0_u32;
         loop {
             // Held for one turn only, so that a stream does not keep a stopped broker alive.
@@ -59,13 +63,18 @@ impl Feed {
                 return;
             }
             ticks = ticks.wrapping_add(1);
-            let _ = tokio::time::timeout(TICK, broker.ordered.notified()).await;
+            tokio::select! {
+                _ = stopping.changed() => return,
+                _ = tokio::time::timeout(TICK, broker.ordered.notified()) => {}
+            }
         }
     }
 
     async fn turn(&mut self, broker: &Broker, peer: &Peer, ticks: u32) -> Result<(), Ended> {
-        if ticks.is_multiple_of(HEARD_EVERY) {
+        if ticks.is_multiple_of(HEARTBEAT_EVERY) {
             broker.identify(peer.gateway.as_ref()).await.map_err(|_| Ended)?;
+        }
+        if ticks.is_multiple_of(HEARD_EVERY) {
             broker.heard(self.gateway).await.map_err(|_| Ended)?;
         }
         self.policy(broker)?;
