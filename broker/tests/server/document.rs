@@ -322,7 +322,7 @@ pub(crate) fn routed() -> BTreeSet<(String, String)> {
     for route in source.split(".route(").skip(1) {
         let (name, rest) = route.split_once(',').expect("a path, then methods");
         let path = value(name.trim().strip_prefix("paths::").expect("a constant of `paths`"));
-        let methods = rest.lines().next().expect("one line for each route");
+        let methods = rest.split(';').next().unwrap_or_default();
         for method in ["get", "post", "put", "delete", "patch"] {
             if methods.contains(&format!("{method}(")) {
                 all.insert((method.to_owned(), path.clone()));

@@ -1,7 +1,10 @@
 //! The broker's API as its callers meet it: a real broker behind its real listener, and the document that describes it.
 #![cfg(test)]
 
+mod connections;
 mod document;
 mod matrix;
 mod provider;
+mod requests;
+mod stream;
 mod world;

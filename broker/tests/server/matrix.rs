@@ -65,12 +65,14 @@ pub(crate) fn foreign_identity(gateway: &Gateway) -> String {
 struct Things {
     session: OpenReply,
     victim: Option<Gateway>,
+    /// A tile that the ledger has.
+    tile: String,
 }
 
 impl Things {
     async fn make(world: &World, gateway: &Gateway, path: &str) -> Self {
         let victim = if path.contains("{gateway}") { Some(world.enrol().await) } else { None };
-        Self { session: world.open(gateway).await, victim }
+        Self { session: world.open(gateway).await, victim, tile: tile(world).await }
     }
 
     fn path(&self, path: &str) -> String {
@@ -80,8 +82,16 @@ impl Things {
             .replace("{writ}", &self.session.writ.to_string())
             .replace("{stream}", "commands")
             .replace("{sequence}", "0")
-            .replace("{*path}", "entries/000.p/1")
+            .replace("{*path}", &self.tile)
     }
+}
+
+/// The first tile of hashes, as wide as the newest checkpoint says.
+async fn tile(world: &World) -> String {
+    let answer = world.client(None).get(world.url(paths::CHECKPOINT)).send().await.expect("an answer");
+    let note = answer.text().await.expect("a note");
+    let size: u64 = note.lines().nth(1).expect("a size").parse().expect("a number");
+    if size < 256 { format!("0/000.p/{size}") } else { "0/000".to_owned() }
 }
 
 /// The request of one row, complete but for its caller.
