@@ -64,10 +64,19 @@ fn misshapen(what: &str, rejection: impl Error + IntoResponse) -> Refusal {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    let words = format!("the {what} does not have the form that is asked for: {innermost}");
+    // What serde says it expected is named as the code names it, which tells a caller nothing.
+    let words = innermost.to_string();
+    let words = words.split(", expected ").next().unwrap_or_default().to_owned();
+    let request = RequestId::fresh();
     match rejection.into_response().status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal { status: 413, ..Refusal::malformed("the body is too long") },
-        _ => Refusal::malformed(words),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let fault = Fault::new("request.too_long", Blame::Peer, "the body is too long").help("send less at once");
+            Refusal { status: 413, ..Refusal::new(fault, request) }
+        }
+        _ => {
+            let title = format!("the {what} does not have the form that is asked for");
+            Refusal::new(Fault::new("request.malformed", Blame::Peer, title).help(words), request)
+        }
     }
 }
 

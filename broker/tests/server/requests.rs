@@ -30,7 +30,9 @@ async fn what_is_malformed_is_a_problem_with_a_request_id() {
     let mut requests = std::collections::BTreeSet::new();
     for body in ["", "{", "[]", "null", "{\"reason\":1}", "{}", "\"\u{0}\"", &"[".repeat(10_000)] {
         let problem = problem(sent(post(&kill).body(body.to_owned())).await, 400).await;
-        assert!(problem.title.starts_with("the body does not have the form"), "{}", problem.title);
+        assert_eq!(problem.title, "the body does not have the form that is asked for");
+        let detail = problem.detail.expect("what is wrong");
+        assert!(!detail.is_empty() && !detail.contains("struct"), "{detail}");
         assert!(requests.insert(problem.request.to_string()), "each request has its own id");
     }
     let untyped = client.post(&kill).bearer_auth(ADMIN_TOKEN).body("{}");
