@@ -1,4 +1,5 @@
-//! What humans may call. Each handler names the one action that it needs.
+//! What humans may call. Each handler names the one action that it needs, as its first argument after the state:
+//! who may not do it is refused before anything else of the request is read.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -7,17 +8,15 @@ use writ_broker_api::admin::{Gateway, JoinToken, ListQuery, Me, Order, Page, Rec
 use writ_broker_api::sealed::Base64;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::writ::Writ;
-use writ_policy::HumanAction;
 
 use super::App;
-use super::caller::Bearer;
+use super::caller::{Bearer, May, ToAdmin, ToAudit, ToView};
 use super::respond::Checked;
 use crate::refusal::Refusal;
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
-pub(super) async fn metrics(State(app): State<App>, Bearer(token): Bearer) -> Result<String, Refusal> {
-    app.broker.permit(&token, HumanAction::View).await?;
+pub(super) async fn metrics(State(app): State<App>, _: May<ToView>) -> Result<String, Refusal> {
     Ok(app.metrics.map(|metrics| metrics.render()).unwrap_or_default())
 }
 
@@ -27,97 +26,86 @@ pub(super) async fn me(State(app): State<App>, Bearer(token): Bearer) -> Answer<
 
 pub(super) async fn writs(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    _: May<ToView>,
     Checked(Query(query)): Checked<Query<ListQuery>>,
 ) -> Answer<Page<Writ>> {
-    app.broker.permit(&token, HumanAction::View).await?;
     app.broker.writs(&query).await.map(Json)
 }
 
 pub(super) async fn writ(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    _: May<ToView>,
     Checked(Path(writ)): Checked<Path<WritId>>,
 ) -> Answer<Writ> {
-    app.broker.permit(&token, HumanAction::View).await?;
     app.broker.writ(writ).await.map(Json)
 }
 
 pub(super) async fn revoke_writ(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    May { by, .. }: May<ToAdmin>,
     Checked(Path(writ)): Checked<Path<WritId>>,
     Checked(Json(order)): Checked<Json<Order>>,
 ) -> Answer<Writ> {
-    let by = app.broker.permit(&token, HumanAction::Admin).await?;
     app.broker.revoke_writ(writ, &order.reason, by.actor()).await.map(Json)
 }
 
 pub(super) async fn sessions(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    _: May<ToView>,
     Checked(Query(query)): Checked<Query<ListQuery>>,
 ) -> Answer<Page<Session>> {
-    app.broker.permit(&token, HumanAction::View).await?;
     app.broker.sessions(&query).await.map(Json)
 }
 
 pub(super) async fn session(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    _: May<ToView>,
     Checked(Path(session)): Checked<Path<SessionId>>,
 ) -> Answer<Session> {
-    app.broker.permit(&token, HumanAction::View).await?;
     app.broker.session(session).await.map(Json)
 }
 
 pub(super) async fn kill_session(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    May { by, .. }: May<ToAdmin>,
     Checked(Path(session)): Checked<Path<SessionId>>,
     Checked(Json(order)): Checked<Json<Order>>,
 ) -> Answer<Session> {
-    let by = app.broker.permit(&token, HumanAction::Admin).await?;
     app.broker.kill_session(session, &order.reason, by.actor()).await.map(Json)
 }
 
 /// A sealed segment, as stored: ciphertext. It needs the auditor's action all the same.
 pub(super) async fn segment(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    _: May<ToAudit>,
     Checked(Path((session, stream, sequence))): Checked<Path<(SessionId, String, u64)>>,
 ) -> Result<Vec<u8>, Refusal> {
-    app.broker.permit(&token, HumanAction::Audit).await?;
     app.broker.segment(session, &stream, sequence).await
 }
 
 /// The key to a recording, for the wrapped key that its segments carry. The reading is an event before the key is given.
 pub(super) async fn recording_key(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    May { by, .. }: May<ToAudit>,
     Checked(Path(session)): Checked<Path<SessionId>>,
     Checked(Json(wrapped)): Checked<Json<Base64>>,
 ) -> Answer<RecordingKey> {
-    let by = app.broker.permit(&token, HumanAction::Audit).await?;
     app.broker.recording_key(session, &wrapped.0, &by).await.map(Json)
 }
 
-pub(super) async fn make_join_token(State(app): State<App>, Bearer(token): Bearer) -> Answer<JoinToken> {
-    let by = app.broker.permit(&token, HumanAction::Admin).await?;
+pub(super) async fn make_join_token(State(app): State<App>, May { by, .. }: May<ToAdmin>) -> Answer<JoinToken> {
     app.broker.make_join_token(&by).await.map(Json)
 }
 
-pub(super) async fn gateways(State(app): State<App>, Bearer(token): Bearer) -> Answer<Vec<Gateway>> {
-    app.broker.permit(&token, HumanAction::View).await?;
+pub(super) async fn gateways(State(app): State<App>, _: May<ToView>) -> Answer<Vec<Gateway>> {
     app.broker.gateways().await.map(Json)
 }
 
 pub(super) async fn revoke_gateway(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    May { by, .. }: May<ToAdmin>,
     Checked(Path(gateway)): Checked<Path<GatewayId>>,
 ) -> Result<StatusCode, Refusal> {
-    let by = app.broker.permit(&token, HumanAction::Admin).await?;
     app.broker.revoke_gateway(gateway, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }

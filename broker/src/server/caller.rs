@@ -1,5 +1,6 @@
 //! Who calls: what TLS proved, and what the bearer token claims. Nothing here decides; the broker is asked.
 
+use core::marker::PhantomData;
 use std::net::SocketAddr;
 
 use axum::extract::{Extension, FromRequestParts};
@@ -7,10 +8,12 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tokio::sync::watch;
 use writ_core::id::GatewayId;
+use writ_policy::HumanAction;
 use zeroize::Zeroizing;
 
 use super::App;
 use crate::broker::GatewayIdentity;
+use crate::humans::Permitted;
 use crate::refusal::Refusal;
 
 /// The other end of the connection.
@@ -54,5 +57,42 @@ impl FromRequestParts<App> for Known {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let peer = Extension::<Peer>::from_request_parts(parts, app).await.map_err(|_| Refusal::unauthenticated())?;
         app.broker.identify(peer.gateway.as_ref()).await.map(Self)
+    }
+}
+
+/// An action that a handler needs.
+pub(super) trait Needed {
+    /// Which.
+    const ACTION: HumanAction;
+}
+
+macro_rules! needed {
+    ($($name:ident => $action:ident),*) => {$(
+        /// The action of this name.
+        pub(super) enum $name {}
+
+        impl Needed for $name {
+            const ACTION: HumanAction = HumanAction::$action;
+        }
+    )*};
+}
+
+needed!(ToAdmin => Admin, ToAudit => Audit, ToView => View);
+
+/// A human who may do what the handler needs. Comes before path, query and body in its arguments, so that nothing of them is
+/// judged or read for one who may not.
+pub(super) struct May<N> {
+    /// Who.
+    pub(super) by: Permitted,
+    needed: PhantomData<N>,
+}
+
+impl<N: Needed> FromRequestParts<App> for May<N> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let Ok(Bearer(token)) = Bearer::from_request_parts(parts, app).await;
+        let by = app.broker.permit(&token, N::ACTION).await?;
+        Ok(Self { by, needed: PhantomData })
     }
 }

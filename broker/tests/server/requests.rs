@@ -157,3 +157,21 @@ async fn a_gateway_touches_only_its_own_sessions() {
     assert_eq!(sent(world.client(Some(&owner.identity)).post(&close).json(&body)).await.status(), 204);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn nothing_is_judged_for_who_is_not_known() {
+    let world = World::start().await;
+    let client = world.client(None);
+    let json = |request: reqwest::RequestBuilder| request.header("content-type", "application/json").body("{");
+    problem(sent(client.get(world.url("/v1/sessions?limit=-1"))).await, 401).await;
+    problem(sent(client.get(world.url("/v1/writs/none")).bearer_auth("garbage")).await, 401).await;
+    for path in ["/v1/sessions/none/kill", "/v1/writs/none/revoke", "/v1/sessions/none/recording-key"] {
+        problem(sent(json(client.post(world.url(path)))).await, 401).await;
+        let viewer = world.humans.token("ann", &["viewers"]);
+        problem(sent(json(client.post(world.url(path))).bearer_auth(viewer)).await, 403).await;
+    }
+    for path in [paths::SESSIONS, paths::GATEWAY_SYNC, paths::GATEWAY_RENEW, "/v1/sessions/none/close"] {
+        problem(sent(json(client.post(world.url(path)))).await, 401).await;
+    }
+    world.stop().await;
+}
