@@ -38,6 +38,8 @@ const APPLY_BATCH: u32 = 4096;
 const MAX_ENTRY: usize = 65_535;
 /// How often tiles are written while entries keep coming.
 const PUBLISH_EVERY: core::time::Duration = core::time::Duration::from_millis(50);
+/// How long a commit waits for a ledger that cannot be written to be mended, before it is refused.
+const HEALTHY_WITHIN: core::time::Duration = core::time::Duration::from_secs(1);
 
 /// Why there is no evidence, and therefore no access.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,17 +100,32 @@ pub struct Published {
     pub healthy: bool,
 }
 
-/// The writer, to be run as a task.
+/// The writer, to be run as a task: one half commits, the other publishes what is committed. They run side by side, so that
+/// nobody's answer waits for files that it does not need.
 pub struct Writer {
+    committer: Committer,
+    publisher: Publisher,
+}
+
+struct Committer {
+    store: Arc<dyn Store>,
+    staged: mpsc::Receiver<Staged>,
+    /// The head over all that is committed.
+    head: Head,
+    /// Whether the store failed last. Then the next commit is what finds out whether it works again.
+    store_failed: bool,
+    committed: watch::Sender<u64>,
+    published: watch::Sender<Published>,
+}
+
+struct Publisher {
     store: Arc<dyn Store>,
     directory: Arc<LedgerDirectory>,
     signer: Signer,
-    staged: mpsc::Receiver<Staged>,
-    published: watch::Sender<Published>,
-    /// The head over all that is committed.
-    head: Head,
     /// The head over all that is applied to the tiles.
     applied: Head,
+    committed: watch::Receiver<u64>,
+    published: watch::Sender<Published>,
 }
 
 impl Evidence {
@@ -129,14 +146,23 @@ impl Evidence {
         let first = Published { size: applied.size(), root: applied.root(), note, healthy: true };
         let (published, watching) = watch::channel(first);
         let (sender, staged) = mpsc::channel(QUEUE);
+        let (committed, committing) = watch::channel(stored.size);
         let verifier = signer.verifier();
-        let mut writer = Writer { store, directory, signer, staged, published, head: applied.clone(), applied };
-        writer.apply(stored.size).await?;
-        if writer.applied.size() != stored.size || writer.applied.root() != stored.root {
+        let mut publisher = Publisher {
+            store: store.clone(),
+            directory,
+            signer,
+            applied,
+            committed: committing,
+            published: published.clone(),
+        };
+        publisher.apply(stored.size).await?;
+        let head = publisher.applied.clone();
+        if head.size() != stored.size || head.root() != stored.root {
             return Err(EvidenceFault::Broken);
         }
-        writer.head = writer.applied.clone();
-        Ok((Self { staged: sender, published: watching, verifier, clock }, writer))
+        let committer = Committer { store, staged, head, store_failed: false, committed, published };
+        Ok((Self { staged: sender, published: watching, verifier, clock }, Writer { committer, publisher }))
     }
 
     /// Writes down events with the rows that depend on them. Durable when this returns.
@@ -221,21 +247,17 @@ fn canonical(at: Timestamp, event: Event) -> Result<Vec<u8>, EvidenceFault> {
 
 impl Writer {
     /// Runs until every [`Evidence`] is gone, then applies what is left.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        tokio::join!(self.committer.run(), self.publisher.run());
+    }
+}
+
+impl Committer {
+    async fn run(mut self) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        let mut publish = tokio::time::interval(PUBLISH_EVERY);
-        publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            let received = tokio::select! {
-                received = self.staged.recv_many(&mut batch, MAX_BATCH) => received,
-                _ = publish.tick(), if self.applied.size() < self.head.size() || !self.published.borrow().healthy => { self.publish().await; continue; }
-            };
-            if received == 0 {
-                break;
-            }
+        while self.staged.recv_many(&mut batch, MAX_BATCH).await > 0 {
             self.commit(core::mem::take(&mut batch)).await;
         }
-        self.publish().await;
     }
 
     async fn commit(&mut self, batch: Vec<Staged>) {
@@ -245,6 +267,7 @@ impl Writer {
         if answer.is_err() {
             self.published.send_modify(|published| published.healthy = false);
         }
+        self.committed.send_replace(self.head.size());
         for (index, reply) in replies.into_iter().enumerate() {
             let outcome = match &answer {
                 Ok(taken) if taken.get(index) == Some(&true) => Ok(()),
@@ -256,12 +279,19 @@ impl Writer {
         }
     }
 
+    /// Nothing is taken while the tiles cannot be written.
+    async fn until_healthy(&self) -> Result<(), EvidenceFault> {
+        let mut published = self.published.subscribe();
+        let healthy = published.wait_for(|published| published.healthy);
+        match tokio::time::timeout(HEALTHY_WITHIN, healthy).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(EvidenceFault::Unwritable("the ledger's tiles cannot be written".to_owned())),
+        }
+    }
+
     async fn try_commit(&mut self, requests: Vec<Request>) -> Result<Vec<bool>, EvidenceFault> {
-        if !self.published.borrow().healthy {
-            self.publish().await;
-            if !self.published.borrow().healthy {
-                return Err(EvidenceFault::Unwritable("the ledger's tiles cannot be written".to_owned()));
-            }
+        if !self.store_failed {
+            self.until_healthy().await?;
         }
         let expected = self.head.size();
         let head = self.head.clone();
@@ -270,16 +300,39 @@ impl Writer {
                 .map(|head| head.root())
                 .map_err(|fault| StoreFault(fault.to_string()))
         });
-        let committed = self.store.commit(requests, expected, seal).await?;
+        let committed = self.store.commit(requests, expected, seal).await;
+        self.store_failed = committed.is_err();
+        let committed = committed?;
         let entries = committed.entries.iter().map(Vec::as_slice);
         self.head = self.head.appended(entries).map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))?;
         metrics::counter!("writ_ledger_entries_total").increment(committed.entries.len() as u64);
         Ok(committed.taken)
     }
+}
 
-    async fn publish(&mut self) {
-        let outcome = self.apply(self.head.size()).await;
-        if let Err(fault) = outcome {
+impl Publisher {
+    /// Publishes what is committed, and what could not be published until it can; a last time when the committer is gone.
+    async fn run(mut self) {
+        let mut pace = tokio::time::interval(PUBLISH_EVERY);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let healthy = self.published.borrow().healthy;
+            let ended = if healthy { self.committed.changed().await } else { self.committed.has_changed().map(drop) };
+            if ended.is_ok() {
+                pace.tick().await;
+            }
+            let size = *self.committed.borrow_and_update();
+            if size > self.applied.size() || !self.published.borrow().healthy {
+                self.publish(size).await;
+            }
+            if ended.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn publish(&mut self, size: u64) {
+        if let Err(fault) = self.apply(size).await {
             tracing::error!(%fault, "the ledger's tiles cannot be written; nothing new is accepted until they can");
             self.published.send_modify(|published| published.healthy = false);
         }

@@ -69,7 +69,7 @@ async fn a_start_applies_what_a_crash_left() {
         let (reply, _answer) = oneshot::channel();
         let entries = vec![canonical(Timestamp::UNIX_EPOCH, event(number)).unwrap()];
         // Committed, and killed before anything was applied.
-        writer.commit(vec![Staged { request: Request { entries, ..Request::default() }, reply }]).await;
+        writer.committer.commit(vec![Staged { request: Request { entries, ..Request::default() }, reply }]).await;
     }
     drop((evidence, writer));
     assert_eq!(verified(state.path()), 0);

@@ -95,19 +95,24 @@ fn execute(transaction: &Transaction<'_>, sql: &str, parameters: impl Params) ->
     statement.execute(parameters).map_err(|error| fault(&error))
 }
 
-/// Whether all conditions hold. Each may take something; a savepoint gives it back where a later one does not hold.
+/// Whether all conditions hold. Each may take something; where a later one does not hold, a savepoint gives it back.
 fn all_hold(transaction: &Transaction<'_>, conditions: &[Condition]) -> Result<bool, StoreFault> {
-    if conditions.is_empty() {
-        return Ok(true);
+    let takes = |condition: &Condition| matches!(condition, Condition::Use { .. } | Condition::JoinToken { .. });
+    let give_back = conditions.len() > 1 && conditions.iter().any(takes);
+    if give_back {
+        execute(transaction, "SAVEPOINT conditions", [])?;
     }
-    transaction.execute_batch("SAVEPOINT conditions").map_err(|error| fault(&error))?;
-    let mut holds = true;
+    let mut all = true;
     for condition in conditions {
-        holds = holds && self::holds(transaction, condition)?;
+        all = all && holds(transaction, condition)?;
     }
-    let end = if holds { "RELEASE conditions" } else { "ROLLBACK TO conditions; RELEASE conditions" };
-    transaction.execute_batch(end).map_err(|error| fault(&error))?;
-    Ok(holds)
+    if give_back && !all {
+        execute(transaction, "ROLLBACK TO conditions", [])?;
+    }
+    if give_back {
+        execute(transaction, "RELEASE conditions", [])?;
+    }
+    Ok(all)
 }
 
 fn holds(transaction: &Transaction<'_>, condition: &Condition) -> Result<bool, StoreFault> {
