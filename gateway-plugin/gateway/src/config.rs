@@ -1,0 +1,125 @@
+//! The gateway's own part of a configuration file. Text in, checked values out.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// How clients show their token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// As a password.
+    #[default]
+    Password,
+    /// By SASL OAUTHBEARER.
+    OAuthBearer,
+}
+
+/// A certificate and its key, in PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// The chain, leaf first.
+    pub chain: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// One address that clients connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How clients show their token where they do not say.
+    #[serde(default)]
+    pub auth: Auth,
+    /// What clients verify. Without it only plain connections can be had.
+    #[serde(default)]
+    pub certificate: Option<Certificate>,
+    /// Whether a client on loopback may show its token without TLS. For development.
+    #[serde(default)]
+    pub allow_plain_loopback: bool,
+    /// Peers that must begin with a PROXY header, version 2.
+    #[serde(default)]
+    pub proxy_protocol_from: Vec<IpAddr>,
+}
+
+/// The gateway's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
+    /// How many worker threads; one for each core where it is absent.
+    #[serde(default)]
+    pub workers: Option<u32>,
+    /// How long a login may take, from the first byte to the target's answer.
+    #[serde(default = "login_timeout", deserialize_with = "duration")]
+    pub login_timeout: Duration,
+    /// How long a session may be idle.
+    #[serde(default = "idle_timeout", deserialize_with = "duration")]
+    pub idle_timeout: Duration,
+    /// How long a shutdown waits for sessions.
+    #[serde(default = "drain_timeout", deserialize_with = "duration")]
+    pub drain_timeout: Duration,
+    /// The most sessions at one time.
+    #[serde(default = "max_sessions")]
+    pub max_sessions: u32,
+    /// The most connections at one time that have not logged in.
+    #[serde(default = "max_pending")]
+    pub max_pending: u32,
+    /// The most cancel requests in a second.
+    #[serde(default = "cancel_rate")]
+    pub cancel_rate: u32,
+}
+
+const fn login_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+const fn idle_timeout() -> Duration {
+    Duration::from_hours(1)
+}
+
+const fn drain_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+const fn max_sessions() -> u32 {
+    10_000
+}
+
+const fn max_pending() -> u32 {
+    1_000
+}
+
+const fn cancel_rate() -> u32 {
+    100
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).ok_or_else(|| {
+        serde::de::Error::custom(format!("`{text}` is not a duration; write a whole number and ms, s, m or h: `30s`"))
+    })
+}
+
+/// A duration from text such as `500ms`, `30s`, `5m`, `1h`; `None` where it is not one or is zero.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    let length = Duration::from_millis(number.checked_mul(milliseconds)?);
+    (!length.is_zero()).then_some(length)
+}

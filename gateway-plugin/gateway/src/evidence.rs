@@ -1,0 +1,184 @@
+//! What the gateway needs of whoever admits sessions and keeps their evidence: the embedded plugin, or a stand-in of a test.
+//!
+//! Never: hand out a proof for a command whose record was not taken by the spool. That is why [`Gate::prove`] asks for
+//! what [`Gate::commit`] gave.
+
+use std::future::Future;
+use std::time::Instant;
+
+use writ_core::command::{Command, CommandId};
+use writ_core::credential::Secret;
+use writ_core::event::SessionEnd;
+use writ_core::fault::Fault;
+use writ_core::id::{SessionId, WritId};
+use writ_core::proof::{Clearance, Recorded};
+use writ_core::target::{Target, TargetName};
+use writ_core::time::Timestamp;
+use writ_mask::Mask;
+use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
+use zeroize::Zeroizing;
+
+/// A client that has shown a token and wants a session.
+pub struct OpenRequest {
+    /// The token as shown, unverified.
+    pub token: Zeroizing<Vec<u8>>,
+    /// The target that it wants.
+    pub target: TargetName,
+    /// The database role that it wants, where it names one.
+    pub role: Option<String>,
+    /// The database that it wants.
+    pub database: String,
+    /// The client's address, as the listener or the PROXY header gives it.
+    pub peer: std::net::SocketAddr,
+}
+
+/// A session that was admitted.
+pub struct Opened<T> {
+    /// Its number.
+    pub session: SessionId,
+    /// Its writ.
+    pub writ: WritId,
+    /// Where it goes.
+    pub target: Target,
+    /// Whom to log in as there.
+    pub principal: String,
+    /// With what.
+    pub secret: Secret,
+    /// When it ends, by the monotonic clock.
+    pub deadline: Instant,
+    /// What masks its replies.
+    pub mask: Box<dyn Mask>,
+    /// What [`Gate::begin`] needs.
+    pub ticket: T,
+}
+
+/// Why a session has to end that its peers would go on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// In a word, for the record.
+    pub end: SessionEnd,
+    /// What the client is told.
+    pub reason: String,
+}
+
+/// A verdict on one command. Its record is staged, whichever it is.
+#[derive(Debug)]
+pub enum Judged<A> {
+    /// It may go on once [`Gate::prove`] says so.
+    Allow(A),
+    /// It may not.
+    Deny(Fault),
+}
+
+/// Admits sessions. Shared by all workers.
+pub trait Evidence: Send + Sync + 'static {
+    /// What passes from admission to a worker's gate.
+    type Ticket: Send + 'static;
+    /// One worker's part.
+    type Gate: Gate<Ticket = Self::Ticket> + 'static;
+    /// A running session's place in the registry of what can be killed.
+    type Live: Live + 'static;
+
+    /// Asks for a session. May be awaited on any runtime.
+    ///
+    /// # Errors
+    /// It is refused, or nobody can decide.
+    fn open(&self, request: OpenRequest) -> impl Future<Output = Result<Opened<Self::Ticket>, Fault>> + Send;
+
+    /// Makes the part of worker `index`; called once on its thread.
+    ///
+    /// # Errors
+    /// The spool cannot be opened.
+    fn gate(&self, index: u32) -> Result<Self::Gate, Fault>;
+
+    /// Enters a session that runs; dropping the answer takes it out.
+    fn register(&self, session: SessionId) -> Self::Live;
+
+    /// Ends a session that was admitted and never began: its target could not be reached.
+    fn abandon(&self, session: SessionId, ticket: Self::Ticket, why: &Fault);
+}
+
+/// A running session's place in the registry.
+pub trait Live {
+    /// Resolves when the session has to end. Cancel-safe.
+    fn ended(&mut self) -> impl Future<Output = Ending>;
+}
+
+/// One worker's decisions and records. Synchronous, used by one thread alone.
+pub trait Gate {
+    /// What passes from admission.
+    type Ticket;
+    /// One session's part.
+    type Session;
+    /// A command that policy allows and whose record is staged.
+    type Allowed;
+    /// That all that was staged was written.
+    type Flushed;
+
+    /// Begins a session; its opening is written when this returns.
+    ///
+    /// # Errors
+    /// The spool takes nothing.
+    fn begin(&mut self, ticket: Self::Ticket) -> Result<Self::Session, Fault>;
+
+    /// Decides on a command and stages its record.
+    ///
+    /// # Errors
+    /// The spool takes nothing; the session must end.
+    fn judge<'p>(
+        &mut self,
+        session: &mut Self::Session,
+        command: &Command<'_>,
+        at: Timestamp,
+        text: Text<'_>,
+        parameters: impl Iterator<Item = Parameter<'p>>,
+    ) -> Result<Judged<Self::Allowed>, Fault>;
+
+    /// Stages how a command came out.
+    ///
+    /// # Errors
+    /// The spool takes nothing; the session must end.
+    fn outcome(&mut self, session: &mut Self::Session, record: &OutcomeRecord<'_>) -> Result<(), Fault>;
+
+    /// Stages what flowed, where the session's level asks for it. `whole` is false where the bytes end within a frame.
+    ///
+    /// # Errors
+    /// The spool takes nothing; the session must end.
+    fn rows(
+        &mut self,
+        session: &mut Self::Session,
+        command: Option<CommandId>,
+        at: Timestamp,
+        flow: Flow,
+        bytes: &[u8],
+        whole: bool,
+    ) -> Result<(), Fault>;
+
+    /// Stages a part of a command that is too long for memory.
+    ///
+    /// # Errors
+    /// The spool takes nothing; the session must end.
+    fn spill(
+        &mut self,
+        session: &mut Self::Session,
+        command: CommandId,
+        at: Timestamp,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), Fault>;
+
+    /// Writes all that is staged.
+    ///
+    /// # Errors
+    /// It could not be written; nothing that was staged may go on.
+    fn commit(&mut self) -> Result<Self::Flushed, Fault>;
+
+    /// The proof that lets a command go on.
+    fn prove(&self, allowed: Self::Allowed, flushed: &Self::Flushed) -> Recorded<Clearance>;
+
+    /// Ends a session; its end is written when this returns.
+    ///
+    /// # Errors
+    /// The spool takes nothing; a recovery then closes the session.
+    fn close(&mut self, session: Self::Session, at: Timestamp, end: SessionEnd, code: &str) -> Result<(), Fault>;
+}

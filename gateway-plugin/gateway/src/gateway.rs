@@ -1,0 +1,175 @@
+//! Start, accept, drain, stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use writ_core::fault::{Blame, Fault};
+use writ_wire_postgres::startup::{AuthMethod, LoginSettings};
+
+use crate::cancel::Registry;
+use crate::config::{Auth, GatewayConfig, Listener};
+use crate::evidence::Evidence;
+use crate::login::Door;
+use crate::tls;
+use crate::worker::{self, Arrived, Common, Counted, Phase};
+
+/// How long an acceptor waits after an error such as too many open files.
+const BREATHE: Duration = Duration::from_millis(50);
+
+/// A running gateway. Dropping it stops the accepting and lets its sessions drain.
+#[derive(Debug)]
+pub struct Gateway {
+    addresses: Vec<SocketAddr>,
+    acceptors: JoinSet<()>,
+    workers: Vec<JoinHandle<()>>,
+    phase: watch::Sender<Phase>,
+    drain: Duration,
+    sessions: Arc<AtomicU32>,
+}
+
+struct Lane {
+    sender: mpsc::Sender<Arrived>,
+    load: Arc<AtomicU32>,
+}
+
+struct Hall {
+    lanes: Vec<Lane>,
+    pending: Arc<AtomicU32>,
+    max_pending: u32,
+}
+
+impl Gateway {
+    /// Binds the listeners and starts the workers.
+    ///
+    /// # Errors
+    /// An address cannot be bound, a certificate cannot be used, or a worker cannot open its spool.
+    pub async fn start<E: Evidence>(config: &GatewayConfig, evidence: Arc<E>) -> Result<Self, Fault> {
+        let (phase, watched) = watch::channel(Phase::Open);
+        let sessions = Arc::new(AtomicU32::new(0));
+        let common = Arc::new(Common {
+            evidence,
+            registry: Registry::new(config.cancel_rate),
+            login_timeout: config.login_timeout,
+            idle_timeout: config.idle_timeout,
+            max_sessions: config.max_sessions,
+            sessions: Arc::clone(&sessions),
+            phase: watched,
+        });
+        let count = config.workers.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
+        });
+        let (mut lanes, mut workers) = (Vec::new(), Vec::new());
+        for index in 0..count.max(1) {
+            let (lane, worker) = start_worker(index, &common, config.max_pending)?;
+            lanes.push(lane);
+            workers.push(worker);
+        }
+        let pending = Arc::new(AtomicU32::new(0));
+        let hall = Arc::new(Hall { lanes, pending, max_pending: config.max_pending });
+        let (mut addresses, mut acceptors) = (Vec::new(), JoinSet::new());
+        for listener in &config.listeners {
+            let door = Arc::new(door(listener)?);
+            let bound = TcpListener::bind(listener.listen).await.map_err(|error| unbound(listener.listen, &error))?;
+            addresses.push(bound.local_addr().map_err(|error| unbound(listener.listen, &error))?);
+            acceptors.spawn(accept(bound, door, listener.proxy_protocol_from.clone(), Arc::clone(&hall)));
+        }
+        Ok(Self { addresses, acceptors, workers, phase, drain: config.drain_timeout, sessions })
+    }
+
+    /// Where it listens, in the order of the configuration.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// How many sessions run.
+    #[must_use]
+    pub fn sessions(&self) -> u32 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more connections, lets sessions finish their transaction until the drain time is over, ends the rest.
+    pub async fn drain(self) {
+        let limit = self.drain;
+        self.stop(limit).await;
+    }
+
+    /// The same at once, without waiting for transactions.
+    pub async fn shutdown(self) {
+        self.stop(Duration::ZERO).await;
+    }
+
+    async fn stop(mut self, limit: Duration) {
+        self.acceptors.shutdown().await;
+        // No receiver is left where all workers are gone already.
+        drop(self.phase.send(Phase::Draining(Instant::now() + limit)));
+        let workers = std::mem::take(&mut self.workers);
+        let joined = tokio::task::spawn_blocking(move || workers.into_iter().all(|worker| worker.join().is_ok()));
+        if !joined.await.unwrap_or(false) {
+            tracing::error!("a worker ended badly");
+        }
+    }
+}
+
+fn unbound(address: SocketAddr, error: &std::io::Error) -> Fault {
+    Fault::new("gateway.listen", Blame::Ours, format!("the gateway cannot listen on `{address}`: {error}"))
+}
+
+fn door(listener: &Listener) -> Result<Door, Fault> {
+    let tls = listener.certificate.as_ref().map(tls::server).transpose()?.map(TlsAcceptor::from);
+    let auth = match listener.auth {
+        Auth::Password => AuthMethod::Password,
+        Auth::OAuthBearer => AuthMethod::OAuthBearer,
+    };
+    let login = Arc::new(LoginSettings { tls: tls.is_some(), auth, oauth: None });
+    Ok(Door { login, tls, allow_plain_loopback: listener.allow_plain_loopback })
+}
+
+fn start_worker<E: Evidence>(
+    index: u32,
+    common: &Arc<Common<E>>,
+    queue: u32,
+) -> Result<(Lane, JoinHandle<()>), Fault> {
+    let failed = |detail: String| Fault::new("gateway.worker", Blame::Ours, "a worker could not be started").detail(detail);
+    let (sender, arrivals) = mpsc::channel(usize::try_from(queue.max(1)).unwrap_or(1));
+    let (ready, told) = std::sync::mpsc::sync_channel(1);
+    let common = Arc::clone(common);
+    let thread = std::thread::Builder::new()
+        .name(format!("writ-worker-{index}"))
+        .spawn(move || worker::run(index, common, arrivals, ready))
+        .map_err(|error| failed(error.to_string()))?;
+    told.recv().map_err(|error| failed(error.to_string()))??;
+    Ok((Lane { sender, load: Arc::new(AtomicU32::new(0)) }, thread))
+}
+
+async fn accept(bound: TcpListener, door: Arc<Door>, proxies: Vec<std::net::IpAddr>, hall: Arc<Hall>) {
+    loop {
+        let (socket, peer) = match bound.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BREATHE).await;
+                continue;
+            }
+        };
+        let Some(pending) = Counted::below(&hall.pending, hall.max_pending) else {
+            metrics::counter!("writ_gateway_connections_dropped_total").increment(1);
+            continue;
+        };
+        let Ok(socket) = socket.into_std() else { continue };
+        let Some(lane) = hall.lanes.iter().min_by_key(|lane| lane.load.load(Ordering::Relaxed)) else { continue };
+        let Some(load) = Counted::below(&lane.load, u32::MAX) else { continue };
+        let proxied = proxies.contains(&peer.ip().to_canonical());
+        let arrived = Arrived { socket, peer, door: Arc::clone(&door), proxied, pending, load };
+        if lane.sender.try_send(arrived).is_err() {
+            metrics::counter!("writ_gateway_connections_dropped_total").increment(1);
+        }
+    }
+}

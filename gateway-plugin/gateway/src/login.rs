@@ -1,0 +1,246 @@
+//! From a fresh connection to two peers that are logged in.
+//!
+//! Never: ask for a token in the clear; dial before the session was admitted; tell the client what the target said.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use writ_core::fault::{Blame, Fault};
+use writ_core::target::{Address, UpstreamTls};
+use writ_wire_postgres::cancel::BackendKey;
+use writ_wire_postgres::error::{self, When};
+use writ_wire_postgres::startup::{ClientLogin, LoginSettings, Pending, Step, Transport};
+use writ_wire_postgres::upstream::{self, Login, ServerLogin, Upstream};
+use zeroize::Zeroize as _;
+
+use crate::stream::Stream;
+use crate::tls::{self, ALPN};
+
+/// How long a dial of a target may take.
+const DIAL: Duration = Duration::from_secs(10);
+/// The most bytes that are read ahead in a login.
+const READ: usize = 16 << 10;
+
+/// How one listener takes connections.
+pub struct Door {
+    /// The login's settings.
+    pub login: Arc<LoginSettings>,
+    /// TLS, where it can be had.
+    pub tls: Option<TlsAcceptor>,
+    /// Whether loopback clients may show a token in the clear.
+    pub allow_plain_loopback: bool,
+}
+
+/// What a connection turned out to be.
+pub enum Arrival {
+    /// It wants to cancel something. It gets no answer.
+    Cancel(BackendKey),
+    /// It has shown its token.
+    Token(Box<Pending>, Stream),
+}
+
+fn broken(error: &io::Error) -> Fault {
+    Fault::new("login.connection", Blame::Peer, "the connection broke during the login").detail(error.to_string())
+}
+
+fn unreachable(error: &dyn std::fmt::Display) -> Fault {
+    Fault::new("login.target", Blame::Target, "the target cannot be reached")
+        .help("ask whoever runs the target whether it is up and takes connections from the gateway")
+        .detail(error.to_string())
+}
+
+/// Hears a client until it has shown its token.
+///
+/// # Errors
+/// The login is refused; where the stream still stands, the client was told.
+pub async fn hear(door: &Door, socket: TcpStream, peer: SocketAddr) -> Result<Arrival, Fault> {
+    let mut first = [0; 1];
+    if socket.peek(&mut first).await.map_err(|error| broken(&error))? == 0 {
+        return Err(broken(&io::ErrorKind::UnexpectedEof.into()));
+    }
+    let plain = if door.allow_plain_loopback && peer.ip().is_loopback() {
+        Transport::PlainAllowed
+    } else {
+        Transport::Plain
+    };
+    let mut stream = Stream::Plain(socket);
+    let mut transport = plain;
+    if first == [0x16] {
+        (stream, transport) = (secure(door, stream, true).await?, Transport::Tls);
+    }
+    let mut bytes = Vec::with_capacity(1024);
+    let heard = converse(door, &mut stream, ClientLogin::new(Arc::clone(&door.login), transport), &mut bytes).await;
+    bytes.zeroize();
+    match heard {
+        Ok(Heard::Cancel(key)) => Ok(Arrival::Cancel(key)),
+        Ok(Heard::Token(pending)) => Ok(Arrival::Token(pending, stream)),
+        Err(fault) => {
+            refuse(&mut stream, &fault).await;
+            Err(fault)
+        }
+    }
+}
+
+enum Heard {
+    Cancel(BackendKey),
+    Token(Box<Pending>),
+}
+
+async fn converse(door: &Door, stream: &mut Stream, login: ClientLogin, bytes: &mut Vec<u8>) -> Result<Heard, Fault> {
+    let mut login = login;
+    let mut out = Vec::new();
+    loop {
+        out.clear();
+        let stepped = login.handle(bytes, &mut out);
+        if !out.is_empty() {
+            send(stream, &out).await.map_err(|error| broken(&error))?;
+        }
+        let (consumed, step) = stepped?;
+        if let Some(done) = bytes.get_mut(..consumed) {
+            done.zeroize();
+        }
+        bytes.drain(..consumed.min(bytes.len()));
+        login = match step {
+            Step::More(login) => login,
+            Step::StartTls(login) => {
+                let plain = std::mem::replace(stream, Stream::Gone);
+                *stream = secure(door, plain, false).await?;
+                login.secured()
+            }
+            Step::Cancel(key) => return Ok(Heard::Cancel(key)),
+            Step::Token(pending) => {
+                if !bytes.is_empty() {
+                    return Err(Fault::new("login.early", Blame::Peer, "the client sent commands before it was let in"));
+                }
+                return Ok(Heard::Token(Box::new(pending)));
+            }
+        };
+        read_more(stream, bytes).await.map_err(|error| broken(&error))?;
+    }
+}
+
+async fn read_more(stream: &mut Stream, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.reserve(READ.min(bytes.len().max(1024)));
+    if stream.read_buf(bytes).await? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+async fn send(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+async fn secure(door: &Door, stream: Stream, direct: bool) -> Result<Stream, Fault> {
+    let (Some(acceptor), Stream::Plain(socket)) = (&door.tls, stream) else {
+        return Err(Fault::new("login.tls", Blame::Peer, "this listener has no TLS"));
+    };
+    let stream = acceptor.accept(socket).await.map_err(|error| broken(&error))?;
+    if direct && stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+        return Err(Fault::new("login.alpn", Blame::Peer, "a connection that begins with TLS must name the protocol `postgresql`"));
+    }
+    Ok(Stream::Accepted(Box::new(stream)))
+}
+
+/// Tells a client that it is not let in, and closes.
+pub async fn refuse(stream: &mut Stream, fault: &Fault) {
+    let mut out = Vec::new();
+    error::write(&mut out, fault, When::Login);
+    // A client that does not listen any more misses nothing.
+    drop(send(stream, &out).await);
+    drop(stream.shutdown().await);
+}
+
+/// Connects to a target, without TLS yet.
+///
+/// # Errors
+/// It cannot be reached in time.
+pub async fn dial(address: &Address) -> Result<TcpStream, Fault> {
+    let dialled = tokio::time::timeout(DIAL, TcpStream::connect((address.host.as_str(), address.port))).await;
+    let socket = dialled.map_err(|error| unreachable(&error))?.map_err(|error| unreachable(&error))?;
+    crate::listener::tune(&socket);
+    Ok(socket)
+}
+
+async fn secure_target(address: &Address, socket: TcpStream) -> Result<(Stream, Option<Vec<u8>>), Fault> {
+    let config = tls::client_cached(address.ca_pem.as_deref())?;
+    let name = ServerName::try_from(address.host.clone()).map_err(|error| unreachable(&error))?;
+    let stream = TlsConnector::from(config).connect(name, socket).await.map_err(|error| unreachable(&error))?;
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let end_point = certificate.and_then(|certificate| tls::end_point(certificate));
+    Ok((Stream::Dialled(Box::new(stream)), end_point))
+}
+
+/// Logs in at a target. The bytes are what was read behind the login.
+///
+/// # Errors
+/// The target cannot be reached, is not who it should be, or refuses.
+pub async fn log_in(address: &Address, login: Login) -> Result<(Stream, Upstream, Vec<u8>), Fault> {
+    let socket = dial(address).await?;
+    let (mut stream, mut bytes, mut out) = (Stream::Plain(socket), Vec::new(), Vec::new());
+    let mut state = ServerLogin::start(login, &mut out);
+    loop {
+        if !out.is_empty() {
+            send(&mut stream, &out).await.map_err(|error| unreachable(&error))?;
+            out.zeroize();
+        }
+        read_more(&mut stream, &mut bytes).await.map_err(|error| unreachable(&error))?;
+        let (consumed, step) = state.handle(&bytes, &mut out)?;
+        bytes.drain(..consumed.min(bytes.len()));
+        state = match step {
+            upstream::Step::More(state) => state,
+            upstream::Step::StartTls(state) => {
+                let Stream::Plain(socket) = std::mem::replace(&mut stream, Stream::Gone) else {
+                    return Err(unreachable(&"TLS within TLS"));
+                };
+                let end_point;
+                (stream, end_point) = secure_target(address, socket).await?;
+                state.secured(end_point, &mut out)
+            }
+            upstream::Step::Ready(upstream) => return Ok((stream, upstream, bytes)),
+        };
+    }
+}
+
+/// Asks a target to cancel what one of its sessions does.
+///
+/// # Errors
+/// It cannot be reached.
+pub async fn cancel(address: &Address, key: &BackendKey) -> Result<(), Fault> {
+    let socket = dial(address).await?;
+    let mut stream = Stream::Plain(socket);
+    if address.tls == UpstreamTls::VerifyFull {
+        let mut answer = [0; 1];
+        send(&mut stream, &[0, 0, 0, 8, 4, 210, 22, 47]).await.map_err(|error| unreachable(&error))?;
+        stream.read_exact(&mut answer).await.map_err(|error| unreachable(&error))?;
+        let (b"S", Stream::Plain(socket)) = (&answer, stream) else {
+            return Err(unreachable(&"it has no TLS"));
+        };
+        (stream, _) = secure_target(address, socket).await?;
+    }
+    let mut out = Vec::new();
+    key.write_cancel_request(&mut out);
+    send(&mut stream, &out).await.map_err(|error| unreachable(&error))?;
+    // The target closes once it has acted; its answer is nothing.
+    drop(stream.read(&mut [0; 1]).await);
+    Ok(())
+}
+
+/// Whom to log in as, from what was admitted and what the client asked for.
+#[must_use]
+pub fn login_for<T>(opened: &crate::evidence::Opened<T>, pending: &Pending) -> Login {
+    let startup = pending.startup();
+    Login {
+        user: opened.principal.clone(),
+        password: zeroize::Zeroizing::new(opened.secret.expose().to_vec()),
+        database: startup.database.clone(),
+        application_name: upstream::application_name(opened.writ, startup.application_name.as_deref()),
+        parameters: startup.parameters.clone(),
+        tls: opened.target.address.tls == UpstreamTls::VerifyFull,
+    }
+}
+

@@ -1,0 +1,66 @@
+//! A socket with or without TLS, as one type: the hot path takes no virtual call for it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// One peer's connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// Plain TCP.
+    Plain(TcpStream),
+    /// TLS, where we are the server.
+    Accepted(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    /// TLS, where we are the client.
+    Dialled(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    /// Taken out, for a handshake.
+    Gone,
+}
+
+impl Stream {
+    /// Whether TLS is on.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        matches!(self, Self::Accepted(_) | Self::Dialled(_))
+    }
+}
+
+macro_rules! each {
+    ($self:expr, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Plain($stream) => $call,
+            Self::Accepted(boxed) => {
+                let $stream = &mut **boxed;
+                $call
+            }
+            Self::Dialled(boxed) => {
+                let $stream = &mut **boxed;
+                $call
+            }
+            Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}

@@ -1,0 +1,269 @@
+//! One worker: a thread with its own runtime, on which both sockets of each of its sessions live.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tracing::Instrument as _;
+use writ_core::event::SessionEnd;
+use writ_core::fault::{Blame, Fault};
+use writ_core::time::Timestamp;
+use writ_wire_postgres::relay::{Relay, RelaySettings};
+use writ_wire_postgres::startup::Pending;
+
+use crate::batch::{Session, Shared};
+use crate::cancel::{Goal, Registry};
+use crate::evidence::{Ending, Evidence, Gate as _, Live as _, OpenRequest, Opened};
+use crate::login::{self, Arrival, Door};
+use crate::relay::{Running, SCRATCH, Worker};
+use crate::stream::Stream;
+
+/// A connection that was accepted, on its way to a worker.
+pub struct Arrived {
+    /// Its socket, with no runtime yet.
+    pub socket: std::net::TcpStream,
+    /// Where it came from.
+    pub peer: SocketAddr,
+    /// The listener's settings.
+    pub door: Arc<Door>,
+    /// Whether it begins with a PROXY header.
+    pub proxied: bool,
+    /// Counts it as not yet logged in.
+    pub pending: Counted,
+    /// Counts it towards the worker's load.
+    pub load: Counted,
+}
+
+/// One more, until it is dropped.
+pub struct Counted(Arc<AtomicU32>);
+
+impl Counted {
+    /// Counts one; `None` where there are `limit` already.
+    #[must_use]
+    pub fn below(counter: &Arc<AtomicU32>, limit: u32) -> Option<Self> {
+        let one = Self(Arc::clone(counter));
+        (counter.fetch_add(1, Ordering::Relaxed) < limit).then_some(one)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where the gateway stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It takes connections.
+    Open,
+    /// Sessions may finish what they do, until then.
+    Draining(Instant),
+}
+
+/// What all workers have in common.
+pub struct Common<E> {
+    /// Who admits and records.
+    pub evidence: Arc<E>,
+    /// What can be cancelled.
+    pub registry: Registry,
+    /// How long a login may take.
+    pub login_timeout: Duration,
+    /// How long a session may be idle.
+    pub idle_timeout: Duration,
+    /// The most sessions.
+    pub max_sessions: u32,
+    /// How many there are.
+    pub sessions: Arc<AtomicU32>,
+    /// Where the gateway stands.
+    pub phase: watch::Receiver<Phase>,
+}
+
+/// Runs worker `index` until no connection can come any more and its sessions are over.
+///
+/// # Errors
+/// The runtime or the spool cannot be set up; `ready` is told.
+pub fn run<E: Evidence>(
+    index: u32,
+    common: Arc<Common<E>>,
+    mut arrivals: mpsc::Receiver<Arrived>,
+    ready: std::sync::mpsc::SyncSender<Result<(), Fault>>,
+) {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Fault::new("gateway.runtime", Blame::Ours, "a worker could not be started").detail(error.to_string())
+    });
+    let (runtime, gate) = match built.and_then(|runtime| common.evidence.gate(index).map(|gate| (runtime, gate))) {
+        Ok(both) => both,
+        Err(fault) => return drop(ready.send(Err(fault))),
+    };
+    drop(ready.send(Ok(())));
+    let worker = Worker { gate, shared: Shared::default(), scratch: vec![0; SCRATCH] };
+    let here = Rc::new(Here { common, worker: Rc::new(RefCell::new(worker)) });
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let mut tasks = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                arrived = arrivals.recv() => match arrived {
+                    Some(arrived) => drop(tasks.spawn_local(serve(Rc::clone(&here), arrived))),
+                    None => break,
+                },
+                Some(_) = tasks.join_next() => {}
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    });
+}
+
+struct Here<E: Evidence> {
+    common: Arc<Common<E>>,
+    worker: Rc<RefCell<Worker<E::Gate>>>,
+}
+
+/// A session that is ready to run.
+struct Ready<E: Evidence> {
+    running: Running<E::Gate>,
+    live: E::Live,
+    deadline: Instant,
+    entry: crate::cancel::Entry,
+    counted: Counted,
+    span: tracing::Span,
+}
+
+async fn serve<E: Evidence>(here: Rc<Here<E>>, arrived: Arrived) {
+    let Arrived { socket, peer, door, proxied, pending, load } = arrived;
+    let login = admit(&here, socket, peer, &door, proxied);
+    let ready = match tokio::time::timeout(here.common.login_timeout, login).await {
+        Ok(Ok(Some(ready))) => ready,
+        Ok(Ok(None)) => return,
+        Ok(Err(fault)) => {
+            metrics::counter!("writ_gateway_logins_refused_total", "code" => fault.code).increment(1);
+            return tracing::info!(code = fault.code, detail = %fault.detail, "a login was refused");
+        }
+        Err(_) => {
+            metrics::counter!("writ_gateway_logins_refused_total", "code" => "login.timeout").increment(1);
+            return tracing::info!("a login took too long");
+        }
+    };
+    drop(pending);
+    metrics::counter!("writ_gateway_sessions_total").increment(1);
+    let span = ready.span.clone();
+    session(&here, ready).instrument(span).await;
+    drop(load);
+}
+
+async fn session<E: Evidence>(here: &Here<E>, ready: Ready<E>) {
+    let Ready { running, mut live, deadline, entry, counted, span: _ } = ready;
+    let mut phase = here.common.phase.clone();
+    let mut hard = here.common.phase.clone();
+    let control = async {
+        tokio::select! {
+            ending = live.ended() => ending,
+            () = tokio::time::sleep_until(deadline.into()) =>
+                Ending { end: SessionEnd::Ttl, reason: "the session's time is over".to_owned() },
+            () = past_drain(&mut hard) =>
+                Ending { end: SessionEnd::Drained, reason: "the gateway is shutting down".to_owned() },
+        }
+    };
+    let drain = async {
+        // An error means that the gateway itself is gone, which is the same.
+        drop(phase.wait_for(|phase| *phase != Phase::Open).await);
+    };
+    let over = running.run(control, drain, here.common.idle_timeout).await;
+    drop((entry, counted));
+    let closed = here.worker.borrow_mut().gate.close(over.gate, Timestamp::now(), over.end, over.code);
+    if let Err(fault) = closed {
+        tracing::error!(code = fault.code, detail = %fault.detail, "the end of a session was not recorded");
+    }
+    tracing::info!(end = ?over.end, "a session ended");
+}
+
+async fn past_drain(phase: &mut watch::Receiver<Phase>) {
+    let limit = match phase.wait_for(|phase| *phase != Phase::Open).await.as_deref() {
+        Ok(Phase::Draining(limit)) => *limit,
+        _ => return,
+    };
+    tokio::time::sleep_until(limit.into()).await;
+}
+
+async fn admit<E: Evidence>(
+    here: &Here<E>,
+    socket: std::net::TcpStream,
+    peer: SocketAddr,
+    door: &Door,
+    proxied: bool,
+) -> Result<Option<Ready<E>>, Fault> {
+    let broken = |error: std::io::Error| {
+        Fault::new("login.connection", Blame::Peer, "the connection broke during the login").detail(error.to_string())
+    };
+    let mut socket = TcpStream::from_std(socket).map_err(broken)?;
+    crate::listener::tune(&socket);
+    let peer = if proxied { crate::listener::proxied(&mut socket).await.map_err(broken)?.unwrap_or(peer) } else { peer };
+    match login::hear(door, socket, peer).await? {
+        Arrival::Cancel(key) => {
+            if let Some(goal) = here.common.registry.find(&key, Instant::now()) {
+                login::cancel(&goal.address, &goal.key).await?;
+            }
+            Ok(None)
+        }
+        Arrival::Token(pending, mut stream) => match begin(here, *pending, peer).await {
+            Ok(begun) => ready(here, begun, stream).await.map(Some),
+            Err(fault) => {
+                login::refuse(&mut stream, &fault).await;
+                Err(fault)
+            }
+        },
+    }
+}
+
+struct Begun<E: Evidence> {
+    opened: Opened<<E as Evidence>::Ticket>,
+    pending: Pending,
+    server: (Stream, Vec<u8>),
+    upstream: writ_wire_postgres::upstream::Upstream,
+    counted: Counted,
+}
+
+async fn begin<E: Evidence>(here: &Here<E>, mut pending: Pending, peer: SocketAddr) -> Result<Begun<E>, Fault> {
+    let full = || {
+        Fault::new("gateway.full", Blame::Ours, "the gateway has as many sessions as it may have").help("try again later")
+    };
+    let counted = Counted::below(&here.common.sessions, here.common.max_sessions).ok_or_else(full)?;
+    let token = pending.take_token();
+    let startup = pending.startup();
+    let (target, role, database) = (startup.target.clone(), startup.role.clone(), startup.database.clone());
+    let opened = here.common.evidence.open(OpenRequest { token, target, role, database, peer }).await?;
+    match login::log_in(&opened.target.address, login::login_for(&opened, &pending)).await {
+        Ok((stream, upstream, left)) => Ok(Begun { opened, pending, server: (stream, left), upstream, counted }),
+        Err(fault) => {
+            here.common.evidence.abandon(opened.session, opened.ticket, &fault);
+            Err(fault)
+        }
+    }
+}
+
+async fn ready<E: Evidence>(here: &Here<E>, begun: Begun<E>, mut stream: Stream) -> Result<Ready<E>, Fault> {
+    let Begun { opened, pending, server, upstream, counted } = begun;
+    let goal = upstream.key.clone().map(|key| Goal { address: opened.target.address.clone(), key });
+    let entry = here.common.registry.enter(pending.key_length(), goal)?;
+    let gate = here.worker.borrow_mut().gate.begin(opened.ticket);
+    let gate = match gate {
+        Ok(gate) => gate,
+        Err(fault) => {
+            login::refuse(&mut stream, &fault).await;
+            return Err(fault);
+        }
+    };
+    let span = tracing::info_span!("session", session = %opened.session, writ = %opened.writ);
+    let live = here.common.evidence.register(opened.session);
+    let mut welcome = Vec::new();
+    pending.accept(upstream.parameters(), entry.key(), &mut welcome);
+    let session = Session::new(Relay::new(RelaySettings::default()), opened.mask, gate);
+    let running = Running::new(Rc::clone(&here.worker), session, (stream, Vec::new()), server, welcome);
+    Ok(Ready { running, live, deadline: opened.deadline, entry, counted, span })
+}
