@@ -140,7 +140,17 @@ impl<S> Session<S> {
     /// A session that begins.
     pub fn new(machine: Relay, mask: Box<dyn Mask>, gate: S) -> Self {
         let (started, spills) = (VecDeque::new(), Spill::default());
-        Self { machine, mask, gate, spills, after_spill: Vec::new(), started, bytes: 0, marks: Vec::new(), closing: false }
+        Self {
+            machine,
+            mask,
+            gate,
+            spills,
+            after_spill: Vec::new(),
+            started,
+            bytes: 0,
+            marks: Vec::new(),
+            closing: false,
+        }
     }
 }
 

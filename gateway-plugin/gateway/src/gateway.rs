@@ -23,7 +23,7 @@ use crate::worker::{self, Arrived, Common, Counted, Phase};
 /// How long an acceptor waits after an error such as too many open files.
 const BREATHE: Duration = Duration::from_millis(50);
 
-/// A running gateway. Dropping it stops the accepting and lets its sessions drain.
+/// A running gateway. Dropping it stops the accepting and ends its sessions.
 #[derive(Debug)]
 pub struct Gateway {
     addresses: Vec<SocketAddr>,
@@ -108,8 +108,7 @@ impl Gateway {
 
     async fn stop(mut self, limit: Duration) {
         self.acceptors.shutdown().await;
-        // No receiver is left where all workers are gone already.
-        drop(self.phase.send(Phase::Draining(Instant::now() + limit)));
+        self.phase.send_replace(Phase::Draining(Instant::now() + limit));
         let workers = std::mem::take(&mut self.workers);
         let joined = tokio::task::spawn_blocking(move || workers.into_iter().all(|worker| worker.join().is_ok()));
         if !joined.await.unwrap_or(false) {
@@ -132,12 +131,9 @@ fn door(listener: &Listener) -> Result<Door, Fault> {
     Ok(Door { login, tls, allow_plain_loopback: listener.allow_plain_loopback })
 }
 
-fn start_worker<E: Evidence>(
-    index: u32,
-    common: &Arc<Common<E>>,
-    queue: u32,
-) -> Result<(Lane, JoinHandle<()>), Fault> {
-    let failed = |detail: String| Fault::new("gateway.worker", Blame::Ours, "a worker could not be started").detail(detail);
+fn start_worker<E: Evidence>(index: u32, common: &Arc<Common<E>>, queue: u32) -> Result<(Lane, JoinHandle<()>), Fault> {
+    let failed =
+        |detail: String| Fault::new("gateway.worker", Blame::Ours, "a worker could not be started").detail(detail);
     let (sender, arrivals) = mpsc::channel(usize::try_from(queue.max(1)).unwrap_or(1));
     let (ready, told) = std::sync::mpsc::sync_channel(1);
     let common = Arc::clone(common);

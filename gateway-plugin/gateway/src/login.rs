@@ -64,11 +64,8 @@ pub async fn hear(door: &Door, socket: TcpStream, peer: SocketAddr) -> Result<Ar
     if socket.peek(&mut first).await.map_err(|error| broken(&error))? == 0 {
         return Err(broken(&io::ErrorKind::UnexpectedEof.into()));
     }
-    let plain = if door.allow_plain_loopback && peer.ip().is_loopback() {
-        Transport::PlainAllowed
-    } else {
-        Transport::Plain
-    };
+    let plain =
+        if door.allow_plain_loopback && peer.ip().is_loopback() { Transport::PlainAllowed } else { Transport::Plain };
     let mut stream = Stream::Plain(socket);
     let mut transport = plain;
     if first == [0x16] {
@@ -116,7 +113,11 @@ async fn converse(door: &Door, stream: &mut Stream, login: ClientLogin, bytes: &
             Step::Cancel(key) => return Ok(Heard::Cancel(key)),
             Step::Token(pending) => {
                 if !bytes.is_empty() {
-                    return Err(Fault::new("login.early", Blame::Peer, "the client sent commands before it was let in"));
+                    return Err(Fault::new(
+                        "login.early",
+                        Blame::Peer,
+                        "the client sent commands before it was let in",
+                    ));
                 }
                 return Ok(Heard::Token(Box::new(pending)));
             }
@@ -141,7 +142,11 @@ async fn secure(door: &Door, stream: Stream, direct: bool) -> Result<Stream, Fau
     };
     let stream = acceptor.accept(socket).await.map_err(|error| broken(&error))?;
     if direct && stream.get_ref().1.alpn_protocol() != Some(ALPN) {
-        return Err(Fault::new("login.alpn", Blame::Peer, "a connection that begins with TLS must name the protocol `postgresql`"));
+        return Err(Fault::new(
+            "login.alpn",
+            Blame::Peer,
+            "a connection that begins with TLS must name the protocol `postgresql`",
+        ));
     }
     Ok(Stream::Accepted(Box::new(stream)))
 }
@@ -243,4 +248,3 @@ pub fn login_for<T>(opened: &crate::evidence::Opened<T>, pending: &Pending) -> L
         tls: opened.target.address.tls == UpstreamTls::VerifyFull,
     }
 }
-

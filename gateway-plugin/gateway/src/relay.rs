@@ -298,7 +298,8 @@ impl<G: Gate> Running<G> {
             Poll::Pending => Turn::Idle,
             Poll::Ready(Err(_)) | Poll::Ready(Ok(0)) => self.left(cx, side),
             Poll::Ready(Ok(_)) => {
-                let bytes = std::mem::take(&mut if side == Side::Client { &mut self.client } else { &mut self.server }.left);
+                let bytes =
+                    std::mem::take(&mut if side == Side::Client { &mut self.client } else { &mut self.server }.left);
                 self.batch_owned(cx, side, bytes)
             }
         }

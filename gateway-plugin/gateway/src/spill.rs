@@ -101,10 +101,8 @@ impl Stored {
         if sealed.is_empty() {
             return Err(lost(&io::Error::from(io::ErrorKind::UnexpectedEof)));
         }
-        let plain = self
-            .key
-            .open_in_place(nonce(self.read), Aad::empty(), &mut sealed)
-            .map_err(|error| lost(&error))?;
+        let plain =
+            self.key.open_in_place(nonce(self.read), Aad::empty(), &mut sealed).map_err(|error| lost(&error))?;
         out.extend_from_slice(plain);
         self.read += 1;
         Ok(true)

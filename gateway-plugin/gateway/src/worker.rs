@@ -203,7 +203,8 @@ async fn admit<E: Evidence>(
     };
     let mut socket = TcpStream::from_std(socket).map_err(broken)?;
     crate::listener::tune(&socket);
-    let peer = if proxied { crate::listener::proxied(&mut socket).await.map_err(broken)?.unwrap_or(peer) } else { peer };
+    let peer =
+        if proxied { crate::listener::proxied(&mut socket).await.map_err(broken)?.unwrap_or(peer) } else { peer };
     match login::hear(door, socket, peer).await? {
         Arrival::Cancel(key) => {
             if let Some(goal) = here.common.registry.find(&key, Instant::now()) {
@@ -231,7 +232,8 @@ struct Begun<E: Evidence> {
 
 async fn begin<E: Evidence>(here: &Here<E>, mut pending: Pending, peer: SocketAddr) -> Result<Begun<E>, Fault> {
     let full = || {
-        Fault::new("gateway.full", Blame::Ours, "the gateway has as many sessions as it may have").help("try again later")
+        Fault::new("gateway.full", Blame::Ours, "the gateway has as many sessions as it may have")
+            .help("try again later")
     };
     let counted = Counted::below(&here.common.sessions, here.common.max_sessions).ok_or_else(full)?;
     let token = pending.take_token();
