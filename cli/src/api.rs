@@ -111,6 +111,14 @@ impl Api {
         response.json().await.doing("the broker's answer cannot be read")
     }
 
+    /// Posts nothing and reads nothing.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached or refuses.
+    pub async fn post_nothing(&self, path: &str) -> Result<(), Failure> {
+        self.send(Method::POST, path, None::<&()>).await.map(|_| ())
+    }
+
     async fn send<B: Serialize>(&self, method: Method, path: &str, body: Option<&B>) -> Result<Response, Failure> {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(self.token.as_str());
         if let Some(body) = body {

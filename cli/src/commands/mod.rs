@@ -9,7 +9,12 @@ use crate::api::{Api, Profile};
 use crate::failure::{Doing as _, Failure};
 use crate::out;
 
+pub mod gateways;
+pub mod ledger;
+pub mod policy;
+pub mod replay;
 pub mod sessions;
+pub mod token;
 pub mod writs;
 
 /// How to reach the broker.

@@ -24,6 +24,8 @@ pub enum Sessions {
         #[arg(long)]
         json: bool,
     },
+    /// Replay a session's recording; that it was read is written into the ledger.
+    Replay(super::replay::Replay),
     /// End a session: within a second it is cut and its credential taken back.
     Kill {
         /// The session.
@@ -39,6 +41,9 @@ pub enum Sessions {
 /// # Errors
 /// If the broker cannot be reached or refuses.
 pub async fn run(command: Sessions, connection: &Connection) -> Result<(), Failure> {
+    if let Sessions::Replay(replay) = command {
+        return super::replay::run(replay, connection).await;
+    }
     let api = connection.api()?;
     match command {
         Sessions::Ls { list } => {
@@ -56,6 +61,7 @@ pub async fn run(command: Sessions, connection: &Connection) -> Result<(), Failu
             }
             out::raw(&describe(&session));
         }
+        Sessions::Replay(_) => {}
         Sessions::Kill { session, reason } => {
             let session: Session = api.post(&format!("/v1/sessions/{session}/kill"), &Order { reason }).await?;
             out::line(&format!("{} ends now; its writ {} is revoked", session.id, session.writ.id));

@@ -1,0 +1,259 @@
+//! `writ ledger`: verification from the files alone, and proofs that stand alone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use writ_core::event::{Entry, Event};
+use writ_core::id::WritId;
+use writ_ledger::note::Verifier;
+use writ_ledger::proof::{self, Bundle};
+use writ_ledger::verify::{Visitor, verify};
+use writ_ledger::{Checkpoint, TileSource};
+
+use super::Connection;
+use crate::failure::{Doing as _, Failure};
+use crate::out;
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Verify every entry, tile, checkpoint and recording, offline.
+    Verify {
+        /// The evidence directory: `ledger/` and `recordings/`.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// The ledger's key, as `writ ledger key` prints it. Without it the one in the state directory is used.
+        #[arg(long)]
+        key: Option<String>,
+        /// An earlier checkpoint that the ledger must continue. May be given more than once.
+        #[arg(long, value_name = "FILE")]
+        since: Vec<PathBuf>,
+    },
+    /// Print a proof that a writ's issuance is in the ledger; it can be checked with nothing else.
+    Prove {
+        /// The writ.
+        writ: WritId,
+        /// The evidence directory.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// The ledger's key.
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Check a proof.
+    CheckProof {
+        /// The proof, as `writ ledger prove` printed it.
+        file: PathBuf,
+        /// The ledger's key.
+        #[arg(long)]
+        key: String,
+    },
+    /// Print the ledger's key: give it to auditors by a way of its own.
+    Key,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If something does not verify.
+pub fn run(command: Ledger, connection: &Connection) -> Result<(), Failure> {
+    match command {
+        Ledger::Verify { dir, key, since } => {
+            let place = Place::find(dir, key, connection)?;
+            verify_all(&place, &since)
+        }
+        Ledger::Prove { writ, dir, key } => prove(&Place::find(dir, key, connection)?, writ),
+        Ledger::CheckProof { file, key } => check_proof(&file, &key),
+        Ledger::Key => {
+            out::line(read_key(connection)?.trim());
+            Ok(())
+        }
+    }
+}
+
+/// Where the evidence is and who signed it.
+struct Place {
+    directory: PathBuf,
+    verifier: Verifier,
+}
+
+impl Place {
+    fn find(directory: Option<PathBuf>, key: Option<String>, connection: &Connection) -> Result<Self, Failure> {
+        let directory = match directory {
+            Some(directory) => directory,
+            None => connection.state_directory()?.join("broker").join("evidence"),
+        };
+        let key = match key {
+            Some(key) => key,
+            None => read_key(connection)?,
+        };
+        Ok(Self { directory, verifier: verifier(&key)? })
+    }
+
+    fn files(&self) -> Files {
+        Files(self.directory.join("ledger"))
+    }
+}
+
+fn verifier(key: &str) -> Result<Verifier, Failure> {
+    key.trim().parse().doing("the ledger's key is refused")
+}
+
+fn read_key(connection: &Connection) -> Result<String, Failure> {
+    let path = connection.state_directory()?.join("ledger.vkey");
+    std::fs::read_to_string(&path)
+        .doing(format!("`{}` cannot be read", path.display()))
+        .map_err(|failure| failure.help("name the key with `--key`"))
+}
+
+/// A log's files. Nothing in them is believed.
+struct Files(PathBuf);
+
+impl TileSource for Files {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, std::io::Error> {
+        let mut file = match File::open(self.0.join(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+}
+
+/// Every entry is read; every segment that an entry names is hashed; every stored segment must be named.
+struct Audit {
+    recordings: PathBuf,
+    bar: ProgressBar,
+    entries: u64,
+    segments: BTreeMap<PathBuf, ()>,
+    bytes: u64,
+}
+
+impl Audit {
+    fn segment(&mut self, folder: &str, name: &str, digest: &str, length: u64) -> Result<(), String> {
+        let path = self.recordings.join(folder).join(name);
+        let bytes = std::fs::read(&path).map_err(|error| format!("the segment `{folder}/{name}` cannot be read: {error}"))?;
+        let found: String =
+            writ_record::segment::sha256(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        if found != digest || bytes.len() as u64 != length {
+            return Err(format!("the segment `{folder}/{name}` is not the one that was logged: it was changed"));
+        }
+        self.bytes += length;
+        self.segments.insert(path, ());
+        Ok(())
+    }
+
+    fn nothing_else(&self) -> Result<(), Failure> {
+        let Ok(sessions) = std::fs::read_dir(&self.recordings) else { return Ok(()) };
+        for session in sessions.filter_map(Result::ok) {
+            let Ok(files) = std::fs::read_dir(session.path()) else { continue };
+            for file in files.filter_map(Result::ok).map(|file| file.path()) {
+                let partial = file.extension().is_some_and(|extension| extension == "partial");
+                if !partial && !self.segments.contains_key(&file) {
+                    return Err(Failure::new(format!("`{}` is in no entry of the ledger", file.display()))
+                        .help("it was put there by somebody, or a crash left it before it was logged"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Visitor for Audit {
+    fn entry(&mut self, _: u64, bytes: &[u8]) -> Result<(), String> {
+        let entry = Entry::from_canonical(bytes).map_err(|fault| fault.to_string())?;
+        self.entries += 1;
+        if let Event::SegmentSealed { session, sequence, stream, digest, bytes, .. } = &entry.event {
+            if !matches!(stream.as_str(), "commands" | "rows") {
+                return Err(format!("an unknown stream `{stream}`"));
+            }
+            self.segment(&session.to_string(), &format!("{stream}-{sequence}"), digest, *bytes)?;
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, done: u64, of: u64) {
+        self.bar.set_length(of);
+        self.bar.set_position(done);
+    }
+}
+
+fn verify_all(place: &Place, since: &[PathBuf]) -> Result<(), Failure> {
+    let earlier = since
+        .iter()
+        .map(|path| {
+            let note = std::fs::read_to_string(path).doing(format!("`{}` cannot be read", path.display()))?;
+            Checkpoint::open(&note, &place.verifier).doing(format!("`{}` is refused", path.display()))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let style = ProgressStyle::with_template("verifying {bar:40} {pos}/{len} entries")
+        .doing("the progress bar cannot be made")?;
+    let mut audit = Audit {
+        recordings: place.directory.join("recordings"),
+        bar: ProgressBar::new(0).with_style(style),
+        entries: 0,
+        segments: BTreeMap::new(),
+        bytes: 0,
+    };
+    let checkpoint = verify(&place.files(), &place.verifier, &earlier, &mut audit).doing("the ledger does not verify")?;
+    audit.nothing_else()?;
+    audit.bar.finish_and_clear();
+    out::line(&format!(
+        "verified: {} entries and {} segments ({} bytes), signed by {}",
+        audit.entries,
+        audit.segments.len(),
+        audit.bytes,
+        checkpoint.origin
+    ));
+    out::line(&format!("root {}", checkpoint.root.to_hex()));
+    for earlier in earlier {
+        out::line(&format!("it continues the checkpoint of {} entries", earlier.size));
+    }
+    Ok(())
+}
+
+/// Finds the entry of a writ's issuance.
+struct Find {
+    writ: WritId,
+    found: Option<(u64, Vec<u8>)>,
+}
+
+impl Visitor for Find {
+    fn entry(&mut self, index: u64, bytes: &[u8]) -> Result<(), String> {
+        let entry = Entry::from_canonical(bytes).map_err(|fault| fault.to_string())?;
+        if matches!(&entry.event, Event::WritIssued { writ, .. } if *writ == self.writ) {
+            self.found = Some((index, bytes.to_vec()));
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, _: u64, _: u64) {}
+}
+
+fn prove(place: &Place, writ: WritId) -> Result<(), Failure> {
+    let files = place.files();
+    let mut find = Find { writ, found: None };
+    let checkpoint = verify(&files, &place.verifier, &[], &mut find).doing("the ledger does not verify")?;
+    let (index, entry) =
+        find.found.ok_or_else(|| Failure::new(format!("no entry of the ledger says that {writ} was issued")))?;
+    let proof = proof::inclusion(index, checkpoint.size, &files).doing("the proof cannot be made")?;
+    let note = files.read("checkpoint").doing("the checkpoint cannot be read")?.unwrap_or_default();
+    let checkpoint = String::from_utf8(note).doing("the checkpoint is no text")?;
+    out::raw(&Bundle { entry, index, proof, checkpoint }.to_text());
+    Ok(())
+}
+
+fn check_proof(file: &Path, key: &str) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(file).doing(format!("`{}` cannot be read", file.display()))?;
+    let bundle = Bundle::from_text(&text).doing(format!("`{}` is refused", file.display()))?;
+    let checkpoint = bundle.check(&verifier(key)?).doing(format!("`{}` is refused", file.display()))?;
+    let entry = Entry::from_canonical(&bundle.entry).doing("the entry is refused")?;
+    out::line(&format!("proved: entry {} of {}, signed by {}", bundle.index, checkpoint.size, checkpoint.origin));
+    super::print_json(&entry)
+}

@@ -1,0 +1,38 @@
+//! `writ policy`: checking a policy set, and explaining a decision.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::failure::{Doing as _, Failure};
+use crate::out;
+
+/// What to do with policies.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Report every mistake in a directory of policies, with file and line.
+    Check {
+        /// The directory of `*.cedar` files.
+        directory: PathBuf,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If there is a mistake.
+pub fn run(command: &Policy) -> Result<(), Failure> {
+    match command {
+        Policy::Check { directory } => {
+            let files = writ_broker::bundle::read_files(directory).doing("the policies cannot be read")?;
+            let count = files.len();
+            let problems = writ_policy::check(&files);
+            if problems.is_empty() {
+                out::line(&format!("{count} policy files are well formed"));
+                return Ok(());
+            }
+            problems.iter().for_each(|problem| out::line(&out::harmless(&problem.to_string())));
+            Err(Failure::new(format!("{} mistakes in the policies", problems.len())))
+        }
+    }
+}

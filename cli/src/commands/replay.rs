@@ -1,0 +1,140 @@
+//! `writ sessions replay`: a recording as it happened, in the terminal or as JSON.
+
+use std::time::Duration;
+
+use clap::Args;
+use writ_broker_api::admin::{RecordingKey, Session};
+use writ_broker_api::sealed::Base64;
+use writ_core::id::SessionId;
+use writ_record::DataKey;
+use writ_record::segment::Segment;
+use writ_record::timeline::{Exchange, Shown, Step, Timeline, pauses};
+
+use super::{Connection, word};
+use crate::api::Api;
+use crate::failure::{Doing as _, Failure};
+use crate::out;
+
+/// How to replay.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The session.
+    session: SessionId,
+    /// How fast: 2 is twice as fast as it happened, 0 shows everything at once.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// The longest pause, in seconds.
+    #[arg(long, default_value_t = 3.0)]
+    longest_pause: f64,
+    /// Print one JSON object for each step, without pauses.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the recording cannot be read, or its segments are not those that the broker lists.
+pub async fn run(replay: Replay, connection: &Connection) -> Result<(), Failure> {
+    let api = connection.api()?;
+    let steps = steps(&api, replay.session).await?;
+    for (step, pause) in steps.iter().zip(pauses(&steps)) {
+        if replay.json {
+            let line = serde_json::to_string(step).doing("a step cannot be written as JSON")?;
+            out::line(&line);
+            continue;
+        }
+        tokio::time::sleep(scaled(pause, replay.speed, replay.longest_pause)).await;
+        out::raw(&describe(step));
+    }
+    Ok(())
+}
+
+fn scaled(pause: Duration, speed: f64, longest: f64) -> Duration {
+    if speed <= 0.0 || !speed.is_finite() {
+        return Duration::ZERO;
+    }
+    Duration::try_from_secs_f64((pause.as_secs_f64() / speed).min(longest.max(0.0))).unwrap_or_default()
+}
+
+/// Reads the commands of a session: its rows are not fetched.
+async fn steps(api: &Api, session: SessionId) -> Result<Vec<Step>, Failure> {
+    let known: Session = api.get(&format!("/v1/sessions/{session}")).await?;
+    let listed: Vec<_> = known.segments.iter().filter(|segment| segment.stream == "commands").collect();
+    if listed.is_empty() {
+        return Err(Failure::new(format!("{session} has no recording yet"))
+            .help("a session is sealed when it ends, and every few seconds while it runs"));
+    }
+    let mut timeline = Timeline::new();
+    let mut key = None;
+    for facts in listed {
+        let bytes = api.get_bytes(&format!("/v1/sessions/{session}/segments/commands/{}", facts.sequence)).await?;
+        let segment = Segment::parse(&bytes).doing(format!("segment {} cannot be read", facts.sequence))?;
+        let found: String = segment.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        if found != facts.digest {
+            return Err(Failure::new(format!("segment {} is not the one that was logged", facts.sequence))
+                .help("somebody changed the recording: run `writ ledger verify`"));
+        }
+        let data_key = match key.take() {
+            Some(key) => key,
+            None => data_key(api, session, segment.header().wrapped_key.clone()).await?,
+        };
+        {
+            let open = segment.open(&data_key).doing("the recording's key does not open it")?;
+            for entry in open.entries() {
+                timeline.push(entry.doing(format!("segment {} cannot be read", facts.sequence))?);
+            }
+        }
+        key = Some(data_key);
+    }
+    Ok(timeline.finish())
+}
+
+async fn data_key(api: &Api, session: SessionId, wrapped: Vec<u8>) -> Result<DataKey, Failure> {
+    let key: RecordingKey = api.post(&format!("/v1/sessions/{session}/recording-key"), &Base64(wrapped)).await?;
+    let bytes = zeroize::Zeroizing::new(key.data_key.0);
+    DataKey::from_slice(&bytes).doing("the recording's key is malformed")
+}
+
+fn describe(step: &Step) -> String {
+    match step {
+        Step::Command(exchange) => command(exchange),
+        Step::Event { at, name, detail, .. } => format!("{at}  -- {} {}\n", out::harmless(name), shown(detail)),
+        Step::Gap { first, last } => format!("-- records {first} to {last} are missing\n"),
+        Step::Close { at, end, commands, .. } => {
+            format!("{at}  -- the session ended ({}) after {commands} commands\n", word(end))
+        }
+        Step::Orphan { command, .. } => format!("-- an outcome of command {} whose record is missing\n", command.0),
+    }
+}
+
+fn command(exchange: &Exchange) -> String {
+    let text = exchange.text.as_ref().map_or_else(|| "(prepared earlier)".to_owned(), shown);
+    let mut lines = format!("{}  {}> {text}\n", exchange.at, exchange.tag.as_str());
+    if !exchange.parameters.is_empty() {
+        let values = exchange.parameters.iter().enumerate().map(|(index, parameter)| {
+            let value = parameter.value.as_ref().map_or_else(|| "NULL".to_owned(), |value| format!("'{}'", shown(value)));
+            format!("${} = {value}", index + 1)
+        });
+        lines.push_str(&format!("    {}\n", values.collect::<Vec<_>>().join(", ")));
+    }
+    if !exchange.code.is_empty() {
+        lines.push_str(&format!("    {}: {}\n", word(&exchange.decision), out::harmless(&exchange.code)));
+    }
+    for outcome in &exchange.outcomes {
+        let code = shown(&outcome.code);
+        let said = if code.is_empty() { shown(&outcome.text) } else { format!("{} {code}", word(&outcome.ending)) };
+        lines.push_str(&format!("    {said}  ({} us)\n", outcome.microseconds));
+    }
+    lines
+}
+
+fn shown(shown: &Shown) -> String {
+    match shown {
+        Shown::Text(text) => out::harmless(text),
+        other => serde_json::to_value(other)
+            .ok()
+            .and_then(|value| value.as_object()?.values().next()?.as_str().map(|hex| format!("\\x{hex}")))
+            .unwrap_or_default(),
+    }
+}
