@@ -1,0 +1,113 @@
+//! The broker's role: targets with their providers, the API's listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use writ_broker::config::{BrokerConfig, TargetConfig};
+use writ_broker::server::{self, Limits, Listener};
+use writ_broker::targets::{Served, Targets};
+use writ_broker::{Broker, Tasks};
+use writ_core::provider::Provider;
+use writ_core::target::{Address, Target};
+use writ_core::time::SystemClock;
+use writ_provider_database::DatabaseProvider;
+use writ_provider_static::StaticProvider;
+
+use super::config::ProviderTable;
+use crate::failure::{Doing as _, Failure};
+
+/// A running broker.
+pub struct BrokerRole {
+    broker: Arc<Broker>,
+    tasks: Tasks,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl BrokerRole {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do.
+    pub async fn start(
+        config: &BrokerConfig<ProviderTable>,
+        hash: String,
+        metrics: Option<PrometheusHandle>,
+    ) -> Result<Self, Failure> {
+        let targets = targets(config)?;
+        let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
+        let (broker, tasks) = started.doing("the broker cannot start")?;
+        let authority = Arc::clone(&broker.keys().ca);
+        let listener = Listener::bind(config.listen, authority, config.certificate_names(), Limits::default())
+            .await
+            .doing("the broker's API cannot start")?;
+        let address = listener.address().doing("the broker's API has no address")?;
+        let (stop, stopping) = watch::channel(false);
+        let routes = server::routes(Arc::clone(&broker), metrics);
+        let serving = tokio::spawn(listener.serve(routes, stopping));
+        tracing::info!(%address, "the broker's API listens");
+        Ok(Self { broker, tasks, address, stop, serving })
+    }
+
+    /// The broker itself.
+    #[must_use]
+    pub const fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Where its API listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes a new configuration, or keeps the old one.
+    ///
+    /// # Errors
+    /// What is wrong; then nothing changed.
+    pub async fn reload(&self, config: &BrokerConfig<ProviderTable>, hash: String) -> Result<(), Failure> {
+        let targets = targets(config)?;
+        self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")
+    }
+
+    /// Lets open requests end, then publishes what is durable.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.serving.await;
+        self.tasks.stop(self.broker).await;
+    }
+}
+
+/// The targets with their providers, each checked.
+///
+/// # Errors
+/// What is wrong with the first that is.
+pub fn targets(config: &BrokerConfig<ProviderTable>) -> Result<Targets, Failure> {
+    config.targets.iter().map(served).collect()
+}
+
+fn served(config: &TargetConfig<ProviderTable>) -> Result<Served, Failure> {
+    let name = &config.name;
+    let ca_pem = config.ca_file.as_ref().map(std::fs::read_to_string).transpose();
+    let ca_pem = ca_pem.doing(format!("`ca_file` of target `{name}` cannot be read"))?;
+    let address = Address { host: config.host.clone(), port: config.port, tls: config.tls, ca_pem };
+    let doing = format!("target `{name}`");
+    let provider: Arc<dyn Provider> = match &config.provider {
+        ProviderTable::Database(settings) => {
+            Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?)
+        }
+        ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
+    };
+    let target = Target {
+        name: name.clone(),
+        labels: config.labels.clone(),
+        protocol: config.protocol,
+        address,
+        provider: provider.describe().kind.to_owned(),
+    };
+    Ok(Served { target, provider })
+}

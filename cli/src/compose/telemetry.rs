@@ -1,0 +1,45 @@
+//! Logs and metrics. What is logged names things by their ids: no token, no secret, no statement.
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::{Doing as _, Failure};
+
+/// How to log.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// `pretty` for people (default), `json` for machines.
+    #[serde(default)]
+    pub format: LogFormat,
+    /// What to log, in the form of tracing's filter: `info`, `writ_broker=debug,info`.
+    #[serde(default)]
+    pub filter: Option<String>,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging to standard error and counting.
+///
+/// # Errors
+/// If the filter is malformed, or it was started before.
+pub fn start(config: &LogConfig) -> Result<PrometheusHandle, Failure> {
+    let filter = EnvFilter::try_new(config.filter.as_deref().unwrap_or("info")).doing("`log.filter` is malformed")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.format {
+        LogFormat::Pretty => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| Failure::new(format!("logging cannot be started: {error}")))?;
+    PrometheusBuilder::new().install_recorder().doing("metrics cannot be started")
+}

@@ -1,0 +1,93 @@
+//! `writ dev`: issuer, broker and gateway in one process, on loopback, with nothing to configure.
+//!
+//! It writes an ordinary `writ.toml` and ordinary policies into its state directory and runs what `writ serve` runs: what works
+//! here works there.
+
+pub mod issuer;
+mod stack;
+mod target;
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::commands::Connection;
+use crate::failure::Failure;
+use crate::out;
+
+pub use stack::{Settings, Stack};
+pub use target::TargetSettings;
+
+/// Options of `writ dev`.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// A PostgreSQL database, with a login that may create roles: `postgres://user@host:port/database`. The password stands in the
+    /// URL or, better, in `PGPASSWORD`.
+    #[arg(long, value_name = "URL")]
+    target: String,
+    /// Where clients connect.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: std::net::SocketAddr,
+    /// The role at the database that sessions act as. Without it a session may use what PostgreSQL gives to everybody.
+    #[arg(long)]
+    role: Option<String>,
+}
+
+/// Runs until it is interrupted.
+///
+/// # Errors
+/// What is wrong, and what to do.
+pub async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure> {
+    if !dev.listen.ip().is_loopback() {
+        return Err(Failure::new(format!("`{}` is not a loopback address", dev.listen))
+            .help("`writ dev` is for this machine alone; use `writ serve --config writ.toml` to serve others"));
+    }
+    let target = TargetSettings::from_url(&dev.target)?;
+    let name = target.name.clone();
+    let stack = Stack::start(Settings {
+        state: connection.state_directory()?,
+        listen: Some(dev.listen),
+        permitted: name.clone(),
+        targets: vec![target],
+        role: dev.role,
+    })
+    .await?;
+    let state = stack.state_directory().display().to_string();
+    out::line(&format!("gateway   {}", stack.gateway_address()));
+    out::line(&format!("broker    {}", stack.broker_url()));
+    out::line(&format!("issuer    {}", stack.issuer().url()));
+    out::line(&format!("state     {state}"));
+    out::line("\nA token, and a connection with it:\n");
+    out::line(&format!("  export PGPASSWORD=$(writ token --state {state})"));
+    out::line(&format!("  psql \"{}\"", stack.connection_string(&name)));
+    out::line("\nA token opens one session; ask for another for the next. Ctrl-C ends it.");
+    interrupted().await;
+    stack.stop().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => core::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+/// 256 random bits in hexadecimal.
+///
+/// # Errors
+/// If no random numbers can be had.
+pub fn random_text() -> Result<Zeroizing<String>, Failure> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    SystemRandom::new().fill(bytes.as_mut_slice()).map_err(|_| Failure::new("no random numbers can be had"))?;
+    Ok(Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+}
