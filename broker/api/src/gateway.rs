@@ -159,6 +159,13 @@ pub struct Kill {
     pub reason: String,
 }
 
+/// What a gateway says when it asks for its stream, as query parameters.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+pub struct StreamQuery {
+    /// The size of the newest checkpoint that the gateway has seen: the first one on the stream is proved to continue it.
+    pub seen: u64,
+}
+
 /// One line of the stream (newline-delimited JSON).
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{mpsc, watch};
-use writ_broker_api::gateway::StreamMessage;
+use writ_broker_api::gateway::{StreamMessage, StreamQuery};
 use writ_broker_api::sealed::Base64;
 use writ_core::id::{GatewayId, SessionId};
 
 use super::App;
 use super::caller::{Known, Peer, Stopping};
+use super::respond::Checked;
 use crate::broker::Broker;
 use crate::refusal::Refusal;
 
@@ -32,10 +33,11 @@ pub(super) async fn stream(
     Known(gateway): Known,
     Extension(peer): Extension<Peer>,
     Extension(Stopping(stopping)): Extension<Stopping>,
+    Checked(Query(query)): Checked<Query<StreamQuery>>,
 ) -> Result<Response, Refusal> {
     app.broker.heard(gateway.id).await?;
     let (lines, receiver) = mpsc::channel(QUEUE);
-    let feed = Feed { lines, gateway: gateway.id, sent_policy: 0, sent_orders: BTreeSet::new(), sent_size: None };
+    let feed = Feed { lines, gateway: gateway.id, sent_policy: 0, sent_orders: BTreeSet::new(), sent_size: query.seen };
     tokio::spawn(feed.run(Arc::downgrade(&app.broker), peer, stopping));
     let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
@@ -47,7 +49,7 @@ struct Feed {
     gateway: GatewayId,
     sent_policy: u64,
     sent_orders: BTreeSet<SessionId>,
-    sent_size: Option<u64>,
+    sent_size: u64,
 }
 
 /// The gateway is gone, too slow, or no longer ours.
@@ -108,15 +110,16 @@ impl Feed {
 
     async fn checkpoint(&mut self, broker: &Broker) -> Result<(), Ended> {
         let published = broker.evidence.published().borrow().clone();
-        let from_size = self.sent_size.unwrap_or(published.size);
-        if self.sent_size == Some(published.size) {
+        let from_size = self.sent_size;
+        // One that has seen more than there is has seen another ledger: it is shown what there is, and says so itself.
+        if from_size == published.size {
             return Ok(());
         }
         let ledger = broker.ledger.clone();
         let hashes = tokio::task::spawn_blocking(move || ledger.consistency(from_size, published.size)).await;
-        let proof = hashes.map_err(|_| Ended)?.map_err(|_| Ended)?;
+        let proof = hashes.map_err(|_| Ended)?.unwrap_or_default();
         let proof = proof.iter().map(|hash| Base64(hash.0.to_vec())).collect();
-        self.sent_size = Some(published.size);
+        self.sent_size = published.size;
         self.send(&StreamMessage::Checkpoint { checkpoint: published.note, from_size, proof })
     }
 

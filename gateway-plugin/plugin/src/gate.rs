@@ -1,0 +1,230 @@
+//! The gate: a verdict, its record, and only then the proof that lets a command go on.
+//!
+//! One thread, no lock, no allocation for an allowed command. [`WorkerGate::judge`] stages a record, whatever the verdict;
+//! [`WorkerGate::commit`] writes all that is staged by one write; [`WorkerGate::prove`] asks for both, so that nothing can be
+//! released that the spool did not take.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+
+use writ_core::command::{Command, CommandId, CommandTag};
+use writ_core::event::SessionEnd;
+use writ_core::fault::{Blame, Fault};
+use writ_core::grant::RecordLevel;
+use writ_core::id::SessionId;
+use writ_core::proof::{Clearance, Recorded};
+use writ_core::time::Timestamp;
+use writ_core::verdict::{Hold, Verdict};
+use writ_policy::SessionPolicy;
+use writ_record::DataKey;
+use writ_record::entry::{CommandRecord, Decision, Flow, OutcomeRecord, Parameter, Text};
+use writ_record::spool::SessionMeta;
+
+use crate::seal::Notice;
+use crate::spool::{SessionSpool, SpoolError, WorkerSpool};
+
+/// Decides on commands, by a table prepared for the session.
+pub trait Judge: Send {
+    /// The verdict on a command of this kind.
+    fn verdict(&self, tag: CommandTag) -> Verdict;
+    /// The policy set that decides.
+    fn policy_hash(&self) -> &str;
+}
+
+impl Judge for SessionPolicy {
+    fn verdict(&self, tag: CommandTag) -> Verdict {
+        Self::verdict(self, tag)
+    }
+
+    fn policy_hash(&self) -> &str {
+        Self::policy_hash(self).as_str()
+    }
+}
+
+/// A verdict whose record is staged.
+#[derive(Debug)]
+pub enum Judged {
+    /// It may go on once [`WorkerGate::prove`] says so.
+    Allow(Allowed),
+    /// It may not.
+    Deny(Fault),
+    /// A human decides.
+    Hold(Hold),
+}
+
+/// A command that policy allows and whose record is staged.
+#[derive(Debug)]
+pub struct Allowed(Clearance);
+
+/// That everything staged before was written. Made by [`WorkerGate::commit`] alone.
+#[derive(Debug)]
+pub struct Flushed(());
+
+/// One session at the gate.
+pub struct SessionGate {
+    session: SessionId,
+    level: RecordLevel,
+    judge: Box<dyn Judge>,
+    spool: SessionSpool,
+    commands: u64,
+}
+
+impl core::fmt::Debug for SessionGate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SessionGate").field("session", &self.session).field("commands", &self.commands).finish()
+    }
+}
+
+/// One worker's gate.
+#[derive(Debug)]
+pub struct WorkerGate {
+    spool: WorkerSpool,
+    notices: Sender<Notice>,
+    followed: PathBuf,
+}
+
+impl WorkerGate {
+    pub(crate) fn new(spool: WorkerSpool, notices: Sender<Notice>) -> Self {
+        let followed = spool.path().to_owned();
+        let _ = notices.send(Notice::File(followed.clone()));
+        Self { spool, notices, followed }
+    }
+
+    /// Begins a session; its opening is written when this returns.
+    ///
+    /// # Errors
+    /// If the spool takes nothing: no evidence, no access.
+    pub fn begin(&mut self, meta: &SessionMeta, key: &DataKey, judge: Box<dyn Judge>) -> Result<SessionGate, Fault> {
+        let spool = self.spool.open_session(meta, key).map_err(|error| no_record(&error))?;
+        self.commit()?;
+        Ok(SessionGate { session: meta.session, level: meta.level, judge, spool, commands: 0 })
+    }
+
+    /// Decides on a command and stages its record.
+    ///
+    /// # Errors
+    /// If the spool takes nothing; the session must end.
+    pub fn judge<'p>(
+        &mut self,
+        session: &mut SessionGate,
+        command: &Command<'_>,
+        at: Timestamp,
+        text: Text<'_>,
+        parameters: impl Iterator<Item = Parameter<'p>>,
+    ) -> Result<Judged, Fault> {
+        let verdict = session.judge.verdict(command.tag);
+        let (decision, code) = match &verdict {
+            Verdict::Allow(_) => (Decision::Allow, ""),
+            Verdict::Deny(fault) => (Decision::Deny, fault.code),
+            Verdict::Hold(_) => (Decision::Hold, ""),
+        };
+        let record = CommandRecord {
+            id: command.id,
+            tag: command.tag,
+            at,
+            text,
+            decision,
+            policy_hash: session.judge.policy_hash(),
+            code,
+            approval: None,
+        };
+        session.commands += 1;
+        self.spool.command(&mut session.spool, &record, parameters).map_err(|error| no_record(&error))?;
+        Ok(match verdict {
+            Verdict::Allow(clearance) => Judged::Allow(Allowed(clearance)),
+            Verdict::Deny(fault) => Judged::Deny(fault),
+            Verdict::Hold(hold) => Judged::Hold(hold),
+        })
+    }
+
+    /// Stages how a command came out.
+    ///
+    /// # Errors
+    /// If the spool takes nothing; the session must end.
+    pub fn outcome(&mut self, session: &mut SessionGate, record: &OutcomeRecord<'_>) -> Result<(), Fault> {
+        self.spool.outcome(&mut session.spool, record).map_err(|error| no_record(&error))
+    }
+
+    /// Stages what flowed, where the session's level asks for it. `whole` is false where the bytes end within a frame.
+    ///
+    /// # Errors
+    /// If the spool takes nothing; the session must end.
+    pub fn rows(
+        &mut self,
+        session: &mut SessionGate,
+        command: Option<CommandId>,
+        at: Timestamp,
+        flow: Flow,
+        bytes: &[u8],
+        whole: bool,
+    ) -> Result<(), Fault> {
+        match session.level {
+            RecordLevel::Commands => Ok(()),
+            RecordLevel::Full => {
+                self.spool.rows(&mut session.spool, command, at, flow, bytes, whole).map_err(|error| no_record(&error))
+            }
+        }
+    }
+
+    /// Stages a part of a command that is too long for memory.
+    ///
+    /// # Errors
+    /// If the spool takes nothing; the session must end.
+    pub fn spill(
+        &mut self,
+        session: &mut SessionGate,
+        command: CommandId,
+        at: Timestamp,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), Fault> {
+        self.spool.spill(&mut session.spool, command, at, offset, bytes).map_err(|error| no_record(&error))
+    }
+
+    /// COMMIT POINT: writes all that is staged, by one write. Before it nothing that was staged may go on.
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub fn commit(&mut self) -> Result<Flushed, Fault> {
+        self.spool.flush().map_err(|error| no_record(&error))?;
+        if self.spool.path() != self.followed {
+            self.followed = self.spool.path().to_owned();
+            let _ = self.notices.send(Notice::File(self.followed.clone()));
+        }
+        Ok(Flushed(()))
+    }
+
+    /// The proof that lets a command go on.
+    #[must_use]
+    pub fn prove(&self, allowed: Allowed, _: &Flushed) -> Recorded<Clearance> {
+        #[expect(clippy::disallowed_methods, reason = "this is the one maker: the spool took the record")]
+        let recorded = Recorded::by_spool(allowed.0);
+        recorded
+    }
+
+    /// Ends a session; its end is written when this returns, and its recording is on the way.
+    ///
+    /// # Errors
+    /// If the spool takes nothing; a recovery then closes the session as crashed.
+    pub fn close(&mut self, session: SessionGate, at: Timestamp, end: SessionEnd, code: &str) -> Result<(), Fault> {
+        let commands = session.commands;
+        self.spool.close(session.spool, at, end, code, commands).map_err(|error| no_record(&error))?;
+        self.commit()?;
+        let _ = self.notices.send(Notice::Closed);
+        Ok(())
+    }
+}
+
+/// No evidence, no access.
+fn no_record(error: &SpoolError) -> Fault {
+    let detail = match error {
+        SpoolError::Write(source) => format!("{error}: {source}"),
+        other => other.to_string(),
+    };
+    Fault::new("record.unwritable", Blame::Ours, "the session cannot be recorded, so nothing is allowed")
+        .help("try again later; if it stays so, tell the operator of the gateway")
+        .detail(detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! The outbox: what is sealed and not yet taken by the broker, on disk, so that a crash neither loses nor forks it.
+//!
+//! One folder for each session: `progress` (how far it is sealed), `commands-0`, `rows-0`, ... (segments), `close` (its end). A
+//! segment's progress is durable before the segment can be uploaded: after a crash, sealing goes on behind it. The folder goes
+//! when the broker has taken the session's end.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use writ_broker_api::gateway::{CloseRequest, SegmentFacts};
+use writ_core::fault::{Blame, Fault};
+use writ_core::id::SessionId;
+use writ_record::segment::{Closed, Progress, Sealed, StreamProgress};
+
+use crate::identity::{private_directory, replace};
+
+/// The outbox of one gateway.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox {
+    root: PathBuf,
+}
+
+/// A segment that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// The session.
+    pub session: SessionId,
+    /// The stream.
+    pub stream: String,
+    /// The number.
+    pub sequence: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredStream {
+    next_sequence: u64,
+    previous: [u8; 32],
+    next_order: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredProgress {
+    commands: StoredStream,
+    rows: StoredStream,
+    counted: u64,
+}
+
+impl Outbox {
+    /// The outbox in `root`.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub(crate) fn open(root: &Path) -> Result<Self, Fault> {
+        private_directory(root)?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    fn folder(&self, session: SessionId) -> PathBuf {
+        self.root.join(session.to_string())
+    }
+
+    /// Takes a sealed segment: the segment first, then the progress, both durable when this returns.
+    pub(crate) fn put(&self, sealed: &Sealed) -> Result<Waiting, Fault> {
+        let folder = self.folder(sealed.session);
+        private_directory(&folder)?;
+        let name = format!("{}-{}", sealed.stream.as_str(), sealed.sequence);
+        let facts = SegmentFacts {
+            digest: hex(&sealed.digest),
+            seen_size: sealed.seen.size,
+            seen_root: hex(&sealed.seen.root),
+        };
+        let facts = serde_json::to_vec(&facts).map_err(|error| broken(&name, &error.to_string()))?;
+        replace(&folder.join(format!("{name}.facts")), &facts)?;
+        replace(&folder.join(&name), &sealed.bytes)?;
+        let progress =
+            serde_json::to_vec(&stored(&sealed.progress)).map_err(|error| broken(&name, &error.to_string()))?;
+        replace(&folder.join("progress"), &progress)?;
+        Ok(Waiting { session: sealed.session, stream: sealed.stream.as_str().to_owned(), sequence: sealed.sequence })
+    }
+
+    /// Takes a session's end.
+    pub(crate) fn put_close(&self, closed: &Closed) -> Result<(), Fault> {
+        let folder = self.folder(closed.session);
+        private_directory(&folder)?;
+        let close = CloseRequest {
+            end: closed.end,
+            code: (!closed.code.is_empty()).then(|| closed.code.clone()),
+            commands: closed.commands,
+            command_segments: closed.command_segments,
+            row_segments: closed.row_segments,
+        };
+        let bytes = serde_json::to_vec(&close).map_err(|error| broken("close", &error.to_string()))?;
+        replace(&folder.join("close"), &bytes)
+    }
+
+    /// How far a session is sealed.
+    pub(crate) fn progress(&self, session: SessionId) -> Progress {
+        let bytes = std::fs::read(self.folder(session).join("progress")).unwrap_or_default();
+        let Ok(stored) = serde_json::from_slice::<StoredProgress>(&bytes) else { return Progress::default() };
+        let stream = |stored: StoredStream| StreamProgress {
+            next_sequence: stored.next_sequence,
+            previous: stored.previous,
+            next_order: stored.next_order,
+        };
+        Progress { commands: stream(stored.commands), rows: stream(stored.rows), counted: stored.counted }
+    }
+
+    /// The sessions that have something here.
+    pub(crate) fn sessions(&self) -> Vec<SessionId> {
+        let Ok(entries) = std::fs::read_dir(&self.root) else { return Vec::new() };
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    /// The segments of a session that wait, in the order in which they were sealed.
+    pub(crate) fn waiting(&self, session: SessionId) -> Vec<Waiting> {
+        let Ok(entries) = std::fs::read_dir(self.folder(session)) else { return Vec::new() };
+        let mut waiting: Vec<Waiting> = entries
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name();
+                let (stream, sequence) = name.to_str()?.split_once('-')?;
+                Some(Waiting { session, stream: stream.to_owned(), sequence: sequence.parse().ok()? })
+            })
+            .collect();
+        waiting.sort_by(|left, right| (&left.stream, left.sequence).cmp(&(&right.stream, right.sequence)));
+        waiting
+    }
+
+    /// A segment's bytes and facts.
+    pub(crate) fn segment(&self, waiting: &Waiting) -> Result<(Vec<u8>, SegmentFacts), Fault> {
+        let name = format!("{}-{}", waiting.stream, waiting.sequence);
+        let folder = self.folder(waiting.session);
+        let bytes = std::fs::read(folder.join(&name)).map_err(|error| broken(&name, &error.to_string()))?;
+        let facts =
+            std::fs::read(folder.join(format!("{name}.facts"))).map_err(|error| broken(&name, &error.to_string()))?;
+        let facts = serde_json::from_slice(&facts).map_err(|error| broken(&name, &error.to_string()))?;
+        Ok((bytes, facts))
+    }
+
+    /// The broker has taken a segment.
+    pub(crate) fn taken(&self, waiting: &Waiting) {
+        let name = format!("{}-{}", waiting.stream, waiting.sequence);
+        let folder = self.folder(waiting.session);
+        let _ = std::fs::remove_file(folder.join(&name));
+        let _ = std::fs::remove_file(folder.join(format!("{name}.facts")));
+    }
+
+    /// The session's end, if it has ended.
+    pub(crate) fn close(&self, session: SessionId) -> Option<CloseRequest> {
+        let bytes = std::fs::read(self.folder(session).join("close")).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// The broker has taken the session's end: nothing of it is kept.
+    pub(crate) fn done(&self, session: SessionId) {
+        let _ = std::fs::remove_dir_all(self.folder(session));
+    }
+}
+
+fn stored(progress: &Progress) -> StoredProgress {
+    let stream = |stream: &StreamProgress| StoredStream {
+        next_sequence: stream.next_sequence,
+        previous: stream.previous,
+        next_order: stream.next_order,
+    };
+    StoredProgress { commands: stream(&progress.commands), rows: stream(&progress.rows), counted: progress.counted }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn broken(name: &str, why: &str) -> Fault {
+    Fault::new("gateway.outbox", Blame::Ours, "the gateway's outbox cannot be used").detail(format!("`{name}`: {why}"))
+}
