@@ -9,9 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use writ_broker_api::admin::{Gateway, JoinToken};
 use writ_broker_api::gateway::{EnrolReply, EnrolRequest, Kill, RenewReply, RenewRequest, SyncReply, SyncRequest};
 use writ_broker_api::sealed::{Base64, SealingKey};
-use writ_core::event::{Event, SessionEnd};
+use writ_core::event::{Actor, Event, SessionEnd};
 use writ_core::id::{GatewayId, SessionId};
 use writ_core::time::after;
+use writ_core::workload::{Issuer, Subject};
 
 use crate::broker::{Broker, GatewayIdentity};
 use crate::ca::{CaFault, Issued};
@@ -34,12 +35,24 @@ impl Broker {
     /// # Errors
     /// [`Refusal`] if it cannot be written down.
     pub async fn make_join_token(&self, by: &Permitted) -> Result<JoinToken, Refusal> {
+        self.make_join_token_by(by.actor()).await
+    }
+
+    /// A join token for the gateway in the broker's own process, which needs no human: whoever runs the process has the keys.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it cannot be written down.
+    pub async fn join_token_for_this_process(&self) -> Result<JoinToken, Refusal> {
+        self.make_join_token_by(Actor { issuer: Issuer::new("writ"), subject: Subject::new("this-process") }).await
+    }
+
+    async fn make_join_token_by(&self, by: Actor) -> Result<JoinToken, Refusal> {
         let mut bytes = [0; 32];
         SystemRandom::new().fill(&mut bytes).map_err(|_| Refusal::malformed("no random numbers can be had"))?;
         let join_token = URL_SAFE_NO_PAD.encode(bytes);
         let expires = after(self.clock.now(), JOIN_TOKEN_LIFE.as_secs());
         let digest = hex(digest(&SHA256, join_token.as_bytes()).as_ref());
-        let event = Event::JoinTokenMade { by: by.actor(), digest: digest.clone() };
+        let event = Event::JoinTokenMade { by, digest: digest.clone() };
         self.evidence.write(vec![event], Vec::new(), vec![Change::JoinToken { digest, expires }]).await?;
         Ok(JoinToken { join_token, expires })
     }

@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Where the broker is and how to speak to it: `client.toml` in the state directory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Profile {
+pub(crate) struct Profile {
     /// The broker's URL.
     pub broker: String,
     /// The file with the certificate of the broker's authority.
@@ -29,7 +29,7 @@ pub struct Profile {
 impl Profile {
     /// Where the profile stands in a state directory.
     #[must_use]
-    pub fn path(state: &Path) -> PathBuf {
+    pub(crate) fn path(state: &Path) -> PathBuf {
         state.join("client.toml")
     }
 
@@ -37,7 +37,7 @@ impl Profile {
     ///
     /// # Errors
     /// If there is none or it is malformed.
-    pub fn load(state: &Path) -> Result<Self, Failure> {
+    pub(crate) fn load(state: &Path) -> Result<Self, Failure> {
         let path = Self::path(state);
         let text = std::fs::read_to_string(&path).map_err(|error| {
             Failure::new(format!("`{}` cannot be read: {error}", path.display()))
@@ -50,14 +50,14 @@ impl Profile {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn store(&self, state: &Path) -> Result<(), Failure> {
+    pub(crate) fn store(&self, state: &Path) -> Result<(), Failure> {
         let text = toml::to_string(self).doing("the client's profile cannot be written")?;
         private::replace(&Self::path(state), text.as_bytes())
     }
 }
 
 /// A client of the broker.
-pub struct Api {
+pub(crate) struct Api {
     client: Client,
     base: String,
     token: zeroize::Zeroizing<String>,
@@ -68,7 +68,7 @@ impl Api {
     ///
     /// # Errors
     /// If the authority's certificate or the token cannot be read.
-    pub fn new(profile: &Profile) -> Result<Self, Failure> {
+    pub(crate) fn new(profile: &Profile) -> Result<Self, Failure> {
         let pem = std::fs::read(&profile.ca_file).doing(format!("`{}` cannot be read", profile.ca_file.display()))?;
         let authority =
             Certificate::from_pem(&pem).doing(format!("`{}` is not a certificate", profile.ca_file.display()))?;
@@ -88,7 +88,7 @@ impl Api {
     ///
     /// # Errors
     /// If the broker cannot be reached or refuses.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let response = self.send(Method::GET, path, None::<&()>).await?;
         response.json().await.doing("the broker's answer cannot be read")
     }
@@ -97,7 +97,7 @@ impl Api {
     ///
     /// # Errors
     /// If the broker cannot be reached or refuses.
-    pub async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let response = self.send(Method::GET, path, None::<&()>).await?;
         response.bytes().await.map(Vec::from).doing("the broker's answer cannot be read")
     }
@@ -106,7 +106,7 @@ impl Api {
     ///
     /// # Errors
     /// If the broker cannot be reached or refuses.
-    pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+    pub(crate) async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
         let response = self.send(Method::POST, path, Some(body)).await?;
         response.json().await.doing("the broker's answer cannot be read")
     }
@@ -115,7 +115,7 @@ impl Api {
     ///
     /// # Errors
     /// If the broker cannot be reached or refuses.
-    pub async fn post_nothing(&self, path: &str) -> Result<(), Failure> {
+    pub(crate) async fn post_nothing(&self, path: &str) -> Result<(), Failure> {
         self.send(Method::POST, path, None::<&()>).await.map(|_| ())
     }
 

@@ -4,20 +4,20 @@ use std::fmt;
 
 /// A failure, to be printed and to end the program with status 1.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     what: String,
     help: Option<String>,
 }
 
 impl Failure {
     /// What happened and why, in one line.
-    pub fn new(what: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), help: None }
     }
 
     /// The same, with what to do about it.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -34,7 +34,7 @@ impl fmt::Display for Failure {
 }
 
 /// Says what was being done when an error came up.
-pub trait Doing<T> {
+pub(crate) trait Doing<T> {
     /// Turns the error into a [`Failure`] that begins with `what`.
     ///
     /// # Errors

@@ -3,9 +3,108 @@
 
 mod api;
 mod commands;
+mod compose;
+mod demo;
+mod dev;
 mod failure;
 mod out;
 mod private;
 mod toml_file;
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{Connection, gateways, ledger, policy, sessions, token, writs};
+use crate::compose::run::{self, Roles};
+use crate::failure::{Doing as _, Failure};
+
+/// A credential broker and the enforcing gateway in front of it: an OIDC token in, a recorded session out.
+#[derive(Debug, Parser)]
+#[command(name = "writ", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show everything on this machine, step by step.
+    Demo(demo::Demo),
+    /// Run issuer, broker and gateway on loopback, with nothing to configure.
+    Dev(dev::Dev),
+    /// Run what the configuration names: broker, gateway or both.
+    Serve(ConfigFile),
+    /// Run the broker.
+    Broker(ConfigFile),
+    /// Run the gateway.
+    Gateway(ConfigFile),
+    /// Report every mistake in a configuration, without starting anything.
+    Check(ConfigFile),
+    /// Print a workload's token from the dev issuer.
+    Token(token::Token),
+    /// What was issued.
+    #[command(subcommand)]
+    Writs(writs::Writs),
+    /// What ran.
+    #[command(subcommand)]
+    Sessions(sessions::Sessions),
+    /// Policies.
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// The ledger.
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    /// Gateways.
+    #[command(subcommand)]
+    Gateways(gateways::Gateways),
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The file.
+    #[arg(long, default_value = "writ.toml")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out::note(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<(), Failure> {
+    // The one crypto stack, for every library that asks the process for its default.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("no runtime can be started")?;
+    runtime.block_on(dispatch(cli))
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let connection = cli.connection;
+    match cli.command {
+        Command::Demo(options) => demo::run(options).await,
+        Command::Dev(options) => dev::run(options, &connection).await,
+        Command::Serve(file) => run::run(&file.config, Roles::All).await,
+        Command::Broker(file) => run::run(&file.config, Roles::Broker).await,
+        Command::Gateway(file) => run::run(&file.config, Roles::Gateway).await,
+        Command::Check(file) => run::check(&file.config),
+        Command::Token(options) => token::run(&options, &connection).await,
+        Command::Writs(command) => writs::run(command, &connection).await,
+        Command::Sessions(command) => sessions::run(command, &connection).await,
+        Command::Policy(command) => policy::run(&command),
+        Command::Ledger(command) => ledger::run(command, &connection),
+        Command::Gateways(command) => gateways::run(command, &connection).await,
+    }
+}

@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 /// Prints a line to standard output. A closed pipe ends the program quietly, as users of `head` expect.
-pub fn line(text: &str) {
+pub(crate) fn line(text: &str) {
     write_or_leave(&mut std::io::stdout().lock(), text, "\n");
 }
 
 /// Prints text as it stands, without a line's end.
-pub fn raw(text: &str) {
+pub(crate) fn raw(text: &str) {
     write_or_leave(&mut std::io::stdout().lock(), text, "");
 }
 
 /// Prints a line to standard error.
-pub fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     write_or_leave(&mut std::io::stderr().lock(), text, "\n");
 }
 
@@ -25,7 +25,7 @@ fn write_or_leave(to: &mut dyn std::io::Write, text: &str, end: &str) {
 
 /// Text from outside, made harmless for a terminal: control characters are shown as `\u{..}`, line ends and tabs stay.
 #[must_use]
-pub fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
         let steers = character.is_control() && !matches!(character, '\n' | '\t');
         let hides = matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
@@ -38,15 +38,9 @@ pub fn harmless(text: &str) -> String {
     })
 }
 
-/// Bytes from outside as harmless text.
-#[must_use]
-pub fn harmless_bytes(bytes: &[u8]) -> String {
-    harmless(&String::from_utf8_lossy(bytes))
-}
-
 /// A table with aligned columns; the first row is its head.
 #[must_use]
-pub fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
@@ -68,7 +62,6 @@ mod tests {
     #[test]
     fn a_terminal_is_not_steered() {
         assert_eq!(harmless("a\u{1b}[2Jb\u{202e}c\td\n"), "a\\u{1b}[2Jb\\u{202e}c\td\n");
-        assert_eq!(harmless_bytes(b"\xff\x07"), "\u{fffd}\\u{7}");
     }
 
     #[test]

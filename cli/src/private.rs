@@ -16,7 +16,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 ///
 /// # Errors
 /// If it cannot be made.
-pub fn directory(path: &Path) -> Result<(), Failure> {
+pub(crate) fn directory(path: &Path) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).doing(format!("`{}` cannot be made", path.display()))
 }
 
@@ -24,7 +24,7 @@ pub fn directory(path: &Path) -> Result<(), Failure> {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let partial = path.with_extension("partial");
     let write = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
@@ -40,7 +40,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// If it cannot be read, others may read it, or it is not text.
-pub fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let file = File::open(path).doing(format!("`{}` cannot be read", path.display()))?;
     let mode = file.metadata().doing(format!("`{}` cannot be read", path.display()))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

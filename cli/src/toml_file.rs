@@ -1,16 +1,12 @@
 //! Reading TOML so that every mistake comes back with file, line, what is wrong and what to write instead.
 
 use std::fmt;
-use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-/// The longest configuration file that is read.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
-
 /// A mistake in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// The file as it was named.
     pub file: String,
     /// The line, from 1; 0 where the mistake is in no one place.
@@ -41,35 +37,11 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Reads a file.
-///
-/// # Errors
-/// A [`Mistake`] if it cannot be read, is no TOML, or does not have the form of `T`.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Mistake> {
-    let file = path.display().to_string();
-    let nowhere = |what: String, help: Option<&str>| Mistake {
-        file: file.clone(),
-        line: 0,
-        column: 0,
-        excerpt: None,
-        what,
-        help: help.map(str::to_owned),
-    };
-    let length = std::fs::metadata(path)
-        .map_err(|error| nowhere(format!("cannot be read: {error}"), Some("name the file with `--config FILE`")))?
-        .len();
-    if length > MAX_BYTES {
-        return Err(nowhere(format!("is {length} bytes long; at most {MAX_BYTES} are read"), None));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| nowhere(format!("cannot be read: {error}"), None))?;
-    parse(&file, &text)
-}
-
 /// Reads text as the content of `file`.
 ///
 /// # Errors
-/// As for [`read`].
-pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Mistake> {
+/// A [`Mistake`] if it is no TOML, or does not have the form of `T`.
+pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Mistake> {
     toml::from_str(text).map_err(|error| mistake(file, text, &error))
 }
 

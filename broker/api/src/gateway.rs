@@ -162,7 +162,9 @@ pub struct Kill {
 /// What a gateway says when it asks for its stream, as query parameters.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 pub struct StreamQuery {
-    /// The size of the newest checkpoint that the gateway has seen: the first one on the stream is proved to continue it.
+    /// The size of the newest checkpoint that the gateway has seen: the first one on the stream is proved to continue it. Left
+    /// out, nothing was seen.
+    #[serde(default)]
     pub seen: u64,
 }
 

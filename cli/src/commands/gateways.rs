@@ -10,7 +10,7 @@ use crate::out;
 
 /// What to do with gateways.
 #[derive(Debug, Subcommand)]
-pub enum Gateways {
+pub(crate) enum Gateways {
     /// Print a join token: usable once, within an hour.
     JoinToken,
     /// List gateways.
@@ -30,7 +30,7 @@ pub enum Gateways {
 ///
 /// # Errors
 /// If the broker cannot be reached or refuses.
-pub async fn run(command: Gateways, connection: &Connection) -> Result<(), Failure> {
+pub(crate) async fn run(command: Gateways, connection: &Connection) -> Result<(), Failure> {
     let api = connection.api()?;
     match command {
         Gateways::JoinToken => {

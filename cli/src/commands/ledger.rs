@@ -20,7 +20,7 @@ use crate::out;
 
 /// What to do with the ledger.
 #[derive(Debug, Subcommand)]
-pub enum Ledger {
+pub(crate) enum Ledger {
     /// Verify every entry, tile, checkpoint and recording, offline.
     Verify {
         /// The evidence directory: `ledger/` and `recordings/`.
@@ -60,7 +60,7 @@ pub enum Ledger {
 ///
 /// # Errors
 /// If something does not verify.
-pub fn run(command: Ledger, connection: &Connection) -> Result<(), Failure> {
+pub(crate) fn run(command: Ledger, connection: &Connection) -> Result<(), Failure> {
     match command {
         Ledger::Verify { dir, key, since } => {
             let place = Place::find(dir, key, connection)?;
@@ -138,9 +138,9 @@ struct Audit {
 impl Audit {
     fn segment(&mut self, folder: &str, name: &str, digest: &str, length: u64) -> Result<(), String> {
         let path = self.recordings.join(folder).join(name);
-        let bytes = std::fs::read(&path).map_err(|error| format!("the segment `{folder}/{name}` cannot be read: {error}"))?;
-        let found: String =
-            writ_record::segment::sha256(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes =
+            std::fs::read(&path).map_err(|error| format!("the segment `{folder}/{name}` cannot be read: {error}"))?;
+        let found: String = writ_record::segment::sha256(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         if found != digest || bytes.len() as u64 != length {
             return Err(format!("the segment `{folder}/{name}` is not the one that was logged: it was changed"));
         }
@@ -201,7 +201,8 @@ fn verify_all(place: &Place, since: &[PathBuf]) -> Result<(), Failure> {
         segments: BTreeMap::new(),
         bytes: 0,
     };
-    let checkpoint = verify(&place.files(), &place.verifier, &earlier, &mut audit).doing("the ledger does not verify")?;
+    let checkpoint =
+        verify(&place.files(), &place.verifier, &earlier, &mut audit).doing("the ledger does not verify")?;
     audit.nothing_else()?;
     audit.bar.finish_and_clear();
     out::line(&format!(

@@ -9,17 +9,17 @@ use crate::api::{Api, Profile};
 use crate::failure::{Doing as _, Failure};
 use crate::out;
 
-pub mod gateways;
-pub mod ledger;
-pub mod policy;
-pub mod replay;
-pub mod sessions;
-pub mod token;
-pub mod writs;
+pub(crate) mod gateways;
+pub(crate) mod ledger;
+pub(crate) mod policy;
+pub(crate) mod replay;
+pub(crate) mod sessions;
+pub(crate) mod token;
+pub(crate) mod writs;
 
 /// How to reach the broker.
 #[derive(Debug, Args)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The directory with `client.toml`, as `writ dev` or `writ login` made it.
     #[arg(long, env = "WRIT_STATE", global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -30,7 +30,7 @@ impl Connection {
     ///
     /// # Errors
     /// If none is given and there is no home directory.
-    pub fn state_directory(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn state_directory(&self) -> Result<PathBuf, Failure> {
         if let Some(state) = &self.state {
             return Ok(state.clone());
         }
@@ -46,14 +46,14 @@ impl Connection {
     ///
     /// # Errors
     /// If there is no profile, or what it names cannot be read.
-    pub fn api(&self) -> Result<Api, Failure> {
+    pub(crate) fn api(&self) -> Result<Api, Failure> {
         Api::new(&Profile::load(&self.state_directory()?)?)
     }
 }
 
 /// How to list.
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// At most this many rows.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
@@ -93,14 +93,14 @@ impl ListArgs {
 ///
 /// # Errors
 /// If it cannot be written as JSON.
-pub fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
+pub(crate) fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).doing("the answer cannot be written as JSON")?;
     out::line(&text);
     Ok(())
 }
 
 /// The word by which a value of a closed list is written.
-pub fn word<T: Serialize>(value: &T) -> String {
+pub(crate) fn word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word.replace('_', " "),
         _ => String::new(),

@@ -9,7 +9,7 @@ use crate::out;
 
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
-pub enum Policy {
+pub(crate) enum Policy {
     /// Report every mistake in a directory of policies, with file and line.
     Check {
         /// The directory of `*.cedar` files.
@@ -21,7 +21,7 @@ pub enum Policy {
 ///
 /// # Errors
 /// If there is a mistake.
-pub fn run(command: &Policy) -> Result<(), Failure> {
+pub(crate) fn run(command: &Policy) -> Result<(), Failure> {
     match command {
         Policy::Check { directory } => {
             let files = writ_broker::bundle::read_files(directory).doing("the policies cannot be read")?;

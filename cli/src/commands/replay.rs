@@ -17,7 +17,7 @@ use crate::out;
 
 /// How to replay.
 #[derive(Debug, Args)]
-pub struct Replay {
+pub(crate) struct Replay {
     /// The session.
     session: SessionId,
     /// How fast: 2 is twice as fast as it happened, 0 shows everything at once.
@@ -35,7 +35,7 @@ pub struct Replay {
 ///
 /// # Errors
 /// If the recording cannot be read, or its segments are not those that the broker lists.
-pub async fn run(replay: Replay, connection: &Connection) -> Result<(), Failure> {
+pub(crate) async fn run(replay: Replay, connection: &Connection) -> Result<(), Failure> {
     let api = connection.api()?;
     let steps = steps(&api, replay.session).await?;
     for (step, pause) in steps.iter().zip(pauses(&steps)) {
@@ -113,7 +113,8 @@ fn command(exchange: &Exchange) -> String {
     let mut lines = format!("{}  {}> {text}\n", exchange.at, exchange.tag.as_str());
     if !exchange.parameters.is_empty() {
         let values = exchange.parameters.iter().enumerate().map(|(index, parameter)| {
-            let value = parameter.value.as_ref().map_or_else(|| "NULL".to_owned(), |value| format!("'{}'", shown(value)));
+            let value =
+                parameter.value.as_ref().map_or_else(|| "NULL".to_owned(), |value| format!("'{}'", shown(value)));
             format!("${} = {value}", index + 1)
         });
         lines.push_str(&format!("    {}\n", values.collect::<Vec<_>>().join(", ")));

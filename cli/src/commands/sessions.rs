@@ -10,7 +10,7 @@ use crate::out;
 
 /// What to do with sessions.
 #[derive(Debug, Subcommand)]
-pub enum Sessions {
+pub(crate) enum Sessions {
     /// List sessions, newest first.
     Ls {
         #[command(flatten)]
@@ -40,7 +40,7 @@ pub enum Sessions {
 ///
 /// # Errors
 /// If the broker cannot be reached or refuses.
-pub async fn run(command: Sessions, connection: &Connection) -> Result<(), Failure> {
+pub(crate) async fn run(command: Sessions, connection: &Connection) -> Result<(), Failure> {
     if let Sessions::Replay(replay) = command {
         return super::replay::run(replay, connection).await;
     }

@@ -10,7 +10,7 @@ use crate::{out, private};
 
 /// What to ask for.
 #[derive(Debug, Args)]
-pub struct Token {
+pub(crate) struct Token {
     /// Whom the token is for.
     #[arg(long, default_value = "writ")]
     audience: String,
@@ -22,7 +22,7 @@ pub struct Token {
 /// Where the dev issuer is: `issuer.toml` in the state directory of `writ dev`.
 #[derive(Debug, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct IssuerProfile {
+pub(crate) struct IssuerProfile {
     /// Its token endpoint.
     pub url: String,
     /// The file with the request token.
@@ -38,7 +38,7 @@ struct Answer {
 ///
 /// # Errors
 /// If no dev issuer runs, or it refuses.
-pub async fn run(token: &Token, connection: &Connection) -> Result<(), Failure> {
+pub(crate) async fn run(token: &Token, connection: &Connection) -> Result<(), Failure> {
     let path = connection.state_directory()?.join("issuer.toml");
     let text = std::fs::read_to_string(&path)
         .doing(format!("`{}` cannot be read", path.display()))

@@ -11,7 +11,7 @@ use crate::out;
 
 /// What to do with writs.
 #[derive(Debug, Subcommand)]
-pub enum Writs {
+pub(crate) enum Writs {
     /// List writs, newest first.
     Ls {
         #[command(flatten)]
@@ -39,7 +39,7 @@ pub enum Writs {
 ///
 /// # Errors
 /// If the broker cannot be reached or refuses.
-pub async fn run(command: Writs, connection: &Connection) -> Result<(), Failure> {
+pub(crate) async fn run(command: Writs, connection: &Connection) -> Result<(), Failure> {
     let api = connection.api()?;
     match command {
         Writs::Ls { list } => {
@@ -80,7 +80,7 @@ fn rows(writs: &[Writ]) -> Vec<Vec<String>> {
 }
 
 /// One writ, as people read it.
-pub fn describe(writ: &Writ) -> String {
+pub(crate) fn describe(writ: &Writ) -> String {
     let mut lines = vec![
         ("writ", writ.id.to_string()),
         ("state", word(&writ.state)),

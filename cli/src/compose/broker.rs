@@ -20,7 +20,7 @@ use super::config::ProviderTable;
 use crate::failure::{Doing as _, Failure};
 
 /// A running broker.
-pub struct BrokerRole {
+pub(crate) struct BrokerRole {
     broker: Arc<Broker>,
     tasks: Tasks,
     address: SocketAddr,
@@ -33,7 +33,7 @@ impl BrokerRole {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub async fn start(
+    pub(crate) async fn start(
         config: &BrokerConfig<ProviderTable>,
         hash: String,
         metrics: Option<PrometheusHandle>,
@@ -55,13 +55,13 @@ impl BrokerRole {
 
     /// The broker itself.
     #[must_use]
-    pub const fn broker(&self) -> &Arc<Broker> {
+    pub(crate) const fn broker(&self) -> &Arc<Broker> {
         &self.broker
     }
 
     /// Where its API listens.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -69,13 +69,13 @@ impl BrokerRole {
     ///
     /// # Errors
     /// What is wrong; then nothing changed.
-    pub async fn reload(&self, config: &BrokerConfig<ProviderTable>, hash: String) -> Result<(), Failure> {
+    pub(crate) async fn reload(&self, config: &BrokerConfig<ProviderTable>, hash: String) -> Result<(), Failure> {
         let targets = targets(config)?;
         self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")
     }
 
     /// Lets open requests end, then publishes what is durable.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.serving.await;
         self.tasks.stop(self.broker).await;
@@ -86,7 +86,7 @@ impl BrokerRole {
 ///
 /// # Errors
 /// What is wrong with the first that is.
-pub fn targets(config: &BrokerConfig<ProviderTable>) -> Result<Targets, Failure> {
+pub(crate) fn targets(config: &BrokerConfig<ProviderTable>) -> Result<Targets, Failure> {
     config.targets.iter().map(served).collect()
 }
 
@@ -97,9 +97,7 @@ fn served(config: &TargetConfig<ProviderTable>) -> Result<Served, Failure> {
     let address = Address { host: config.host.clone(), port: config.port, tls: config.tls, ca_pem };
     let doing = format!("target `{name}`");
     let provider: Arc<dyn Provider> = match &config.provider {
-        ProviderTable::Database(settings) => {
-            Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?)
-        }
+        ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),
         ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
     };
     let target = Target {

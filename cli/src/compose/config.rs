@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use writ_broker::config::BrokerConfig;
+use writ_broker::duration::Span;
 use writ_gateway::config::GatewayConfig;
 use writ_provider_database::DatabaseConfig;
 use writ_provider_static::StaticConfig;
@@ -15,20 +16,63 @@ use crate::toml_file::{self, Mistake};
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The broker, for `writ broker` and `writ serve`.
     pub broker: Option<BrokerConfig<ProviderTable>>,
     /// The gateway, for `writ gateway` and `writ serve`.
     pub gateway: Option<GatewayConfig>,
+    /// The gateway's link to its broker, its state and its spool.
+    pub link: Option<LinkConfig>,
     /// How to log.
     #[serde(default)]
     pub log: LogConfig,
 }
 
+/// How a gateway reaches its broker, and what it keeps.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkConfig {
+    /// The directory of the gateway's identity, spool and outbox.
+    pub state: PathBuf,
+    /// The broker's URL. Left out where the broker runs in the same process.
+    #[serde(default)]
+    pub broker: Option<String>,
+    /// The certificate of the broker's authority. Left out where the broker runs in the same process.
+    #[serde(default)]
+    pub broker_ca_file: Option<PathBuf>,
+    /// The file with a join token, for the first start.
+    #[serde(default)]
+    pub join_token_file: Option<PathBuf>,
+    /// Whether what is recorded waits for the disk before anything is forwarded.
+    #[serde(default)]
+    pub strict: bool,
+    /// The most bytes that the spool may hold on disk.
+    #[serde(default = "spool_bytes")]
+    pub spool_bytes: u64,
+    /// How long live sessions run on without the broker; `0s` ends them at once.
+    #[serde(default = "broker_grace")]
+    pub broker_grace: Span,
+    /// How long the broker may take to answer.
+    #[serde(default = "request_timeout")]
+    pub request_timeout: Span,
+}
+
+const fn spool_bytes() -> u64 {
+    4 << 30
+}
+
+const fn broker_grace() -> Span {
+    Span::seconds(60)
+}
+
+const fn request_timeout() -> Span {
+    Span::seconds(15)
+}
+
 /// What mints for a target: one table, named after the provider.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub enum ProviderTable {
+pub(crate) enum ProviderTable {
     /// PostgreSQL roles, one for each writ.
     Database(DatabaseConfig),
     /// A password that somebody configured.
@@ -37,7 +81,7 @@ pub enum ProviderTable {
 
 /// A configuration as it was read: with its file, and the digest of its text for the ledger.
 #[derive(Debug)]
-pub struct Read {
+pub(crate) struct Read {
     /// The configuration.
     pub config: Config,
     /// SHA-256 over the file, in hexadecimal.
@@ -50,12 +94,13 @@ pub struct Read {
 ///
 /// # Errors
 /// The mistakes, one after another.
-pub fn read(path: &Path) -> Result<Read, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Read, Failure> {
     let all = |mistakes: Vec<String>| Failure::new(mistakes.join("\n"));
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::new(format!("`{}` cannot be read: {error}", path.display())).help("name the file with `--config FILE`")
     })?;
-    let config: Config = toml_file::parse(&path.display().to_string(), &text).map_err(|mistake| all(vec![mistake.to_string()]))?;
+    let config: Config =
+        toml_file::parse(&path.display().to_string(), &text).map_err(|mistake| all(vec![mistake.to_string()]))?;
     let mistakes = mistakes(&config, path, &text);
     if !mistakes.is_empty() {
         return Err(all(mistakes));
@@ -77,8 +122,32 @@ fn mistakes(config: &Config, path: &Path, text: &str) -> Vec<String> {
         found.extend(policy_mistakes(&broker.policies));
     }
     if let Some(gateway) = &config.gateway {
-        let stated = gateway.mistakes().into_iter();
-        found.extend(stated.map(|(setting, problem)| located(&file, text, &setting, &problem)));
+        let problems = gateway_mistakes(gateway, config);
+        found.extend(problems.into_iter().map(|(setting, problem)| located(&file, text, setting, problem)));
+    }
+    found
+}
+
+fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    let alone = config.broker.is_none();
+    if gateway.listeners.is_empty() {
+        found.push(("gateway.listeners", "nobody could connect: add `[[gateway.listeners]]` with `listen`"));
+    }
+    if alone && gateway.listeners.iter().any(|listener| listener.certificate.is_none()) {
+        let problem = "without the broker in the same process each listener needs a certificate: add `certificate = { chain = \
+                       \"...\", key = \"...\" }`";
+        found.push(("gateway.listeners", problem));
+    }
+    match &config.link {
+        None => found.push(("link", "the gateway keeps state and needs its broker: add `[link]`")),
+        Some(link) if alone && (link.broker.is_none() || link.broker_ca_file.is_none()) => {
+            found.push(("link.broker", "name the broker's URL, and its authority's certificate in `broker_ca_file`"));
+        }
+        Some(link) if link.broker.as_ref().is_some_and(|url| !url.starts_with("https://")) => {
+            found.push(("link.broker", "write it as `https://host:port`"));
+        }
+        Some(_) => {}
     }
     found
 }

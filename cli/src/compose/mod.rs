@@ -1,6 +1,7 @@
 //! The composition root: from `writ.toml` to running roles. The only place that knows providers by name.
 
-pub mod broker;
-pub mod config;
-pub mod serve;
-pub mod telemetry;
+pub(crate) mod broker;
+pub(crate) mod config;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod telemetry;

@@ -9,7 +9,7 @@ use crate::failure::{Doing as _, Failure};
 /// How to log.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LogConfig {
+pub(crate) struct LogConfig {
     /// `pretty` for people (default), `json` for machines.
     #[serde(default)]
     pub format: LogFormat,
@@ -21,7 +21,7 @@ pub struct LogConfig {
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     #[default]
     Pretty,
@@ -33,7 +33,7 @@ pub enum LogFormat {
 ///
 /// # Errors
 /// If the filter is malformed, or it was started before.
-pub fn start(config: &LogConfig) -> Result<PrometheusHandle, Failure> {
+pub(crate) fn start(config: &LogConfig) -> Result<PrometheusHandle, Failure> {
     let filter = EnvFilter::try_new(config.filter.as_deref().unwrap_or("info")).doing("`log.filter` is malformed")?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match config.format {

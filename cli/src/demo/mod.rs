@@ -20,7 +20,7 @@ use crate::{out, private};
 
 /// Options of `writ demo`.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// End after the steps instead of staying up.
     #[arg(long)]
     exit: bool,
@@ -37,7 +37,7 @@ struct Scene {
 ///
 /// # Errors
 /// If a part cannot be started, or a step did not show what it claims.
-pub async fn run(demo: Demo) -> Result<(), Failure> {
+pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     out::line("Writ: a CI job queries PostgreSQL with nothing but its OIDC token.");
     out::line("Everything runs on loopback, in a temporary directory that is removed at the end.");
     let scene = tokio::select! {
@@ -63,10 +63,12 @@ impl Scene {
         let password = random_password()?;
         let base = directory.path().to_owned();
         let seeded = password.clone();
-        let postgres = tokio::task::spawn_blocking(move || start_postgres(base, &seeded))
-            .await
-            .doing("starting PostgreSQL")??;
-        out::line(&format!("    PostgreSQL listens on 127.0.0.1:{}; three cardholders are in `payments`", postgres.port()));
+        let postgres =
+            tokio::task::spawn_blocking(move || start_postgres(base, &seeded)).await.doing("starting PostgreSQL")??;
+        out::line(&format!(
+            "    PostgreSQL listens on 127.0.0.1:{}; three cardholders are in `payments`",
+            postgres.port()
+        ));
 
         shown::heading(2, "Start Writ: dev issuer, broker and gateway in one process");
         let stack = dev::Stack::start(dev::Settings {
@@ -87,7 +89,11 @@ impl Scene {
             permitted: "payments".to_owned(),
         })
         .await?;
-        out::line(&format!("    the gateway listens on {}, the broker on {}", stack.gateway_address(), stack.broker_url()));
+        out::line(&format!(
+            "    the gateway listens on {}, the broker on {}",
+            stack.gateway_address(),
+            stack.broker_url()
+        ));
         Ok(Self { stack, postgres, directory })
     }
 

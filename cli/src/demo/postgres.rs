@@ -15,12 +15,14 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
-pub enum PostgresFault {
+pub(crate) enum PostgresFault {
     /// No server is installed.
     #[error("no PostgreSQL server is installed: `apt-get install postgresql` gives one")]
     NotInstalled,
     /// There is no account to run it as.
-    #[error("PostgreSQL does not run as root, and there is no `postgres` account: `apt-get install postgresql` makes one")]
+    #[error(
+        "PostgreSQL does not run as root, and there is no `postgres` account: `apt-get install postgresql` makes one"
+    )]
     NoAccount,
     /// A file or process could not be made.
     #[error("{what}: {source}")]
@@ -45,7 +47,7 @@ pub enum PostgresFault {
 
 /// A running server. It stops when this is dropped.
 #[derive(Debug)]
-pub struct Postgres {
+pub(crate) struct Postgres {
     bin: PathBuf,
     port: u16,
     server: Child,
@@ -56,7 +58,7 @@ impl Postgres {
     ///
     /// # Errors
     /// [`PostgresFault`] if there is no server, or it does not come up.
-    pub fn start(directory: &Path) -> Result<Self, PostgresFault> {
+    pub(crate) fn start(directory: &Path) -> Result<Self, PostgresFault> {
         let bin = find_binaries().ok_or(PostgresFault::NotInstalled)?;
         let account = account()?;
         let data = directory.join("postgres");
@@ -70,7 +72,8 @@ impl Postgres {
         initdb.args(["-D".as_ref(), cluster.as_os_str()]);
         initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
         run(&mut initdb)?;
-        std::fs::write(cluster.join("pg_hba.conf"), HBA).map_err(|source| io("pg_hba.conf cannot be written", source))?;
+        std::fs::write(cluster.join("pg_hba.conf"), HBA)
+            .map_err(|source| io("pg_hba.conf cannot be written", source))?;
         let port = free_port()?;
         let mut server = command(&bin.join("postgres"), account.as_ref());
         server.args(["-D".as_ref(), cluster.as_os_str()]).args(["-k".as_ref(), data.as_os_str()]);
@@ -86,7 +89,7 @@ impl Postgres {
 
     /// The loopback port it listens on.
     #[must_use]
-    pub const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
@@ -94,7 +97,7 @@ impl Postgres {
     ///
     /// # Errors
     /// If `psql` reports an error.
-    pub fn sql(&self, directory: &Path, database: &str, text: &str) -> Result<(), PostgresFault> {
+    pub(crate) fn sql(&self, directory: &Path, database: &str, text: &str) -> Result<(), PostgresFault> {
         let mut psql = self.psql(&directory.join("postgres"), database);
         psql.args(["-v", "ON_ERROR_STOP=1", "-q", "-X"]);
         let mut child = psql

@@ -2,7 +2,7 @@
 //! reads it, and the broker's own login, limited to CREATEROLE.
 
 /// Roles and databases, run as the superuser. `{password}` is the broker's, random for each run.
-pub const ROLES: &str = "\
+pub(crate) const ROLES: &str = "\
 create role payments_reader nologin;
 create role writ_broker login createrole password '{password}';
 grant payments_reader to writ_broker with admin option;
@@ -12,7 +12,7 @@ create database payroll;
 ";
 
 /// The rows.
-pub const ROWS: &str = "\
+pub(crate) const ROWS: &str = "\
 revoke all on database payments from public;
 grant connect on database payments to payments_reader, writ_broker;
 create table cardholders (id int primary key, name text, card text, email text, amount_cents int);

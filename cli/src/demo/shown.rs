@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a command printed, and whether it succeeded.
 #[derive(Debug)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Standard output and standard error, in this order.
     pub text: String,
     /// Whether it ended with status 0.
@@ -19,7 +19,7 @@ pub struct Shown {
 }
 
 /// Prints a heading.
-pub fn heading(number: usize, text: &str) {
+pub(crate) fn heading(number: usize, text: &str) {
     out::line(&format!("\n[{number}] {text}"));
 }
 
@@ -27,7 +27,7 @@ pub fn heading(number: usize, text: &str) {
 ///
 /// # Errors
 /// If it cannot be started or takes longer than a minute.
-pub fn run(line: &str, command: &mut Command) -> Result<Shown, Failure> {
+pub(crate) fn run(line: &str, command: &mut Command) -> Result<Shown, Failure> {
     out::line(&format!("    $ {line}"));
     let output = finished(line, command)?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -77,7 +77,7 @@ impl Shown {
     ///
     /// # Errors
     /// If it did not: the demo stops and ends with a status other than 0.
-    pub fn succeeds_with(&self, words: &[&str]) -> Result<(), Failure> {
+    pub(crate) fn succeeds_with(&self, words: &[&str]) -> Result<(), Failure> {
         self.claim(self.success, "it should have succeeded", words)
     }
 
@@ -85,7 +85,7 @@ impl Shown {
     ///
     /// # Errors
     /// If it was not.
-    pub fn is_refused_with(&self, words: &[&str]) -> Result<(), Failure> {
+    pub(crate) fn is_refused_with(&self, words: &[&str]) -> Result<(), Failure> {
         self.claim(!self.success, "it should have been refused", words)
     }
 

@@ -18,7 +18,7 @@ const QUERY: &str = "select id, name, card, amount_cents from cardholders order 
 ///
 /// # Errors
 /// If one does not show what it claims.
-pub async fn run(scene: &Scene) -> Result<(), Failure> {
+pub(crate) async fn run(scene: &Scene) -> Result<(), Failure> {
     let token = workload_has_a_token(scene)?;
     rows_come_back(scene, &token)?;
     refusals(scene, &token)?;
@@ -104,7 +104,7 @@ fn tampering_is_found(scene: &Scene, writ_id: WritId) -> Result<(), Failure> {
 }
 
 /// Says how to go on by hand.
-pub fn invite(scene: &Scene) {
+pub(crate) fn invite(scene: &Scene) {
     let state = scene.stack.state_directory().display().to_string();
     let exe = executable();
     out::line("\nWrit stays up. Three commands to paste into another terminal; the last one is refused:\n");

@@ -20,13 +20,13 @@ use writ_core::id::RequestId;
 use writ_core::time::Timestamp;
 
 /// How long a token lives, in seconds, where the caller does not say.
-pub const TOKEN_LIFE_SECONDS: i64 = 300;
+pub(crate) const TOKEN_LIFE_SECONDS: i64 = 300;
 /// The workload that the issuer speaks for.
-pub const SUBJECT: &str = "repo:acme/payments:environment:production";
+pub(crate) const SUBJECT: &str = "repo:acme/payments:environment:production";
 
 /// Why the issuer cannot run.
 #[derive(Debug, thiserror::Error)]
-pub enum IssuerFault {
+pub(crate) enum IssuerFault {
     /// No key could be made.
     #[error("the dev issuer's key cannot be made")]
     Key,
@@ -37,7 +37,7 @@ pub enum IssuerFault {
 
 /// A running dev issuer.
 #[derive(Clone)]
-pub struct DevIssuer {
+pub(crate) struct DevIssuer {
     inner: Arc<Inner>,
 }
 
@@ -52,7 +52,7 @@ struct Inner {
 /// What a token says beyond its subject. The defaults are what a well-behaved CI job gets.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TokenRequest {
+pub(crate) struct TokenRequest {
     /// Whom the token is for.
     pub audience: String,
     /// Its end, in seconds from now; negative for one that has ended.
@@ -69,7 +69,7 @@ impl DevIssuer {
     ///
     /// # Errors
     /// If no key can be made or no port can be had.
-    pub async fn start(request_token: Secret) -> Result<Self, IssuerFault> {
+    pub(crate) async fn start(request_token: Secret) -> Result<Self, IssuerFault> {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.map_err(IssuerFault::Listen)?;
         let address = listener.local_addr().map_err(IssuerFault::Listen)?;
         let issuer = Self { inner: Arc::new(Inner::new(format!("http://{address}"), request_token)?) };
@@ -84,7 +84,7 @@ impl DevIssuer {
 
     /// Its URL: the `iss` of its tokens.
     #[must_use]
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.inner.url
     }
 
@@ -92,7 +92,7 @@ impl DevIssuer {
     ///
     /// # Errors
     /// [`IssuerFault::Key`] if the key cannot sign.
-    pub fn token(&self, request: &TokenRequest, now: Timestamp) -> Result<String, IssuerFault> {
+    pub(crate) fn token(&self, request: &TokenRequest, now: Timestamp) -> Result<String, IssuerFault> {
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(self.inner.key_id.clone());
         jsonwebtoken::encode(&header, &self.claims(request, now), &self.inner.key).map_err(|_| IssuerFault::Key)
@@ -122,8 +122,7 @@ impl DevIssuer {
 
 impl Inner {
     fn new(url: String, request_token: Secret) -> Result<Self, IssuerFault> {
-        let pair =
-            rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| IssuerFault::Key)?;
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| IssuerFault::Key)?;
         let key = EncodingKey::from_ec_der(pair.serialized_der());
         let mut jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).map_err(|_| IssuerFault::Key)?;
         let key_id = "dev-1".to_owned();

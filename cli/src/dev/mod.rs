@@ -3,7 +3,7 @@
 //! It writes an ordinary `writ.toml` and ordinary policies into its state directory and runs what `writ serve` runs: what works
 //! here works there.
 
-pub mod issuer;
+pub(crate) mod issuer;
 mod stack;
 mod target;
 
@@ -15,12 +15,12 @@ use crate::commands::Connection;
 use crate::failure::Failure;
 use crate::out;
 
-pub use stack::{Settings, Stack};
-pub use target::TargetSettings;
+pub(crate) use stack::{Settings, Stack};
+pub(crate) use target::TargetSettings;
 
 /// Options of `writ dev`.
 #[derive(Debug, Args)]
-pub struct Dev {
+pub(crate) struct Dev {
     /// A PostgreSQL database, with a login that may create roles: `postgres://user@host:port/database`. The password stands in the
     /// URL or, better, in `PGPASSWORD`.
     #[arg(long, value_name = "URL")]
@@ -37,7 +37,7 @@ pub struct Dev {
 ///
 /// # Errors
 /// What is wrong, and what to do.
-pub async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure> {
+pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure> {
     if !dev.listen.ip().is_loopback() {
         return Err(Failure::new(format!("`{}` is not a loopback address", dev.listen))
             .help("`writ dev` is for this machine alone; use `writ serve --config writ.toml` to serve others"));
@@ -67,7 +67,7 @@ pub async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure> {
 }
 
 /// Waits for Ctrl-C or SIGTERM.
-pub async fn interrupted() {
+pub(crate) async fn interrupted() {
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => {
@@ -86,7 +86,7 @@ pub async fn interrupted() {
 ///
 /// # Errors
 /// If no random numbers can be had.
-pub fn random_text() -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn random_text() -> Result<Zeroizing<String>, Failure> {
     let mut bytes = Zeroizing::new([0; 32]);
     SystemRandom::new().fill(bytes.as_mut_slice()).map_err(|_| Failure::new("no random numbers can be had"))?;
     Ok(Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))

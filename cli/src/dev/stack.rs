@@ -24,7 +24,7 @@ const RECORDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What to run.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The state directory.
     pub state: PathBuf,
     /// Where clients connect; a free loopback port where this is left out.
@@ -38,7 +38,7 @@ pub struct Settings {
 }
 
 /// Issuer, broker and gateway, running.
-pub struct Stack {
+pub(crate) struct Stack {
     state: PathBuf,
     issuer: DevIssuer,
     server: Server,
@@ -50,7 +50,7 @@ impl Stack {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub async fn start(settings: Settings) -> Result<Self, Failure> {
+    pub(crate) async fn start(settings: Settings) -> Result<Self, Failure> {
         let state = settings.state.clone();
         private::directory(&state)?;
         let request_token = random_text()?;
@@ -73,48 +73,44 @@ impl Stack {
         };
         let issuer = toml::to_string(&issuer).doing("the issuer's profile cannot be written")?;
         private::replace(&self.state.join("issuer.toml"), issuer.as_bytes())?;
-        Profile {
-            broker: self.broker_url(),
-            ca_file: self.ca_file(),
-            token_file: self.state.join("admin-token"),
-        }
-        .store(&self.state)
+        Profile { broker: self.broker_url(), ca_file: self.ca_file(), token_file: self.state.join("admin-token") }
+            .store(&self.state)
     }
 
     /// The dev issuer.
     #[must_use]
-    pub const fn issuer(&self) -> &DevIssuer {
+    pub(crate) const fn issuer(&self) -> &DevIssuer {
         &self.issuer
     }
 
     /// Where clients connect.
     #[must_use]
-    pub fn gateway_address(&self) -> SocketAddr {
+    pub(crate) fn gateway_address(&self) -> SocketAddr {
         self.server.gateway_address().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// The broker's URL.
     #[must_use]
-    pub fn broker_url(&self) -> String {
+    pub(crate) fn broker_url(&self) -> String {
         let port = self.server.broker_address().map_or(0, |address| address.port());
         format!("https://127.0.0.1:{port}")
     }
 
     /// The state directory.
     #[must_use]
-    pub fn state_directory(&self) -> &Path {
+    pub(crate) fn state_directory(&self) -> &Path {
         &self.state
     }
 
     /// The evidence: ledger and recordings.
     #[must_use]
-    pub fn evidence_directory(&self) -> PathBuf {
+    pub(crate) fn evidence_directory(&self) -> PathBuf {
         self.state.join("broker").join("evidence")
     }
 
     /// The ledger's key.
     #[must_use]
-    pub fn ledger_key(&self) -> &str {
+    pub(crate) fn ledger_key(&self) -> &str {
         &self.ledger_key
     }
 
@@ -124,7 +120,7 @@ impl Stack {
 
     /// A connection string that verifies the gateway.
     #[must_use]
-    pub fn connection_string(&self, target: &str) -> String {
+    pub(crate) fn connection_string(&self, target: &str) -> String {
         format!(
             "host=127.0.0.1 port={} user={target} dbname={target} sslmode=verify-full sslrootcert={}",
             self.gateway_address().port(),
@@ -136,7 +132,7 @@ impl Stack {
     ///
     /// # Errors
     /// If it does not within half a minute.
-    pub async fn wait_until_recorded(&self, session: SessionId) -> Result<(), Failure> {
+    pub(crate) async fn wait_until_recorded(&self, session: SessionId) -> Result<(), Failure> {
         let api = crate::api::Api::new(&Profile::load(&self.state)?)?;
         let begun = Instant::now();
         while begun.elapsed() < RECORDED_WITHIN {
@@ -150,7 +146,7 @@ impl Stack {
     }
 
     /// Stops everything, in the order in which evidence flows.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
 }
@@ -218,7 +214,11 @@ fn configuration(settings: &Settings, issuer: &DevIssuer) -> String {
             quoted(&target.database),
         );
     }
-    let _ = write!(text, "\n[gateway]\nstate = {}\nworkers = 2\n\n[[gateway.listener]]\nlisten = \"{listen}\"\n", path("gateway"));
+    let _ = write!(
+        text,
+        "\n[link]\nstate = {}\n\n[gateway]\nworkers = 2\n\n[[gateway.listeners]]\nlisten = \"{listen}\"\n",
+        path("gateway")
+    );
     text
 }
 

@@ -7,7 +7,7 @@ use crate::failure::{Doing as _, Failure};
 
 /// A database and the login that makes roles there.
 #[derive(Debug)]
-pub struct TargetSettings {
+pub(crate) struct TargetSettings {
     /// The target's name.
     pub name: String,
     /// Its host.
@@ -27,7 +27,7 @@ impl TargetSettings {
     ///
     /// # Errors
     /// If it has another form. The URL is not shown: it may hold the password.
-    pub fn from_url(url: &str) -> Result<Self, Failure> {
+    pub(crate) fn from_url(url: &str) -> Result<Self, Failure> {
         let form = || {
             Failure::new("the target has not the form of a PostgreSQL URL")
                 .help("write `postgres://user@host:5432/database`, with the password in PGPASSWORD")
@@ -38,9 +38,8 @@ impl TargetSettings {
         }
         let password = match url.password() {
             Some(password) => decoded(password)?,
-            None => std::env::var("PGPASSWORD").map_err(|_| {
-                Failure::new("the target's login has no password").help("put it into PGPASSWORD")
-            })?,
+            None => std::env::var("PGPASSWORD")
+                .map_err(|_| Failure::new("the target's login has no password").help("put it into PGPASSWORD"))?,
         };
         let host = url.host_str().ok_or_else(form)?.trim_matches(['[', ']']).to_owned();
         let database = decoded(url.path().trim_start_matches('/'))?;

@@ -9,6 +9,7 @@
 pub mod batch;
 pub mod cancel;
 pub mod config;
+pub mod embedded;
 pub mod evidence;
 pub mod gateway;
 pub mod listener;

@@ -38,6 +38,8 @@ pub struct Plugin {
     settings: PluginSettings,
     link: Arc<Link>,
     budget: Budget,
+    outbox: Outbox,
+    ready: mpsc::WeakUnboundedSender<SessionId>,
     notices: Mutex<Sender<Notice>>,
     runtime: Handle,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
@@ -77,6 +79,7 @@ impl Plugin {
         }
         let (notices, receiver) = channel();
         let (ready, uploads) = mpsc::unbounded_channel();
+        let weak = ready.downgrade();
         let sealing = Sealing {
             notices: receiver,
             outbox: outbox.clone(),
@@ -91,11 +94,13 @@ impl Plugin {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&link).run(stop.subscribe()));
-        tasks.spawn(crate::upload::run(outbox, link.clone(), settings.uploads, uploads, stop.subscribe()));
+        tasks.spawn(crate::upload::run(outbox.clone(), link.clone(), settings.uploads, uploads, stop.subscribe()));
         Ok(Arc::new(Self {
             settings,
             link,
             budget,
+            outbox: outbox.clone(),
+            ready: weak,
             notices: Mutex::new(notices),
             runtime: Handle::current(),
             tasks: tokio::sync::Mutex::new(tasks),
@@ -211,6 +216,24 @@ impl Plugin {
     #[must_use]
     pub fn register(&self, session: SessionId) -> LiveSession {
         self.link.registry.register(session)
+    }
+
+    /// A session was admitted and never began: its end is on the way to the broker, which takes the credential back.
+    pub fn not_begun(&self, meta: &SessionMeta, why: &Fault) {
+        let closed = writ_record::segment::Closed {
+            session: meta.session,
+            writ: meta.writ,
+            end: writ_core::event::SessionEnd::NotOpened,
+            code: why.code.to_owned(),
+            commands: 0,
+            command_segments: 0,
+            row_segments: 0,
+        };
+        let (outbox, ready) = (self.outbox.clone(), self.ready.clone());
+        self.runtime.spawn_blocking(move || match outbox.put_close(&closed) {
+            Ok(()) => drop(ready.upgrade().map(|ready| ready.send(closed.session))),
+            Err(fault) => tracing::error!(session = %closed.session, detail = %fault.detail, "an end cannot be kept"),
+        });
     }
 
     /// Seals and uploads what is there, then stops. Call it when no session lives any more; after `limit` what is left stays for
