@@ -27,7 +27,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("writ-core", &[]),
     (
         "writ-gateway",
-        &["writ-core", "writ-mask", "writ-plugin", "writ-record", "writ-wire-machine", "writ-wire-postgres"],
+        &[
+            "writ-broker-api",
+            "writ-core",
+            "writ-mask",
+            "writ-plugin",
+            "writ-record",
+            "writ-wire-machine",
+            "writ-wire-postgres",
+        ],
     ),
     ("writ-ledger", &[]),
     ("writ-mask", &["writ-core"]),

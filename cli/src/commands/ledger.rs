@@ -1,6 +1,6 @@
 //! `writ ledger`: verification from the files alone, and proofs that stand alone.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -131,7 +131,7 @@ struct Audit {
     recordings: PathBuf,
     bar: ProgressBar,
     entries: u64,
-    segments: BTreeMap<PathBuf, ()>,
+    segments: BTreeSet<PathBuf>,
     bytes: u64,
 }
 
@@ -145,23 +145,21 @@ impl Audit {
             return Err(format!("the segment `{folder}/{name}` is not the one that was logged: it was changed"));
         }
         self.bytes += length;
-        self.segments.insert(path, ());
+        self.segments.insert(path);
         Ok(())
     }
 
-    fn nothing_else(&self) -> Result<(), Failure> {
-        let Ok(sessions) = std::fs::read_dir(&self.recordings) else { return Ok(()) };
-        for session in sessions.filter_map(Result::ok) {
-            let Ok(files) = std::fs::read_dir(session.path()) else { continue };
-            for file in files.filter_map(Result::ok).map(|file| file.path()) {
-                let partial = file.extension().is_some_and(|extension| extension == "partial");
-                if !partial && !self.segments.contains_key(&file) {
-                    return Err(Failure::new(format!("`{}` is in no entry of the ledger", file.display()))
-                        .help("it was put there by somebody, or a crash left it before it was logged"));
-                }
-            }
-        }
-        Ok(())
+    /// Segments that no entry names: a crash left them before they were logged, or somebody put them there. They prove nothing.
+    fn unnamed(&self) -> Vec<PathBuf> {
+        let below = |path: &Path| {
+            let entries = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+            entries.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        below(&self.recordings)
+            .iter()
+            .flat_map(|session| below(session))
+            .filter(|file| !self.segments.contains(file))
+            .collect()
     }
 }
 
@@ -173,7 +171,7 @@ impl Visitor for Audit {
             if !matches!(stream.as_str(), "commands" | "rows") {
                 return Err(format!("an unknown stream `{stream}`"));
             }
-            self.segment(&session.to_string(), &format!("{stream}-{sequence}"), digest, *bytes)?;
+            self.segment(&session.to_string(), &format!("{stream}-{sequence}-{digest}"), digest, *bytes)?;
         }
         Ok(())
     }
@@ -198,12 +196,11 @@ fn verify_all(place: &Place, since: &[PathBuf]) -> Result<(), Failure> {
         recordings: place.directory.join("recordings"),
         bar: ProgressBar::new(0).with_style(style),
         entries: 0,
-        segments: BTreeMap::new(),
+        segments: BTreeSet::new(),
         bytes: 0,
     };
     let checkpoint =
         verify(&place.files(), &place.verifier, &earlier, &mut audit).doing("the ledger does not verify")?;
-    audit.nothing_else()?;
     audit.bar.finish_and_clear();
     out::line(&format!(
         "verified: {} entries and {} segments ({} bytes), signed by {}",
@@ -213,6 +210,9 @@ fn verify_all(place: &Place, since: &[PathBuf]) -> Result<(), Failure> {
         checkpoint.origin
     ));
     out::line(&format!("root {}", checkpoint.root.to_hex()));
+    for file in audit.unnamed() {
+        out::note(&format!("note: no entry names `{}`; it is no evidence", file.display()));
+    }
     for earlier in earlier {
         out::line(&format!("it continues the checkpoint of {} entries", earlier.size));
     }
