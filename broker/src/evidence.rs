@@ -36,8 +36,9 @@ const QUEUE: usize = 8192;
 const APPLY_BATCH: u32 = 4096;
 /// The longest entry, in bytes; the ledger's tiles hold no longer one.
 const MAX_ENTRY: usize = 65_535;
-/// How often tiles are written while entries keep coming.
-const PUBLISH_EVERY: core::time::Duration = core::time::Duration::from_millis(50);
+/// How often tiles are written while entries keep coming. Each time syncs about eight files, which commits on the same disk
+/// have to wait for.
+const PUBLISH_EVERY: core::time::Duration = core::time::Duration::from_millis(250);
 /// How long a commit waits for a ledger that cannot be written to be mended, before it is refused.
 const HEALTHY_WITHIN: core::time::Duration = core::time::Duration::from_secs(1);
 

@@ -28,6 +28,9 @@ const QUEUE: usize = 1024;
 /// The most memory that each connection's page cache takes, in KiB.
 const CACHE_KIB: i64 = 16 * 1024;
 
+/// After how many pages of 4 KiB the log is brought into the database. The commit that does it waits for the disk.
+const CHECKPOINT_PAGES: i64 = 4096;
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A store in one file.
@@ -81,6 +84,7 @@ fn connect(path: &Path) -> Result<Connection, StoreFault> {
         connection.pragma_update(None, name, value).map_err(|error| fault(&error))?;
     }
     connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|error| fault(&error))?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(|error| fault(&error))?;
     Ok(connection)
 }
 
