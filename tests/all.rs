@@ -3,4 +3,5 @@
 //! `coverage` holds lists that may only shrink, `stories` what users do, `adversary` what attackers try, `crash` what a kill at
 //! the wrong moment leaves.
 
+#[cfg(test)]
 mod coverage;
