@@ -4,7 +4,10 @@
 //! a version, so that every entry explains itself. New kinds of event are added; existing ones never change their
 //! meaning. No field here can hold a secret: credentials appear as [`CredentialFacts`], tokens as [`TokenId`].
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::grant::{Obligations, PolicyHash};
 use crate::id::{GatewayId, RequestId, SessionId, WritId};
@@ -39,8 +42,9 @@ impl Entry {
     /// # Errors
     /// If a value cannot be written as JSON; no event of this version has such a value.
     pub fn to_canonical(&self) -> Result<Vec<u8>, serde_json::Error> {
-        // `serde_json::Value` keeps objects in a `BTreeMap`: sorted names, as RFC 8785 asks.
-        serde_json::to_vec(&serde_json::to_value(self)?)
+        let mut bytes = Vec::with_capacity(512);
+        write_sorted(&serde_json::to_value(self)?, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// Reads an entry and refuses bytes that are not its canonical form.
@@ -54,6 +58,38 @@ impl Entry {
             _ => Err(NotCanonical("the bytes are not in canonical form".to_owned())),
         }
     }
+}
+
+/// Writes JSON with the names of every object sorted (RFC 8785, 3.2.3). The order in which `serde_json` keeps them is no
+/// help: a dependency's feature can change it for the whole build.
+fn write_sorted(value: &Value, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
+            out.push(b'{');
+            for (place, (name, value)) in sorted.into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                serde_json::to_writer(&mut *out, name)?;
+                out.push(b':');
+                write_sorted(value, out)?;
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (place, item) in items.iter().enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                write_sorted(item, out)?;
+            }
+            out.push(b']');
+        }
+        plain => serde_json::to_writer(&mut *out, plain)?,
+    }
+    Ok(())
 }
 
 /// Bytes that are not an entry in canonical form.

@@ -37,7 +37,14 @@ pub(super) async fn stream(
 ) -> Result<Response, Refusal> {
     app.broker.heard(gateway.id).await?;
     let (lines, receiver) = mpsc::channel(QUEUE);
-    let feed = Feed { lines, gateway: gateway.id, sent_policy: 0, sent_orders: BTreeSet::new(), sent_size: query.seen };
+    let feed = Feed {
+        lines,
+        gateway: gateway.id,
+        sent_policy: 0,
+        sent_orders: BTreeSet::new(),
+        sent_size: query.seen,
+        began: false,
+    };
     tokio::spawn(feed.run(Arc::downgrade(&app.broker), peer, stopping));
     let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
@@ -50,6 +57,8 @@ struct Feed {
     sent_policy: u64,
     sent_orders: BTreeSet<SessionId>,
     sent_size: u64,
+    /// Whether a checkpoint was sent: the first is, even if it is the one that the gateway has seen.
+    began: bool,
 }
 
 /// The gateway is gone, too slow, or no longer ours.
@@ -111,12 +120,13 @@ impl Feed {
     async fn checkpoint(&mut self, broker: &Broker) -> Result<(), Ended> {
         let published = broker.evidence.published().borrow().clone();
         let from_size = self.sent_size;
-        // One that has seen more than there is has seen another ledger: it is shown what there is, and says so itself.
-        if from_size == published.size {
+        if self.began && from_size == published.size {
             return Ok(());
         }
+        self.began = true;
         let ledger = broker.ledger.clone();
         let hashes = tokio::task::spawn_blocking(move || ledger.consistency(from_size, published.size)).await;
+        // A gateway that has seen more than there is has seen another ledger: it is shown what there is, and says so itself.
         let proof = hashes.map_err(|_| Ended)?.unwrap_or_default();
         let proof = proof.iter().map(|hash| Base64(hash.0.to_vec())).collect();
         self.sent_size = published.size;
