@@ -119,6 +119,22 @@ impl Postgres {
         })
     }
 
+    /// Runs a query as the superuser, over the server's own socket.
+    ///
+    /// # Errors
+    /// If `psql` reports an error.
+    pub(crate) fn ask(&self, directory: &Path, query: &str) -> Result<String, PostgresFault> {
+        let mut psql = self.psql(&directory.join("postgres"), "postgres");
+        let output = psql.args(["-X", "-A", "-t", "-c", query]).output().map_err(|source| io("psql", source))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(PostgresFault::Failed {
+            command: "psql".to_owned(),
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
     fn psql(&self, socket: &Path, database: &str) -> Command {
         let mut psql = Command::new(self.bin.join("psql"));
         psql.args(["-h".as_ref(), socket.as_os_str()]);

@@ -20,7 +20,7 @@ const QUERY: &str = "select id, name, card, amount_cents from cardholders order 
 /// If one does not show what it claims.
 pub(crate) async fn run(scene: &Scene) -> Result<(), Failure> {
     let token = workload_has_a_token(scene)?;
-    rows_come_back(scene, &token)?;
+    rows_come_back(scene, &token).await?;
     refusals(scene, &token)?;
     let (writ, session) = writ_is_shown(scene).await?;
     session_is_replayed(scene, session).await?;
@@ -44,13 +44,28 @@ fn workload_has_a_token(scene: &Scene) -> Result<String, Failure> {
     Ok(token)
 }
 
-fn rows_come_back(scene: &Scene, token: &str) -> Result<(), Failure> {
+async fn rows_come_back(scene: &Scene, token: &str) -> Result<(), Failure> {
     heading(4, "It runs psql through the gateway, with the token where a password would stand");
     psql(scene, "payments", token)?.succeeds_with(&["Ada Okafor", "4111 1111 1111 1111", "(3 rows)"])?;
     heading(5, "What PostgreSQL saw was a role made for this one session, and it is gone again");
     let fresh = self::token(scene, "writ", 300)?;
     psql_query(scene, "payments", &fresh, "select session_user, current_user")?
-        .succeeds_with(&["writ-", "payments_reader"])
+        .succeeds_with(&["writ-", "payments_reader"])?;
+    roles_are_gone(scene).await
+}
+
+/// Looks, as PostgreSQL's superuser, until no role of a writ is left.
+async fn roles_are_gone(scene: &Scene) -> Result<(), Failure> {
+    const LEFT: &str = "select count(*) from pg_roles where rolname like 'writ-%'";
+    for _ in 0..200 {
+        let left = scene.postgres.ask(scene.directory.path(), LEFT).doing("the roles cannot be counted")?;
+        if left == "0" {
+            out::line(&format!("    as PostgreSQL's superuser: {LEFT}: {left}"));
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    Err(Failure::new("this step did not show what it claims: a role was left"))
 }
 
 fn refusals(scene: &Scene, used: &str) -> Result<(), Failure> {

@@ -294,6 +294,13 @@ impl<G: Gate> Batch<'_, G> {
                 let offset = self.session.spills.append(command, bytes)?;
                 self.gate.spill(&mut self.session.gate, command, self.at, offset, bytes)
             }
+            // One at a time: two that go out together would mix on their way to the server.
+            Effect::ForwardSpilled { .. } if self.session.spills.going() => Err(Fault::new(
+                "session.spills",
+                Blame::NotAllowed,
+                "two statements too long for memory were sent without waiting for the first one's answer",
+            )
+            .help("send long statements one after another")),
             Effect::ForwardSpilled { command } => {
                 // What stands before it goes out before it.
                 self.shared.to_server.gather(self.client);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use writ_broker_api::gateway::OpenRequest as Ask;
 use writ_core::command::{Command, CommandId};
 use writ_core::event::SessionEnd;
-use writ_core::fault::Fault;
+use writ_core::fault::{Blame, Fault};
 use writ_core::id::SessionId;
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::time::Timestamp;
@@ -26,7 +26,7 @@ pub struct Embedded(pub Arc<Plugin>);
 pub struct Ticket {
     meta: SessionMeta,
     key: DataKey,
-    judge: Box<dyn Judge>,
+    judge: Option<Box<dyn Judge>>,
     plugin: Arc<Plugin>,
 }
 
@@ -41,7 +41,7 @@ impl Evidence for Embedded {
 
     async fn open(&self, request: OpenRequest) -> Result<Opened<Ticket>, Fault> {
         let token = String::from_utf8(request.token.to_vec()).map_err(|_| {
-            Fault::new("token.text", writ_core::fault::Blame::Peer, "the token is not text")
+            Fault::new("token.text", Blame::Peer, "the token is not text")
                 .help("give the OIDC token as the password, exactly as its issuer gave it")
         })?;
         let ask = Ask {
@@ -63,7 +63,7 @@ impl Evidence for Embedded {
             ticket: Ticket {
                 meta: admitted.meta,
                 key: admitted.key,
-                judge: Box::new(admitted.policy),
+                judge: Some(Box::new(admitted.policy)),
                 plugin: Arc::clone(&self.0),
             },
         })
@@ -95,8 +95,10 @@ impl Gate for EmbeddedGate {
     type Allowed = Allowed;
     type Flushed = Flushed;
 
-    fn begin(&mut self, ticket: Ticket) -> Result<SessionGate, Fault> {
-        self.0.begin(&ticket.meta, &ticket.key, ticket.judge)
+    fn begin(&mut self, ticket: &mut Ticket) -> Result<SessionGate, Fault> {
+        let used = || Fault::new("ticket.used", Blame::Misuse, "the session has begun already");
+        let judge = ticket.judge.take().ok_or_else(used)?;
+        self.0.begin(&ticket.meta, &ticket.key, judge)
     }
 
     fn judge<'p>(
@@ -113,7 +115,7 @@ impl Gate for EmbeddedGate {
             // No policy of this version holds a command; one that does is not let through for that.
             writ_plugin::Judged::Hold(_) => Judged::Deny(Fault::new(
                 "policy.hold",
-                writ_core::fault::Blame::NotAllowed,
+                Blame::NotAllowed,
                 "the command needs an approval, which this gateway cannot ask for",
             )),
         })

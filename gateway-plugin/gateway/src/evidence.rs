@@ -52,6 +52,15 @@ pub struct Opened<T> {
     pub ticket: T,
 }
 
+impl<T> Opened<T> {
+    /// The session without what begins it.
+    #[must_use]
+    pub fn without_ticket(self) -> (Opened<()>, T) {
+        let Self { session, writ, target, principal, secret, deadline, mask, ticket } = self;
+        (Opened { session, writ, target, principal, secret, deadline, mask, ticket: () }, ticket)
+    }
+}
+
 /// Why a session has to end that its peers would go on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
@@ -115,11 +124,11 @@ pub trait Gate {
     /// That all that was staged was written.
     type Flushed;
 
-    /// Begins a session; its opening is written when this returns.
+    /// Begins a session; its opening is written when this returns. The ticket is used up if it succeeds.
     ///
     /// # Errors
     /// The spool takes nothing.
-    fn begin(&mut self, ticket: Self::Ticket) -> Result<Self::Session, Fault>;
+    fn begin(&mut self, ticket: &mut Self::Ticket) -> Result<Self::Session, Fault>;
 
     /// Decides on a command and stages its record.
     ///

@@ -137,17 +137,12 @@ struct Ready<E: Evidence> {
 
 async fn serve<E: Evidence>(here: Rc<Here<E>>, arrived: Arrived) {
     let Arrived { socket, peer, door, proxied, pending, load } = arrived;
-    let login = admit(&here, socket, peer, &door, proxied);
-    let ready = match tokio::time::timeout(here.common.login_timeout, login).await {
-        Ok(Ok(Some(ready))) => ready,
-        Ok(Ok(None)) => return,
-        Ok(Err(fault)) => {
+    let ready = match admit(&here, socket, peer, &door, proxied).await {
+        Ok(Some(ready)) => ready,
+        Ok(None) => return,
+        Err(fault) => {
             metrics::counter!("writ_gateway_logins_refused_total", "code" => fault.code).increment(1);
             return tracing::info!(code = fault.code, detail = %fault.detail, "a login was refused");
-        }
-        Err(_) => {
-            metrics::counter!("writ_gateway_logins_refused_total", "code" => "login.timeout").increment(1);
-            return tracing::info!("a login took too long");
         }
     };
     drop(pending);
@@ -201,29 +196,74 @@ async fn admit<E: Evidence>(
     let broken = |error: std::io::Error| {
         Fault::new("login.connection", Blame::Peer, "the connection broke during the login").detail(error.to_string())
     };
+    let deadline = Instant::now() + here.common.login_timeout;
     let mut socket = TcpStream::from_std(socket).map_err(broken)?;
     crate::listener::tune(&socket);
-    let peer =
-        if proxied { crate::listener::proxied(&mut socket).await.map_err(broken)?.unwrap_or(peer) } else { peer };
-    match login::hear(door, socket, peer).await? {
+    let heard = async {
+        let peer =
+            if proxied { crate::listener::proxied(&mut socket).await.map_err(broken)?.unwrap_or(peer) } else { peer };
+        login::hear(door, socket, peer).await.map(|arrival| (arrival, peer))
+    };
+    let (arrival, peer) = in_time(deadline, heard).await?;
+    match arrival {
         Arrival::Cancel(key) => {
             if let Some(goal) = here.common.registry.find(&key, Instant::now()) {
                 login::cancel(&goal.address, &goal.key).await?;
             }
             Ok(None)
         }
-        Arrival::Token(pending, mut stream) => match begin(here, *pending, peer).await {
-            Ok(begun) => ready(here, begun, stream).await.map(Some),
-            Err(fault) => {
-                login::refuse(&mut stream, &fault).await;
-                Err(fault)
+        Arrival::Token(pending, mut stream) => {
+            let begun = in_time(deadline, begin(here, *pending, peer)).await;
+            match begun.and_then(|begun| prepare(here, begun)) {
+                Ok(prepared) => Ok(Some(prepared.with(here, stream))),
+                Err(fault) => {
+                    let told = login::refuse(&mut stream, &fault);
+                    drop(tokio::time::timeout(TELL, told).await);
+                    Err(fault)
+                }
             }
-        },
+        }
+    }
+}
+
+/// How long a client that is refused may take to hear it.
+const TELL: std::time::Duration = std::time::Duration::from_secs(2);
+
+async fn in_time<T>(deadline: Instant, step: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    match tokio::time::timeout_at(deadline.into(), step).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Fault::new("login.timeout", Blame::Ours, "the login took too long")
+            .help("try again; if it stays so, tell the operator of the gateway")),
+    }
+}
+
+/// A session that was admitted and has not begun. Dropped, whatever the reason, it is abandoned: no credential is forgotten.
+struct Pledged<E: Evidence> {
+    evidence: Arc<E>,
+    session: writ_core::id::SessionId,
+    ticket: Option<E::Ticket>,
+}
+
+impl<E: Evidence> Pledged<E> {
+    fn fail(mut self, why: &Fault) {
+        if let Some(ticket) = self.ticket.take() {
+            self.evidence.abandon(self.session, ticket, why);
+        }
+    }
+}
+
+impl<E: Evidence> Drop for Pledged<E> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let why = Fault::new("login.abandoned", Blame::Peer, "the client left during the login");
+            self.evidence.abandon(self.session, ticket, &why);
+        }
     }
 }
 
 struct Begun<E: Evidence> {
-    opened: Opened<<E as Evidence>::Ticket>,
+    opened: Opened<()>,
+    pledged: Pledged<E>,
     pending: Pending,
     server: (Stream, Vec<u8>),
     upstream: writ_wire_postgres::upstream::Upstream,
@@ -240,32 +280,56 @@ async fn begin<E: Evidence>(here: &Here<E>, mut pending: Pending, peer: SocketAd
     let startup = pending.startup();
     let (target, role, database) = (startup.target.clone(), startup.role.clone(), startup.database.clone());
     let opened = here.common.evidence.open(OpenRequest { token, target, role, database, peer }).await?;
+    let evidence = Arc::clone(&here.common.evidence);
+    let (opened, ticket) = opened.without_ticket();
+    let pledged = Pledged { evidence, session: opened.session, ticket: Some(ticket) };
     match login::log_in(&opened.target.address, login::login_for(&opened, &pending)).await {
-        Ok((stream, upstream, left)) => Ok(Begun { opened, pending, server: (stream, left), upstream, counted }),
+        Ok((stream, upstream, left)) => {
+            Ok(Begun { opened, pledged, pending, server: (stream, left), upstream, counted })
+        }
         Err(fault) => {
-            here.common.evidence.abandon(opened.session, opened.ticket, &fault);
+            pledged.fail(&fault);
             Err(fault)
         }
     }
 }
 
-async fn ready<E: Evidence>(here: &Here<E>, begun: Begun<E>, mut stream: Stream) -> Result<Ready<E>, Fault> {
-    let Begun { opened, pending, server, upstream, counted } = begun;
-    let goal = upstream.key.clone().map(|key| Goal { address: opened.target.address.clone(), key });
-    let entry = here.common.registry.enter(pending.key_length(), goal)?;
-    let gate = here.worker.borrow_mut().gate.begin(opened.ticket);
-    let gate = match gate {
-        Ok(gate) => gate,
-        Err(fault) => {
-            login::refuse(&mut stream, &fault).await;
-            return Err(fault);
-        }
+/// A session whose opening is recorded; only its client has still to be welcomed.
+struct Prepared<E: Evidence> {
+    begun: Begun<E>,
+    entry: crate::cancel::Entry,
+    gate: <E::Gate as crate::evidence::Gate>::Session,
+}
+
+fn prepare<E: Evidence>(here: &Here<E>, mut begun: Begun<E>) -> Result<Prepared<E>, Fault> {
+    let key = begun.upstream.key.clone();
+    let goal = key.map(|key| Goal { address: begun.opened.target.address.clone(), key });
+    let entry = here.common.registry.enter(begun.pending.key_length(), goal)?;
+    let mut ticket = begun.pledged.ticket.take();
+    let began = match &mut ticket {
+        Some(ticket) => here.worker.borrow_mut().gate.begin(ticket),
+        None => Err(Fault::new("ticket.used", Blame::Misuse, "the session has begun already")),
     };
-    let span = tracing::info_span!("session", session = %opened.session, writ = %opened.writ);
-    let live = here.common.evidence.register(opened.session);
-    let mut welcome = Vec::new();
-    pending.accept(upstream.parameters(), entry.key(), &mut welcome);
-    let session = Session::new(Relay::new(RelaySettings::default()), opened.mask, gate);
-    let running = Running::new(Rc::clone(&here.worker), session, (stream, Vec::new()), server, welcome);
-    Ok(Ready { running, live, deadline: opened.deadline, entry, counted, span })
+    match began {
+        Ok(gate) => Ok(Prepared { begun, entry, gate }),
+        Err(fault) => {
+            begun.pledged.ticket = ticket;
+            begun.pledged.fail(&fault);
+            Err(fault)
+        }
+    }
+}
+
+impl<E: Evidence> Prepared<E> {
+    fn with(self, here: &Here<E>, stream: Stream) -> Ready<E> {
+        let Self { begun, entry, gate } = self;
+        let Begun { opened, pledged: _, pending, server, upstream, counted } = begun;
+        let span = tracing::info_span!("session", session = %opened.session, writ = %opened.writ);
+        let live = here.common.evidence.register(opened.session);
+        let mut welcome = Vec::new();
+        pending.accept(upstream.parameters(), entry.key(), &mut welcome);
+        let session = Session::new(Relay::new(RelaySettings::default()), opened.mask, gate);
+        let running = Running::new(Rc::clone(&here.worker), session, (stream, Vec::new()), server, welcome);
+        Ready { running, live, deadline: opened.deadline, entry, counted, span }
+    }
 }
