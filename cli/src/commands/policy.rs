@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use crate::commands::explain::{self, Explain};
 use crate::failure::{Doing as _, Failure};
 use crate::out;
 
@@ -15,6 +16,8 @@ pub(crate) enum Policy {
         /// The directory of `*.cedar` files.
         directory: PathBuf,
     },
+    /// Explain what the policies say to a token, which is decoded but not verified.
+    Explain(Explain),
 }
 
 /// Runs the command.
@@ -23,6 +26,7 @@ pub(crate) enum Policy {
 /// If there is a mistake.
 pub(crate) fn run(command: &Policy) -> Result<(), Failure> {
     match command {
+        Policy::Explain(options) => explain::run(options),
         Policy::Check { directory } => {
             let files = writ_broker::bundle::read_files(directory).doing("the policies cannot be read")?;
             let count = files.len();
