@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{Connection, gateways, ledger, policy, sessions, token, writs};
+use crate::commands::{Connection, configuration, gateways, ledger, policy, sessions, token, writs};
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
 
@@ -44,6 +44,9 @@ enum Command {
     Gateway(ConfigFile),
     /// Report every mistake in a configuration, without starting anything.
     Check(ConfigFile),
+    /// What can be configured.
+    #[command(subcommand)]
+    Config(configuration::Configuration),
     /// Print a workload's token from the dev issuer.
     Token(token::Token),
     /// What was issued.
@@ -100,6 +103,10 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Broker(file) => run::run(&file.config, Roles::Broker).await,
         Command::Gateway(file) => run::run(&file.config, Roles::Gateway).await,
         Command::Check(file) => run::check(&file.config),
+        Command::Config(command) => {
+            configuration::run(&command);
+            Ok(())
+        }
         Command::Token(options) => token::run(&options, &connection).await,
         Command::Writs(command) => writs::run(command, &connection).await,
         Command::Sessions(command) => sessions::run(command, &connection).await,

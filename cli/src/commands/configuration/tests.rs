@@ -1,0 +1,132 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use writ_broker::config::{BrokerConfig, HumansConfig, TargetConfig};
+use writ_broker::identity::config::{CacheConfig, IssuerConfig};
+use writ_gateway::config::{Certificate, GatewayConfig, Listener};
+use writ_provider_database::DatabaseConfig;
+use writ_provider_static::StaticConfig;
+
+use super::registry::TABLES;
+use super::*;
+use crate::compose::config::{Config, LinkConfig, ProviderTable};
+use crate::compose::telemetry::LogConfig;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn table(head: &str) -> &'static Table {
+    TABLES.iter().find(|table| table.head == head).unwrap_or_else(|| panic!("{head} is in the registry"))
+}
+
+/// The names that a type knows, from its refusal of one that it does not.
+fn known<T: DeserializeOwned>() -> BTreeSet<String> {
+    let refusal = toml::from_str::<T>("not-a-setting = 1").err().expect("an unknown setting is refused");
+    let message = refusal.message();
+    let (_, expected) = message.split_once(", expected ").unwrap_or_else(|| panic!("names are listed: {message}"));
+    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn same<T: DeserializeOwned>(head: &str) {
+    let named: BTreeSet<String> = table(head).settings.iter().map(|setting| setting.name.to_owned()).collect();
+    assert_eq!(named, known::<T>(), "{head}");
+}
+
+#[test]
+fn the_registry_names_what_the_types_have_and_nothing_else() {
+    same::<Config>("top level");
+    same::<BrokerConfig<ProviderTable>>("[broker]");
+    same::<IssuerConfig>("[[broker.issuer]]");
+    same::<CacheConfig>("[broker.issuer.cache]");
+    same::<TargetConfig<ProviderTable>>("[[broker.target]]");
+    same::<DatabaseConfig>("[broker.target.provider.database]");
+    same::<StaticConfig>("[broker.target.provider.static]");
+    same::<HumansConfig>("[broker.humans]");
+    same::<GatewayConfig>("[gateway]");
+    same::<Listener>("[[gateway.listeners]]");
+    same::<Certificate>("[gateway.listeners.certificate]");
+    same::<LinkConfig>("[link]");
+    same::<LogConfig>("[log]");
+    assert_eq!(TABLES.len(), 13, "each table stands above");
+}
+
+/// The settings that stand in the table itself, as TOML.
+fn body(head: &str, skip: &[&str]) -> String {
+    let settings = table(head).settings.iter();
+    let plain = settings.filter(|setting| !setting.example.is_empty() && !skip.contains(&setting.name));
+    plain.fold(String::new(), |mut text, setting| {
+        let _ = writeln!(text, "{} = {}", setting.name, setting.example);
+        text
+    })
+}
+
+fn maximal(provider: &str) -> String {
+    let mut text = String::new();
+    let mut add = |head: &str, of: &str, skip: &[&str]| {
+        let _ = writeln!(text, "{head}\n{}", body(of, skip));
+    };
+    add("[broker]", "[broker]", &[]);
+    add("[[broker.issuer]]", "[[broker.issuer]]", &["cache"]);
+    add("[broker.issuer.cache]", "[broker.issuer.cache]", &[]);
+    add("[[broker.target]]", "[[broker.target]]", &[]);
+    let from = format!("[broker.target.provider.{provider}]");
+    add(&from, &from, &[]);
+    add("[broker.humans]", "[broker.humans]", &[]);
+    add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
+    add("[gateway]", "[gateway]", &[]);
+    add("[[gateway.listeners]]", "[[gateway.listeners]]", &["certificate"]);
+    add("[gateway.listeners.certificate]", "[gateway.listeners.certificate]", &[]);
+    add("[link]", "[link]", &[]);
+    add("[log]", "[log]", &[]);
+    text
+}
+
+#[test]
+fn a_file_with_every_setting_is_read() {
+    for provider in ["database", "static"] {
+        let text = maximal(provider);
+        let read = crate::toml_file::parse::<Config>("writ.toml", &text);
+        read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
+    }
+}
+
+/// A required setting that is left out is missed, an optional one is not.
+fn required<T: DeserializeOwned>(head: &str, rest: &str) {
+    for setting in table(head).settings {
+        let text = format!("{}{rest}", body(head, &[setting.name]));
+        let rest_has_it = rest.lines().any(|line| line.starts_with(&format!("{} =", setting.name)));
+        if setting.example.is_empty() || rest_has_it {
+            continue;
+        }
+        assert_eq!(toml::from_str::<T>(&text).is_err(), setting.default.is_none(), "{head} {}", setting.name);
+    }
+}
+
+#[test]
+fn what_must_be_given_is_what_the_types_require() {
+    let provider = "[provider.static]\nuser = \"app\"\n";
+    required::<BrokerConfig<ProviderTable>>("[broker]", "");
+    required::<IssuerConfig>("[[broker.issuer]]", "");
+    required::<CacheConfig>("[broker.issuer.cache]", "");
+    required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
+    required::<DatabaseConfig>("[broker.target.provider.database]", "");
+    required::<StaticConfig>("[broker.target.provider.static]", "");
+    required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
+    required::<Listener>("[[gateway.listeners]]", "");
+    required::<Certificate>("[gateway.listeners.certificate]", "");
+    required::<LinkConfig>("[link]", "");
+    required::<LogConfig>("[log]", "");
+}
+
+#[test]
+fn the_checked_in_reference_is_the_printed_one() {
+    let path = root().join("docs").join("configuration.md");
+    if std::env::var_os("WRIT_BLESS").is_some() {
+        std::fs::write(&path, reference()).expect("the reference is written");
+    }
+    let found = std::fs::read_to_string(&path).expect("the reference is checked in");
+    assert!(found == reference(), "`docs/configuration.md` is out of date: run this test with WRIT_BLESS=1");
+}
