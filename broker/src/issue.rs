@@ -206,7 +206,18 @@ impl Broker {
 
     /// The reason is durable before the caller learns that it was refused.
     async fn refuse(&self, asked: &Asked<'_>, fault: Fault) -> Refusal {
-        tracing::info!(request = %asked.request, gateway = %asked.gateway.id, code = fault.code, "refused");
+        match fault.blame {
+            Blame::NotAllowed | Blame::Peer => {
+                tracing::info!(request = %asked.request, gateway = %asked.gateway.id, code = fault.code, "refused");
+            }
+            Blame::Target | Blame::Ours | Blame::Misuse => tracing::warn!(
+                request = %asked.request,
+                gateway = %asked.gateway.id,
+                code = fault.code,
+                detail = %fault.detail,
+                "a session could not be opened"
+            ),
+        }
         metrics::counter!("writ_refused_total", "code" => fault.code).increment(1);
         let workload = asked.workload.as_ref();
         let event = Event::Refused {

@@ -40,7 +40,7 @@ pub struct Door {
 /// What a connection turned out to be.
 pub enum Arrival {
     /// It wants to cancel something. It gets no answer.
-    Cancel(BackendKey),
+    Cancel(BackendKey, Stream),
     /// It has shown its token.
     Token(Box<Pending>, Stream),
 }
@@ -75,7 +75,7 @@ pub async fn hear(door: &Door, socket: TcpStream, peer: SocketAddr) -> Result<Ar
     let heard = converse(door, &mut stream, ClientLogin::new(Arc::clone(&door.login), transport), &mut bytes).await;
     bytes.zeroize();
     match heard {
-        Ok(Heard::Cancel(key)) => Ok(Arrival::Cancel(key)),
+        Ok(Heard::Cancel(key)) => Ok(Arrival::Cancel(key, stream)),
         Ok(Heard::Token(pending)) => Ok(Arrival::Token(pending, stream)),
         Err(fault) => {
             refuse(&mut stream, &fault).await;
@@ -157,6 +157,11 @@ pub async fn refuse(stream: &mut Stream, fault: &Fault) {
     error::write(&mut out, fault, When::Login);
     // A client that does not listen any more misses nothing.
     drop(send(stream, &out).await);
+    drop(stream.shutdown().await);
+}
+
+/// Closes a connection in its own way.
+pub async fn close(mut stream: Stream) {
     drop(stream.shutdown().await);
 }
 

@@ -206,11 +206,14 @@ async fn admit<E: Evidence>(
     };
     let (arrival, peer) = in_time(deadline, heard).await?;
     match arrival {
-        Arrival::Cancel(key) => {
-            if let Some(goal) = here.common.registry.find(&key, Instant::now()) {
-                login::cancel(&goal.address, &goal.key).await?;
-            }
-            Ok(None)
+        Arrival::Cancel(key, stream) => {
+            let outcome = match here.common.registry.find(&key, Instant::now()) {
+                Some(goal) => in_time(deadline, login::cancel(&goal.address, &goal.key)).await,
+                None => Ok(()),
+            };
+            // The answer is the end of the connection, which TLS has to say too.
+            drop(tokio::time::timeout(TELL, login::close(stream)).await);
+            outcome.map(|()| None)
         }
         Arrival::Token(pending, mut stream) => {
             let begun = in_time(deadline, begin(here, *pending, peer)).await;
