@@ -4,3 +4,4 @@
 
 pub mod packages;
 pub mod postgres;
+pub mod stack;

@@ -1,0 +1,132 @@
+//! Ordinary programs and drivers: each does its own checks, and fails if one does not hold.
+
+use std::path::Path;
+use std::process::Command;
+
+use writ_world::packages;
+use writ_world::stack::{Stack, printed};
+
+use super::shared;
+
+#[test]
+fn psql_runs_a_statement_as_the_role_that_policy_grants() {
+    let stack = shared().unwrap();
+    let token = stack.token().unwrap();
+    assert_eq!(stack.psql(&token, "select current_user, 6 * 7").unwrap().unwrap(), "app|42");
+}
+
+#[test]
+fn a_workload_token_is_good_for_one_connection() {
+    let stack = shared().unwrap();
+    let token = stack.token().unwrap();
+    stack.psql(&token, "select 1").unwrap().unwrap();
+    let refused = stack.psql(&token, "select 1").unwrap().unwrap_err();
+    assert!(refused.contains("FATAL"), "{refused}");
+}
+
+#[test]
+fn psql_without_tls_is_refused() {
+    let stack = shared().unwrap();
+    let mut command = stack.client(Path::new("/usr/bin/psql"), &stack.token().unwrap());
+    command.env("PGSSLMODE", "disable").args(["-X", "-c", "select 1"]);
+    let refused = printed(&mut command).unwrap_err();
+    assert!(refused.contains("FATAL"), "{refused}");
+}
+
+#[test]
+fn pgbench_runs_in_every_mode() {
+    let stack = shared().unwrap();
+    let pgbench =
+        packages::need(Path::new("/usr/lib/postgresql/15/bin/pgbench"), "`apt-get install postgresql`").unwrap();
+    let mut initialise = Command::new(&pgbench);
+    initialise.args([
+        "-i",
+        "-q",
+        "-h",
+        "127.0.0.1",
+        "-U",
+        "postgres",
+        "-p",
+        &stack.cluster().port().to_string(),
+        "payments",
+    ]);
+    printed(initialise.env("PGPASSWORD", stack.cluster().password())).unwrap();
+    for table in ["accounts", "branches", "tellers", "history"] {
+        stack.superuser(&format!("alter table pgbench_{table} owner to app")).unwrap();
+    }
+    let token = stack.session_token().unwrap();
+    for mode in ["simple", "extended", "prepared"] {
+        for workload in ["select-only", "tpcb-like"] {
+            let mut command = stack.client(&pgbench, &token);
+            command.args(["-n", "-c", "8", "-j", "2", "-t", "20", "-M", mode, "-b", workload]);
+            let said = printed(&mut command).unwrap();
+            assert!(said.contains("number of transactions actually processed: 160/160"), "{mode} {workload}: {said}");
+        }
+    }
+}
+
+#[test]
+fn psycopg_works() {
+    python("psycopg_client.py", "cancel").unwrap();
+}
+
+#[test]
+fn asyncpg_works() {
+    python("asyncpg_client.py", "parameters").unwrap();
+}
+
+#[test]
+fn sqlalchemy_works() {
+    python("sqlalchemy_client.py", "check").unwrap();
+}
+
+#[test]
+fn node_postgres_works() {
+    let node = packages::need(Path::new("/usr/bin/node"), "`apt-get install nodejs`").unwrap();
+    let node_modules = fetched("node").unwrap();
+    run("notify", |stack, token| {
+        let mut command = stack.client(&node, token);
+        command.env("WRIT_NODE_MODULES", node_modules.join("package.json")).arg(program("pg_client.mjs"));
+        command
+    })
+    .unwrap();
+}
+
+#[test]
+fn jdbc_works() {
+    let java = packages::need(Path::new("/usr/bin/java"), "`apt-get install default-jre-headless`").unwrap();
+    let stack = shared().unwrap();
+    let classes = format!("{}:/usr/share/java/postgresql.jar", fetched("java").unwrap().display());
+    let mut command = stack.client(&java, &stack.session_token().unwrap());
+    let said = printed(command.args(["-cp", &classes, "JdbcClient"])).unwrap();
+    assert!(said.contains("parameters"), "{said}");
+}
+
+fn python(name: &str, check: &str) -> Result<(), String> {
+    let python = fetched("venv")?.join("bin/python");
+    run(check, |stack, token| {
+        let mut command = stack.client(&python, token);
+        command.arg(program(name));
+        command
+    })
+}
+
+/// Runs a client with its pool, so that it reconnects, with a session token.
+fn run(check: &str, client: impl Fn(&Stack, &str) -> Command) -> Result<(), String> {
+    let stack = shared()?;
+    let mut command = client(&stack, &stack.session_token()?);
+    let said = printed(command.env("WRIT_POOL", "1"))?;
+    assert!(said.contains(check) && said.contains("pool"), "{said}");
+    Ok(())
+}
+
+fn program(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
+}
+
+/// The drivers are the invoking user's: they are only read.
+fn fetched(name: &str) -> Result<std::path::PathBuf, String> {
+    let cache = std::env::var_os("WRIT_TEST_CACHE").map(std::path::PathBuf::from);
+    let cache = cache.unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cache/writ-test"));
+    packages::need(&cache.join("clients").join(name), "`tests/world/scripts/fetch-clients`")
+}

@@ -1,0 +1,19 @@
+//! What users do, with the programs that they use, through the real binary.
+
+mod clients;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use writ_world::stack::Stack;
+
+/// One stack for the tests that run at the same time; the last to let go of it ends it.
+fn shared() -> Result<Arc<Stack>, String> {
+    static STACK: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+    let mut known = STACK.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = known.upgrade() {
+        return Ok(running);
+    }
+    let stack = Arc::new(Stack::start()?);
+    *known = Arc::downgrade(&stack);
+    Ok(stack)
+}
