@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{Connection, configuration, gateways, ledger, policy, sessions, token, writs};
+use crate::commands::{Connection, configuration, gateways, ledger, login, policy, sessions, token, writs};
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
 
@@ -47,6 +47,8 @@ enum Command {
     /// What can be configured.
     #[command(subcommand)]
     Config(configuration::Configuration),
+    /// Log in at the broker's issuer of humans.
+    Login(login::Login),
     /// Print a workload's token from the dev issuer.
     Token(token::Token),
     /// What was issued.
@@ -107,6 +109,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             configuration::run(&command);
             Ok(())
         }
+        Command::Login(options) => login::run(&options, &connection).await,
         Command::Token(options) => token::run(&options, &connection).await,
         Command::Writs(command) => writs::run(command, &connection).await,
         Command::Sessions(command) => sessions::run(command, &connection).await,

@@ -13,6 +13,7 @@ pub(crate) mod configuration;
 pub(crate) mod explain;
 pub(crate) mod gateways;
 pub(crate) mod ledger;
+pub(crate) mod login;
 pub(crate) mod policy;
 pub(crate) mod replay;
 pub(crate) mod sessions;
