@@ -120,12 +120,12 @@ fn run(check: &str, client: impl Fn(&Stack, &str) -> Command) -> Result<(), Stri
     Ok(())
 }
 
-fn program(name: &str) -> std::path::PathBuf {
+pub(super) fn program(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }
 
 /// The drivers are the invoking user's: they are only read.
-fn fetched(name: &str) -> Result<std::path::PathBuf, String> {
+pub(super) fn fetched(name: &str) -> Result<std::path::PathBuf, String> {
     let cache = std::env::var_os("WRIT_TEST_CACHE").map(std::path::PathBuf::from);
     let cache = cache.unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cache/writ-test"));
     packages::need(&cache.join("clients").join(name), "`tests/world/scripts/fetch-clients`")
