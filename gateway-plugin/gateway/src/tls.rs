@@ -15,6 +15,9 @@ use crate::config::Certificate;
 
 /// The name of PostgreSQL's protocol in the TLS handshake (ALPN), required where TLS begins without a request for it.
 pub const ALPN: &[u8] = b"postgresql";
+/// The longest TLS record to a client, in bytes. libpq makes room for 8,192 bytes before each read: what a longer record
+/// holds beyond that stays inside the client's TLS library, where a client that waits for its socket never sees it.
+const MOST_IN_RECORD: usize = 8192;
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
@@ -43,6 +46,7 @@ pub fn server(certificate: &Certificate) -> Result<Arc<ServerConfig>, Fault> {
         .with_single_cert(chain, key)
         .map_err(|error| unusable("the certificate", error))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
+    config.max_fragment_size = Some(MOST_IN_RECORD);
     Ok(Arc::new(config))
 }
 
