@@ -1,4 +1,4 @@
-//! What is left when a session has ended: a recording, and neither a role nor a secret.
+//! What is left when a session has ended: a recording, a ledger that verifies, and neither a role nor a secret.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -41,6 +41,12 @@ fn a_session_leaves_its_evidence_and_nothing_else() {
     })
     .unwrap();
 
+    // The key that the gateway pinned when it joined.
+    let pinned = std::fs::read(stack.state().join("gateway/identity/identity.json")).unwrap();
+    let pinned: Value = serde_json::from_slice(&pinned).unwrap();
+    let key = pinned["ledger_key"].as_str().unwrap();
+    let evidence = stack.state().join("broker/evidence").display().to_string();
+    said.push_str(&admin(&stack, &["ledger", "verify", "--dir", &evidence, "--key", key]).unwrap());
     said.push_str(&replay);
     for secret in stack.secrets() {
         assert!(!said.contains(&secret), "a secret was printed");
