@@ -143,6 +143,11 @@ impl Evidence {
         let stored = store.head().await?;
         let applied =
             Head::load(stored.applied, &*directory).map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))?;
+        // Before anything is signed or written: a tile that was changed must not become a checkpoint.
+        let head = complete(&*store, &applied, stored.size).await?;
+        if head.size() != stored.size || head.root() != stored.root {
+            return Err(EvidenceFault::Broken);
+        }
         let note = Checkpoint::sign(&signer, applied.size(), &applied.root());
         let first = Published { size: applied.size(), root: applied.root(), note, healthy: true };
         let (published, watching) = watch::channel(first);
@@ -158,10 +163,6 @@ impl Evidence {
             published: published.clone(),
         };
         publisher.apply(stored.size).await?;
-        let head = publisher.applied.clone();
-        if head.size() != stored.size || head.root() != stored.root {
-            return Err(EvidenceFault::Broken);
-        }
         let committer = Committer { store, staged, head, store_failed: false, committed, published };
         Ok((Self { staged: sender, published: watching, verifier, clock }, Writer { committer, publisher }))
     }
@@ -239,6 +240,20 @@ impl Evidence {
     pub const fn verifier(&self) -> &Verifier {
         &self.verifier
     }
+}
+
+/// The head after everything that the store holds and the tiles lack.
+async fn complete(store: &dyn Store, applied: &Head, size: u64) -> Result<Head, EvidenceFault> {
+    let mut head = applied.clone();
+    while head.size() < size {
+        let entries = store.entries(head.size(), APPLY_BATCH).await?;
+        if entries.is_empty() {
+            return Err(EvidenceFault::Broken);
+        }
+        let appended = head.appended(entries.iter().map(Vec::as_slice));
+        head = appended.map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))?;
+    }
+    Ok(head)
 }
 
 fn canonical(at: Timestamp, event: Event) -> Result<Vec<u8>, EvidenceFault> {

@@ -31,6 +31,9 @@ pub enum PlanFault {
     /// A file that the head needs is missing or malformed.
     #[error("the ledger's file `{0}` is missing or malformed: restore it from a copy")]
     Missing(String),
+    /// A file does not match the hashes above it.
+    #[error("the ledger's file `{0}` does not match the hashes above it: it was changed; restore it from a copy")]
+    Mismatch(String),
     /// A file cannot be read.
     #[error("the ledger's file `{path}` cannot be read: {source}")]
     Io {
@@ -100,7 +103,12 @@ impl Head {
             width => {
                 let path = tile::entries_path(number, width);
                 let bytes = read(source, &path)?;
-                tile::decode_entries(&bytes, width).ok_or(PlanFault::Missing(path))?;
+                let entries = tile::decode_entries(&bytes, width).ok_or(PlanFault::Missing(path.clone()))?;
+                // The entries go on into the next tiles: a changed one must not.
+                let leaves = entries.iter().map(|entry| hash::leaf(entry));
+                if !levels.first().is_some_and(|level: &Vec<Hash>| leaves.eq(level.iter().copied())) {
+                    return Err(PlanFault::Mismatch(path));
+                }
                 bytes
             }
         };

@@ -255,7 +255,11 @@ impl Bundle {
             return None;
         }
         let entry = STANDARD.decode(lines.next()?.strip_prefix("extra ")?).ok()?;
-        let index = lines.next()?.strip_prefix("index ")?.parse().ok()?;
+        let number = lines.next()?.strip_prefix("index ")?;
+        let index: u64 = number.parse().ok()?;
+        if index.to_string() != number {
+            return None;
+        }
         let proof: Vec<Hash> =
             lines.map(|line| Hash::from_slice(&STANDARD.decode(line).ok()?)).collect::<Option<_>>()?;
         (proof.len() <= MAX_PROOF).then(|| Self { entry, index, proof, checkpoint: checkpoint.to_owned() })

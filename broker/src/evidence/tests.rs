@@ -95,6 +95,31 @@ async fn a_ledger_and_a_store_that_do_not_belong_together_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_changed_tile_is_refused_at_the_start_and_nothing_is_signed_over_it() {
+    for changed in ["tile/0/000.p/3", "tile/entries/000.p/3"] {
+        let state = tempfile::tempdir().unwrap();
+        let (evidence, writer) = open(state.path()).await;
+        let task = tokio::spawn(writer.run());
+        for number in 0..3 {
+            evidence.event(event(number)).await.unwrap();
+        }
+        drop(evidence);
+        task.await.unwrap();
+        let checkpoint = state.path().join("ledger").join("checkpoint");
+        let before = std::fs::read(&checkpoint).unwrap();
+        let tile = state.path().join("ledger").join(changed);
+        let mut bytes = std::fs::read(&tile).unwrap();
+        bytes[40] ^= 1;
+        std::fs::write(&tile, bytes).unwrap();
+        let store = Sqlite::open(&state.path().join("writ.db")).unwrap();
+        let directory = Arc::new(LedgerDirectory::open(&state.path().join("ledger")).unwrap());
+        let outcome = Evidence::recover(store, directory, signer(), Arc::new(SystemClock)).await;
+        assert!(matches!(outcome, Err(EvidenceFault::Unwritable(_) | EvidenceFault::Broken)), "{changed}");
+        assert_eq!(std::fs::read(&checkpoint).unwrap(), before, "{changed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_used_as_often_as_it_may_be_and_no_more() {
     let state = tempfile::tempdir().unwrap();
     let (evidence, writer) = open(state.path()).await;

@@ -110,18 +110,21 @@ fn read_key(connection: &Connection) -> Result<String, Failure> {
         .map_err(|failure| failure.help("name the key with `--key`"))
 }
 
+/// The longest file of a log: a full tile of the longest entries.
+const MAX_TILE: u64 = 256 * (65_535 + 2);
+
 /// A log's files. Nothing in them is believed.
 struct Files(PathBuf);
 
 impl TileSource for Files {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, std::io::Error> {
-        let mut file = match File::open(self.0.join(path)) {
+        let file = match File::open(self.0.join(path)) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        file.take(MAX_TILE + 1).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 }
