@@ -85,7 +85,7 @@ impl Place {
     fn find(directory: Option<PathBuf>, key: Option<String>, connection: &Connection) -> Result<Self, Failure> {
         let directory = match directory {
             Some(directory) => directory,
-            None => connection.state_directory()?.join("broker").join("evidence"),
+            None => broker_state(connection)?.join("evidence"),
         };
         let key = match key {
             Some(key) => key,
@@ -103,11 +103,18 @@ fn verifier(key: &str) -> Result<Verifier, Failure> {
     key.trim().parse().doing("the ledger's key is refused")
 }
 
+/// The broker's own directory: the state directory, or `broker` in it, as `writ dev` keeps it.
+fn broker_state(connection: &Connection) -> Result<PathBuf, Failure> {
+    let state = connection.state_directory()?;
+    let inner = state.join("broker");
+    Ok(if inner.join("ledger.vkey").exists() { inner } else { state })
+}
+
 fn read_key(connection: &Connection) -> Result<String, Failure> {
-    let path = connection.state_directory()?.join("ledger.vkey");
+    let path = broker_state(connection)?.join("ledger.vkey");
     std::fs::read_to_string(&path)
         .doing(format!("`{}` cannot be read", path.display()))
-        .map_err(|failure| failure.help("name the key with `--key`"))
+        .map_err(|failure| failure.help("name the broker's state directory with `--state`, or the key with `--key`"))
 }
 
 /// The longest file of a log: a full tile of the longest entries.

@@ -41,6 +41,8 @@ impl BrokerRole {
         let targets = targets(config)?;
         let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
         let (broker, tasks) = started.doing("the broker cannot start")?;
+        // Public, and beside what it verifies: `writ ledger` looks here.
+        crate::private::replace(&config.state.join("ledger.vkey"), broker.ledger_key().as_bytes())?;
         let authority = Arc::clone(&broker.keys().ca);
         let listener = Listener::bind(config.listen, authority, config.certificate_names(), Limits::default())
             .await

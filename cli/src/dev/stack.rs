@@ -66,7 +66,6 @@ impl Stack {
     }
 
     fn write_profiles(&self) -> Result<(), Failure> {
-        private::replace(&self.state.join("ledger.vkey"), self.ledger_key.as_bytes())?;
         let issuer = IssuerProfile {
             url: format!("{}/token", self.issuer.url()),
             request_token_file: self.state.join("request-token"),
