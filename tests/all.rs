@@ -5,4 +5,6 @@
 
 #[cfg(test)]
 mod coverage;
+#[cfg(test)]
+mod crash;
 mod stories;

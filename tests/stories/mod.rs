@@ -1,7 +1,7 @@
 //! What users do, with the programs that they use, through the real binary.
 
 mod clients;
-mod evidence;
+pub(crate) mod evidence;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

@@ -95,6 +95,23 @@ impl Stack {
         Ok(stack)
     }
 
+    /// Kills `writ serve` as a power cut would, and starts it again over the same state.
+    ///
+    /// # Errors
+    /// If it does not come back.
+    pub fn crash(&mut self) -> Result<(), String> {
+        self.kill();
+        self.child = serve(&self.writ, self.directory.path())?;
+        self.wait_until_ready()
+    }
+
+    fn kill(&mut self) {
+        if let Ok(group) = i32::try_from(self.child.id()) {
+            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL);
+        }
+        let _ = self.child.wait();
+    }
+
     fn wait_until_ready(&mut self) -> Result<(), String> {
         let until = Instant::now() + START_LIMIT;
         loop {
@@ -240,10 +257,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if let Ok(group) = i32::try_from(self.child.id()) {
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL);
-        }
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
