@@ -22,8 +22,8 @@ use crate::broker::Broker;
 
 pub use listener::{Limits, Listener, ListenerFault};
 
-/// The longest body of a request that anybody may send, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+/// The longest body of a request that anybody may send, in bytes: the longest token, and what is said around it.
+const MAX_BODY: usize = crate::identity::header::MAX_TOKEN_BYTES + 16 * 1024;
 /// The longest body that names a gateway's sessions: as many as the broker takes, and the JSON around them.
 const MAX_SYNC_BODY: usize = 4 * 1024 * 1024;
 /// How long a request may take, but for the stream.

@@ -1,6 +1,7 @@
 //! Requests that are malformed, too long, or meant for nothing here: each is answered in the form that callers can read.
 
 use serde_json::{Value, json};
+use writ_broker::identity::header::MAX_TOKEN_BYTES;
 use writ_broker_api::paths;
 use writ_broker_api::problem::{MEDIA_TYPE, Problem};
 use writ_core::id::SessionId;
@@ -87,6 +88,34 @@ async fn long_bodies_are_refused_and_unread_without_a_certificate() {
     match put(&anybody).send().await {
         Ok(answer) => drop(problem(answer, 401).await),
         Err(error) => assert!(error.is_request() || error.is_body(), "{error}"),
+    }
+    world.stop().await;
+}
+
+/// A token of at most this length, and hardly shorter: what fills it is spread over groups that policy can read.
+fn token_of(world: &World, length: usize) -> String {
+    let count = 10;
+    let group = |bytes: usize| vec!["x".repeat(bytes); count];
+    let sign = |bytes: usize| {
+        let groups = group(bytes);
+        world.workloads.token("job", &groups.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    // Base64 writes four letters for three bytes.
+    let token = sign((length - sign(0).len()) / 4 * 3 / count);
+    assert!(token.len() <= length && token.len() + 2 * count > length, "{} of {length}", token.len());
+    token
+}
+
+#[tokio::test]
+async fn the_longest_token_opens_a_session_and_a_longer_one_does_not() {
+    let world = World::start().await;
+    let gateway = world.enrol().await;
+    let client = world.client(Some(&gateway.identity));
+    for (length, status) in [(MAX_TOKEN_BYTES, 200), (MAX_TOKEN_BYTES + 64, 403)] {
+        let mut body = world.open_body();
+        body["token"] = json!(token_of(&world, length));
+        let answer = sent(client.post(world.url(paths::SESSIONS)).json(&body)).await;
+        assert_eq!(answer.status(), status, "a token of {length} bytes");
     }
     world.stop().await;
 }
