@@ -24,6 +24,10 @@ use crate::tls::{self, ALPN};
 
 /// How long a dial of a target may take.
 const DIAL: Duration = Duration::from_secs(10);
+/// How long a client that is refused may take to hear it.
+pub(crate) const TELL: Duration = Duration::from_secs(2);
+/// The most bytes of a client that was refused that are read to no end.
+const MOST_FORGOTTEN: usize = 1 << 20;
 /// The most bytes that are read ahead in a login.
 const READ: usize = 16 << 10;
 
@@ -151,13 +155,28 @@ async fn secure(door: &Door, stream: Stream, direct: bool) -> Result<Stream, Fau
     Ok(Stream::Accepted(Box::new(stream)))
 }
 
-/// Tells a client that it is not let in, and closes.
+/// Tells a client that it is not let in, and closes; gives up on a client that does not take it in time.
+///
+/// What the client is still sending, such as the rest of a token that is too long, is read and forgotten: a socket that is
+/// closed over unread bytes is reset, and the client would never see the reason.
 pub async fn refuse(stream: &mut Stream, fault: &Fault) {
     let mut out = Vec::new();
     error::write(&mut out, fault, When::Login);
+    let told = async {
+        send(stream, &out).await?;
+        stream.shutdown().await?;
+        let mut forgotten = zeroize::Zeroizing::new(vec![0; READ]);
+        let mut left = MOST_FORGOTTEN;
+        while left > 0 {
+            match stream.read(&mut forgotten).await? {
+                0 => break,
+                read => left = left.saturating_sub(read),
+            }
+        }
+        io::Result::Ok(())
+    };
     // A client that does not listen any more misses nothing.
-    drop(send(stream, &out).await);
-    drop(stream.shutdown().await);
+    drop(tokio::time::timeout(TELL, told).await);
 }
 
 /// Closes a connection in its own way.

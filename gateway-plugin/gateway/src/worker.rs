@@ -212,7 +212,7 @@ async fn admit<E: Evidence>(
                 None => Ok(()),
             };
             // The answer is the end of the connection, which TLS has to say too.
-            drop(tokio::time::timeout(TELL, login::close(stream)).await);
+            drop(tokio::time::timeout(login::TELL, login::close(stream)).await);
             outcome.map(|()| None)
         }
         Arrival::Token(pending, mut stream) => {
@@ -220,17 +220,13 @@ async fn admit<E: Evidence>(
             match begun.and_then(|begun| prepare(here, begun)) {
                 Ok(prepared) => Ok(Some(prepared.with(here, stream))),
                 Err(fault) => {
-                    let told = login::refuse(&mut stream, &fault);
-                    drop(tokio::time::timeout(TELL, told).await);
+                    login::refuse(&mut stream, &fault).await;
                     Err(fault)
                 }
             }
         }
     }
 }
-
-/// How long a client that is refused may take to hear it.
-const TELL: std::time::Duration = std::time::Duration::from_secs(2);
 
 async fn in_time<T>(deadline: Instant, step: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     match tokio::time::timeout_at(deadline.into(), step).await {
