@@ -7,4 +7,5 @@
 mod coverage;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod stories;

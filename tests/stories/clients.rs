@@ -16,24 +16,6 @@ fn psql_runs_a_statement_as_the_role_that_policy_grants() {
 }
 
 #[test]
-fn a_workload_token_is_good_for_one_connection() {
-    let stack = shared().unwrap();
-    let token = stack.token().unwrap();
-    stack.psql(&token, "select 1").unwrap().unwrap();
-    let refused = stack.psql(&token, "select 1").unwrap().unwrap_err();
-    assert!(refused.contains("FATAL"), "{refused}");
-}
-
-#[test]
-fn psql_without_tls_is_refused() {
-    let stack = shared().unwrap();
-    let mut command = stack.client(Path::new("/usr/bin/psql"), &stack.token().unwrap());
-    command.env("PGSSLMODE", "disable").args(["-X", "-c", "select 1"]);
-    let refused = printed(&mut command).unwrap_err();
-    assert!(refused.contains("FATAL"), "{refused}");
-}
-
-#[test]
 fn pgbench_runs_in_every_mode() {
     let stack = shared().unwrap();
     let pgbench =

@@ -1,7 +1,10 @@
 //! What users do, with the programs that they use, through the real binary.
 
 mod clients;
+mod door;
 pub(crate) mod evidence;
+mod raw;
+mod refusals;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

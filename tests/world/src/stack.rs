@@ -65,8 +65,20 @@ impl Stack {
     /// # Errors
     /// What is missing, or what `writ serve` said.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(&[], |_, _, configuration| Ok(configuration))
+    }
+
+    /// The same, with more `name=value` settings of PostgreSQL, and with what `edit` makes of the configuration's text. It
+    /// gets the database and the directory of all files, where policies stand in `policies/`.
+    ///
+    /// # Errors
+    /// As [`Self::start`], or `edit`'s own.
+    pub fn start_with(
+        settings: &[&str],
+        edit: impl FnOnce(&Cluster, &Path, String) -> Result<String, String>,
+    ) -> Result<Self, String> {
         let writ = binary()?;
-        let cluster = Cluster::start(Version::V15)?;
+        let cluster = Cluster::start_with(Version::V15, settings)?;
         let login_password = postgres::random_hex()?;
         prepare(&cluster, &login_password)?;
         let pair = rcgen::KeyPair::generate().map_err(|error| format!("no issuer key: {error}"))?;
@@ -78,7 +90,8 @@ impl Stack {
         write(&at.join("jwks.json"), &jwks(&pair).to_string())?;
         write(&at.join("admin-token"), &postgres::random_hex()?)?;
         write(&at.join("login.password"), &login_password)?;
-        write(&at.join("writ.toml"), &configuration(at, cluster.port(), broker_port, gateway_port))?;
+        let configuration = edit(&cluster, at, configuration(at, cluster.port(), broker_port, gateway_port))?;
+        write(&at.join("writ.toml"), &configuration)?;
         let authority = at.join("broker/keys/ca.pem");
         let client = format!(
             "broker = \"https://127.0.0.1:{broker_port}\"\nca_file = \"{}\"\ntoken_file = \"{}\"\n",
@@ -220,6 +233,12 @@ impl Stack {
         let mut command = Command::new(&self.writ);
         command.arg("--state").arg(self.directory.path()).args(arguments).stdin(Stdio::null());
         command.output().map_err(said("writ"))
+    }
+
+    /// Where the gateway listens, on 127.0.0.1.
+    #[must_use]
+    pub const fn gateway_port(&self) -> u16 {
+        self.gateway_port
     }
 
     /// The authority of broker and gateway.
