@@ -84,6 +84,9 @@ pub enum Step {
     Cancel(BackendKey),
     /// The client has shown its token: open the session, then [`Pending::accept`] or refuse.
     Token(Pending),
+    /// The client asked where to get a token, and `out` tells it. Write it, read for a moment and call
+    /// [`ClientLogin::handle`], which refuses whatever comes: the client comes back with a token, on another connection.
+    Told(ClientLogin),
 }
 
 impl ClientLogin {
@@ -128,17 +131,19 @@ impl ClientLogin {
             State::AwaitSasl(startup) => match response(bytes)? {
                 None => Ok((0, again(State::AwaitSasl(startup)))),
                 Some((body, length)) => match bearer(body)? {
-                    Some(token) => Ok((length, Step::Token(Pending { startup: *startup, token }))),
+                    Some(token) => {
+                        let oauth = settings.oauth.clone();
+                        Ok((length, Step::Token(Pending { startup: *startup, token, by: By::Bearer(oauth) })))
+                    }
                     None => {
                         discovery(settings.oauth.as_ref(), out)?;
-                        Ok((length, again(State::AwaitSaslGoodbye)))
+                        Ok((length, Step::Told(Self { settings, transport, state: State::AwaitSaslGoodbye })))
                     }
                 },
             },
             State::AwaitSaslGoodbye => match response(bytes)? {
                 None => Ok((0, again(State::AwaitSaslGoodbye))),
-                Some(_) => Err(Fault::new("postgres.oauth_discovery", Blame::NotAllowed, "no token was shown")
-                    .help("get a token from the issuer that was named, then connect again")),
+                Some(_) => Err(no_token("get a token from the issuer that was named, then connect again")),
             },
         }
     }
@@ -176,6 +181,15 @@ impl ClientLogin {
         }
         let startup = Box::new(parsed.startup);
         match startup.auth.unwrap_or(self.settings.auth) {
+            // RFC 7628, section 4: the mechanism is for connections inside TLS alone, on loopback too.
+            AuthMethod::OAuthBearer if self.transport != Transport::Tls => {
+                return Err(Fault::new(
+                    "postgres.oauth_plain",
+                    Blame::NotAllowed,
+                    "oauthbearer is not taken without TLS",
+                )
+                .help("connect with sslmode=verify-full"));
+            }
             AuthMethod::Password => {
                 frame::write(out, b'R', |out| out.extend_from_slice(&3_u32.to_be_bytes()));
                 self.state = State::AwaitPassword(startup);
@@ -246,10 +260,18 @@ fn bearer(body: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
 }
 
 fn discovery(oauth: Option<&OAuth>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let oauth = oauth.ok_or_else(|| {
-        Fault::new("postgres.oauth_discovery", Blame::NotAllowed, "no token was shown")
-            .help("give the client a token: this gateway names no issuer to get one from")
-    })?;
+    let oauth =
+        oauth.ok_or_else(|| no_token("give the client a token: this gateway names no issuer to get one from"))?;
+    failure(oauth, out);
+    Ok(())
+}
+
+fn no_token(help: &'static str) -> Fault {
+    Fault::new("postgres.oauth_discovery", Blame::NotAllowed, "no token was shown").help(help)
+}
+
+/// The answer to a token that is not accepted, or to none (RFC 7628, section 3.2.2).
+fn failure(oauth: &OAuth, out: &mut Vec<u8>) {
     frame::write(out, b'R', |out| {
         out.extend_from_slice(&11_u32.to_be_bytes());
         out.extend_from_slice(b"{\"status\":\"invalid_token\",\"scope\":");
@@ -258,7 +280,6 @@ fn discovery(oauth: Option<&OAuth>, out: &mut Vec<u8>) -> Result<(), Fault> {
         json_text(out, &oauth.discovery_url);
         out.push(b'}');
     });
-    Ok(())
 }
 
 /// A JSON string (RFC 8259, section 7).
@@ -281,6 +302,13 @@ fn json_text(out: &mut Vec<u8>, text: &str) {
 pub struct Pending {
     startup: Startup,
     token: Zeroizing<Vec<u8>>,
+    by: By,
+}
+
+/// How the token was shown.
+enum By {
+    Password,
+    Bearer(Option<OAuth>),
 }
 
 impl fmt::Debug for Pending {
@@ -293,7 +321,7 @@ impl Pending {
     fn by_password(startup: Startup, body: &[u8]) -> Result<Self, Fault> {
         match body.strip_suffix(b"\0") {
             Some(token) if !token.is_empty() && !token.contains(&0) => {
-                Ok(Self { startup, token: Zeroizing::new(token.to_vec()) })
+                Ok(Self { startup, token: Zeroizing::new(token.to_vec()), by: By::Password })
             }
             _ => Err(Fault::new("postgres.no_token", Blame::NotAllowed, "no token was shown")
                 .help("give the token where the client asks for a password, such as PGPASSWORD")),
@@ -315,6 +343,17 @@ impl Pending {
     /// Takes the token out; it is wiped when it is dropped.
     pub fn take_token(&mut self) -> Zeroizing<Vec<u8>> {
         core::mem::take(&mut self.token)
+    }
+
+    /// What a client whose token was refused is told first: by OAUTHBEARER, where it may get another one. The driver writes
+    /// it, reads the client's empty answer for a moment (RFC 7628, section 3.2.3), then writes the error. `None` where the
+    /// error alone is the answer.
+    #[must_use]
+    pub fn rejection(&self) -> Option<Vec<u8>> {
+        let By::Bearer(Some(oauth)) = &self.by else { return None };
+        let mut out = Vec::new();
+        failure(oauth, &mut out);
+        Some(out)
     }
 
     /// How many bytes the cancel key must have that this client is given: 32 in protocol 3.2, else 4.

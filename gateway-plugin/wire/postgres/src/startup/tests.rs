@@ -167,10 +167,17 @@ fn oauthbearer_takes_a_token_or_says_where_to_get_one() {
     };
     let mut out = Vec::new();
     match begun().handle(&initial(b"n,,\x01auth=Bearer abc\x01\x01"), &mut out).unwrap().1 {
-        Step::Token(pending) => assert_eq!(pending.token(), b"abc"),
+        Step::Token(pending) => {
+            assert_eq!(pending.token(), b"abc");
+            let told = String::from_utf8(pending.rejection().unwrap()).unwrap();
+            assert!(told.contains(r#""status":"invalid_token""#), "{told}");
+        }
         other => panic!("{other:?}"),
     }
-    let login = more(begun().handle(&initial(b"n,,\x01auth=\x01\x01"), &mut out).unwrap().1);
+    let login = match begun().handle(&initial(b"n,,\x01auth=\x01\x01"), &mut out).unwrap().1 {
+        Step::Told(login) => login,
+        other => panic!("{other:?}"),
+    };
     let text = String::from_utf8(out.clone()).unwrap();
     assert!(text.contains(r#"{"status":"invalid_token","scope":"openid","openid-configuration":"https://i\"/x"}"#));
     assert_eq!(login.handle(&password(b"\x01"), &mut out).unwrap_err().blame, Blame::NotAllowed);
@@ -182,6 +189,28 @@ fn oauthbearer_takes_a_token_or_says_where_to_get_one() {
         b"n,,\x01auth=Basic a\x01\x01",
     ] {
         assert!(begun().handle(&initial(bad), &mut out).is_err());
+    }
+}
+
+#[test]
+fn oauthbearer_is_for_tls_alone() {
+    let asked = startup(V3_0, &[("user", "pay"), ("options", "-c writ.auth=oauthbearer")]);
+    let mut out = Vec::new();
+    let fault = begin(Transport::PlainAllowed).handle(&asked, &mut out).unwrap_err();
+    assert_eq!((fault.code, fault.blame), ("postgres.oauth_plain", Blame::NotAllowed));
+    assert!(out.is_empty());
+}
+
+#[test]
+fn a_password_that_is_refused_is_answered_with_the_error_alone() {
+    assert!(log_in(V3_0, &[("user", "pay")]).unwrap().rejection().is_none());
+}
+
+#[test]
+fn a_login_method_that_is_not_known_is_refused() {
+    for method in ["", "OAUTHBEARER", "scram", "password "] {
+        let fault = log_in(V3_0, &[("user", "pay"), ("writ.auth", method)]).unwrap_err();
+        assert_eq!(fault.code, "postgres.auth_option", "{method}");
     }
 }
 
