@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use writ_broker::config::BrokerConfig;
 use writ_broker::duration::Span;
-use writ_gateway::config::GatewayConfig;
+use writ_gateway::config::{GatewayConfig, Listener};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_static::StaticConfig;
 
@@ -134,6 +134,7 @@ fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static s
     if gateway.listeners.is_empty() {
         found.push(("gateway.listeners", "nobody could connect: add `[[gateway.listeners]]` with `listen`"));
     }
+    found.extend(gateway.listeners.iter().filter_map(Listener::mistake));
     if alone && gateway.listeners.iter().any(|listener| listener.certificate.is_none()) {
         let problem = "without the broker in the same process each listener needs a certificate: add `certificate = { chain = \
                        \"...\", key = \"...\" }`";

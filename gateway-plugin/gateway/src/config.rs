@@ -27,6 +27,63 @@ pub struct Certificate {
     pub key: PathBuf,
 }
 
+/// What a client that has no token is told (RFC 7628, section 3.2.2): where it may get one, and what to ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuth {
+    /// The issuer, byte by byte as its discovery document names it, or the document's own URL with `/.well-known/` in it.
+    /// https; plain http on loopback only.
+    pub issuer: String,
+    /// The scopes to ask for, with blanks between them.
+    pub scope: String,
+}
+
+impl OAuth {
+    /// The URL of the issuer's discovery document (OpenID Connect Discovery 1.0, section 4.1).
+    #[must_use]
+    pub fn discovery_url(&self) -> String {
+        if self.issuer.contains(WELL_KNOWN) {
+            return self.issuer.clone();
+        }
+        format!("{}{WELL_KNOWN}openid-configuration", self.issuer.trim_end_matches('/'))
+    }
+
+    /// What is wrong with it that its form does not show, and what to write instead.
+    #[must_use]
+    pub fn mistake(&self) -> Option<&'static str> {
+        let (rest, plain) = match (self.issuer.strip_prefix("https://"), self.issuer.strip_prefix("http://")) {
+            (Some(rest), _) => (rest, false),
+            (None, Some(rest)) => (rest, true),
+            (None, None) => return Some("write the issuer's URL: `https://login.example`"),
+        };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let strange = |byte: u8| !byte.is_ascii_graphic() || b"?#\"\\<>@".contains(&byte);
+        if authority.is_empty() || rest.bytes().any(strange) {
+            return Some("write a URL of scheme, host, port and path alone: `https://login.example`");
+        }
+        if plain && !is_loopback(authority) {
+            return Some("plain http is for an issuer on loopback alone: write `https://`");
+        }
+        // RFC 6749, section 3.3: the characters of a scope, and the blank between two.
+        let in_scope = |byte: u8| byte == b' ' || byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if self.scope.trim().is_empty() || !self.scope.bytes().all(in_scope) {
+            return Some("write the scopes that clients ask for, with blanks between them: `openid`");
+        }
+        None
+    }
+}
+
+const WELL_KNOWN: &str = "/.well-known/";
+
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// One address that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +93,9 @@ pub struct Listener {
     /// How clients show their token where they do not say.
     #[serde(default)]
     pub auth: Auth,
+    /// Where clients that show their token by OAUTHBEARER may get one; such a listener needs it.
+    #[serde(default)]
+    pub oauth: Option<OAuth>,
     /// What clients verify. Without it only plain connections can be had.
     #[serde(default)]
     pub certificate: Option<Certificate>,
@@ -45,6 +105,22 @@ pub struct Listener {
     /// Peers that must begin with a PROXY header, version 2.
     #[serde(default)]
     pub proxy_protocol_from: Vec<IpAddr>,
+}
+
+impl Listener {
+    /// What is wrong with it that its form does not show: the setting, and what to write instead.
+    #[must_use]
+    pub fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        match (&self.oauth, self.auth) {
+            (Some(oauth), _) => oauth.mistake().map(|problem| ("gateway.listeners.oauth", problem)),
+            (None, Auth::OAuthBearer) => Some((
+                "gateway.listeners.auth",
+                "with `oauthbearer` clients are told where to get a token: add `oauth = { issuer = \"https://...\", scope = \
+                 \"openid\" }`",
+            )),
+            (None, Auth::Password) => None,
+        }
+    }
 }
 
 /// The gateway's settings.
@@ -123,3 +199,6 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let length = Duration::from_millis(number.checked_mul(milliseconds)?);
     (!length.is_zero()).then_some(length)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use writ_core::fault::{Blame, Fault};
-use writ_wire_postgres::startup::{AuthMethod, LoginSettings};
+use writ_wire_postgres::startup::{AuthMethod, LoginSettings, OAuth};
 
 use crate::cancel::Registry;
-use crate::config::{Auth, GatewayConfig, Listener};
+use crate::config::{self, Auth, GatewayConfig, Listener};
 use crate::evidence::Evidence;
 use crate::login::Door;
 use crate::tls;
@@ -127,7 +127,12 @@ fn door(listener: &Listener) -> Result<Door, Fault> {
         Auth::Password => AuthMethod::Password,
         Auth::OAuthBearer => AuthMethod::OAuthBearer,
     };
-    let login = Arc::new(LoginSettings { tls: tls.is_some(), auth, oauth: None });
+    if let Some((setting, problem)) = listener.mistake() {
+        let what = format!("the listener on `{}` cannot be used: `{setting}`: {problem}", listener.listen);
+        return Err(Fault::new("gateway.listener", Blame::Ours, what));
+    }
+    let told = |oauth: &config::OAuth| OAuth { discovery_url: oauth.discovery_url(), scope: oauth.scope.clone() };
+    let login = Arc::new(LoginSettings { tls: tls.is_some(), auth, oauth: listener.oauth.as_ref().map(told) });
     Ok(Door { login, tls, allow_plain_loopback: listener.allow_plain_loopback })
 }
 

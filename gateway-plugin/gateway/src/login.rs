@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use writ_core::fault::{Blame, Fault};
 use writ_core::target::{Address, UpstreamTls};
+use writ_plugin::client::TOKEN_REFUSED;
 use writ_wire_postgres::cancel::BackendKey;
 use writ_wire_postgres::error::{self, When};
 use writ_wire_postgres::startup::{ClientLogin, LoginSettings, Pending, Step, Transport};
@@ -24,7 +25,8 @@ use crate::tls::{self, ALPN};
 
 /// How long a dial of a target may take.
 const DIAL: Duration = Duration::from_secs(10);
-/// How long a client that is refused may take to hear it.
+/// How long a client may take to hear that it is refused, or where to get a token. libpq keeps a connection on which it was
+/// told the latter open, without a word, until its user has logged in.
 pub(crate) const TELL: Duration = Duration::from_secs(2);
 /// The most bytes of a client that was refused that are read to no end.
 const MOST_FORGOTTEN: usize = 1 << 20;
@@ -103,12 +105,13 @@ async fn converse(door: &Door, stream: &mut Stream, login: ClientLogin, bytes: &
             send(stream, &out).await.map_err(|error| broken(&error))?;
         }
         let (consumed, step) = stepped?;
+        let told = matches!(step, Step::Told(_));
         if let Some(done) = bytes.get_mut(..consumed) {
             done.zeroize();
         }
         bytes.drain(..consumed.min(bytes.len()));
         login = match step {
-            Step::More(login) => login,
+            Step::More(login) | Step::Told(login) => login,
             Step::StartTls(login) => {
                 let plain = std::mem::replace(stream, Stream::Gone);
                 *stream = secure(door, plain, false).await?;
@@ -126,8 +129,14 @@ async fn converse(door: &Door, stream: &mut Stream, login: ClientLogin, bytes: &
                 return Ok(Heard::Token(Box::new(pending)));
             }
         };
-        read_more(stream, bytes).await.map_err(|error| broken(&error))?;
+        let read = read_more(stream, bytes);
+        let read = if told { tokio::time::timeout(TELL, read).await.unwrap_or_else(gone) } else { read.await };
+        read.map_err(|error| broken(&error))?;
     }
+}
+
+fn gone(_: tokio::time::error::Elapsed) -> io::Result<()> {
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 async fn read_more(stream: &mut Stream, bytes: &mut Vec<u8>) -> io::Result<()> {
@@ -177,6 +186,17 @@ pub async fn refuse(stream: &mut Stream, fault: &Fault) {
     };
     // A client that does not listen any more misses nothing.
     drop(tokio::time::timeout(TELL, told).await);
+}
+
+/// Tells a client that its token is refused: by `rejection` first, where there is one, then by the error.
+pub async fn reject(stream: &mut Stream, rejection: Option<Vec<u8>>, fault: &Fault) {
+    if let Some(told) = rejection.filter(|_| fault.code == TOKEN_REFUSED) {
+        let mut answer = Vec::new();
+        let heard = async { send(stream, &told).await.and(read_more(stream, &mut answer).await) };
+        // Whatever the answer says, if there is one, the error follows.
+        drop(tokio::time::timeout(TELL, heard).await);
+    }
+    refuse(stream, fault).await;
 }
 
 /// Closes a connection in its own way.

@@ -216,11 +216,12 @@ async fn admit<E: Evidence>(
             outcome.map(|()| None)
         }
         Arrival::Token(pending, mut stream) => {
+            let rejection = pending.rejection();
             let begun = in_time(deadline, begin(here, *pending, peer)).await;
             match begun.and_then(|begun| prepare(here, begun)) {
                 Ok(prepared) => Ok(Some(prepared.with(here, stream))),
                 Err(fault) => {
-                    login::refuse(&mut stream, &fault).await;
+                    login::reject(&mut stream, rejection, &fault).await;
                     Err(fault)
                 }
             }

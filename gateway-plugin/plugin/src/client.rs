@@ -19,6 +19,11 @@ use crate::identity::Identity;
 /// The longest answer that is read, but for the stream, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
+/// The code of a fault that another token could mend: this one is malformed, expired, used up or bound to a key.
+pub const TOKEN_REFUSED: &str = "broker.token";
+/// The broker's codes for that.
+const OF_TOKENS: [&str; 3] = ["identity.refused", "token.used", "token.bound"];
+
 /// A client of the broker.
 #[derive(Debug, Clone)]
 pub struct BrokerClient {
@@ -170,6 +175,7 @@ async fn refused(response: Response) -> Fault {
     };
     let Some(problem) = problem else { return strange(&format!("status {status} without a problem")) };
     let (code, blame) = match status {
+        403 if OF_TOKENS.contains(&problem.code.as_str()) => (TOKEN_REFUSED, Blame::NotAllowed),
         400..=499 => ("broker.refused", Blame::NotAllowed),
         502 => ("broker.target", Blame::Target),
         _ => ("broker.failed", Blame::Ours),

@@ -412,8 +412,15 @@ pub(super) const TABLES: &[Table] = &[
                 "auth",
                 "text",
                 "password",
-                "How clients show their token: `password`, or `oauthbearer` for SASL.",
+                "How clients show their token: `password`, or `oauthbearer` for SASL. A client chooses for itself with `-c writ.auth=...`.",
                 "\"oauthbearer\"",
+            ),
+            optional(
+                "oauth",
+                "table",
+                "",
+                "Where clients may get a token, told to those that use `oauthbearer`. Needed with `auth = \"oauthbearer\"`.",
+                "{ issuer = \"https://login.example\", scope = \"openid\" }",
             ),
             optional(
                 "certificate",
@@ -436,6 +443,19 @@ pub(super) const TABLES: &[Table] = &[
                 "Peers that must begin with a PROXY header, version 2.",
                 "[\"10.0.0.1\"]",
             ),
+        ],
+    },
+    Table {
+        head: "[gateway.listeners.oauth]",
+        about: "What a client that uses `oauthbearer` and has no token is told (RFC 7628).",
+        settings: &[
+            required(
+                "issuer",
+                "text",
+                "The issuer as its discovery document names it, or that document's URL. https; plain http on loopback only.",
+                "\"https://login.example\"",
+            ),
+            required("scope", "text", "The scopes to ask for, with blanks between them.", "\"openid\""),
         ],
     },
     Table {

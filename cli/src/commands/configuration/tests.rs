@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use writ_broker::config::{BrokerConfig, HumansConfig, TargetConfig};
 use writ_broker::identity::config::{CacheConfig, IssuerConfig};
-use writ_gateway::config::{Certificate, GatewayConfig, Listener};
+use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_static::StaticConfig;
 
@@ -47,10 +47,11 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
+    same::<OAuth>("[gateway.listeners.oauth]");
     same::<Certificate>("[gateway.listeners.certificate]");
     same::<LinkConfig>("[link]");
     same::<LogConfig>("[log]");
-    assert_eq!(TABLES.len(), 13, "each table stands above");
+    assert_eq!(TABLES.len(), 14, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -77,7 +78,8 @@ fn maximal(provider: &str) -> String {
     add("[broker.humans]", "[broker.humans]", &[]);
     add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
     add("[gateway]", "[gateway]", &[]);
-    add("[[gateway.listeners]]", "[[gateway.listeners]]", &["certificate"]);
+    add("[[gateway.listeners]]", "[[gateway.listeners]]", &["certificate", "oauth"]);
+    add("[gateway.listeners.oauth]", "[gateway.listeners.oauth]", &[]);
     add("[gateway.listeners.certificate]", "[gateway.listeners.certificate]", &[]);
     add("[link]", "[link]", &[]);
     add("[log]", "[log]", &[]);
@@ -116,6 +118,7 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<StaticConfig>("[broker.target.provider.static]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
+    required::<OAuth>("[gateway.listeners.oauth]", "");
     required::<Certificate>("[gateway.listeners.certificate]", "");
     required::<LinkConfig>("[link]", "");
     required::<LogConfig>("[log]", "");
