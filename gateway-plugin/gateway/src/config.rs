@@ -1,10 +1,12 @@
 //! The gateway's own part of a configuration file. Text in, checked values out.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::proxy::Peers;
 
 /// How clients show their token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -102,9 +104,9 @@ pub struct Listener {
     /// Whether a client on loopback may show its token without TLS. For development.
     #[serde(default)]
     pub allow_plain_loopback: bool,
-    /// Peers that must begin with a PROXY header, version 2.
+    /// Peers that must begin with a PROXY header, version 2, by address or network. No other peer may.
     #[serde(default)]
-    pub proxy_protocol_from: Vec<IpAddr>,
+    pub proxy_protocol_from: Vec<Peers>,
 }
 
 impl Listener {

@@ -17,6 +17,7 @@ use crate::cancel::Registry;
 use crate::config::{self, Auth, GatewayConfig, Listener};
 use crate::evidence::Evidence;
 use crate::login::Door;
+use crate::proxy::Peers;
 use crate::tls;
 use crate::worker::{self, Arrived, Common, Counted, Phase};
 
@@ -150,9 +151,9 @@ fn start_worker<E: Evidence>(index: u32, common: &Arc<Common<E>>, queue: u32) ->
     Ok((Lane { sender, load: Arc::new(AtomicU32::new(0)) }, thread))
 }
 
-async fn accept(bound: TcpListener, door: Arc<Door>, proxies: Vec<std::net::IpAddr>, hall: Arc<Hall>) {
+async fn accept(bound: TcpListener, door: Arc<Door>, proxies: Vec<Peers>, hall: Arc<Hall>) {
     loop {
-        let (socket, peer) = match bound.accept().await {
+        let (socket, mut peer) = match bound.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -167,7 +168,9 @@ async fn accept(bound: TcpListener, door: Arc<Door>, proxies: Vec<std::net::IpAd
         let Ok(socket) = socket.into_std() else { continue };
         let Some(lane) = hall.lanes.iter().min_by_key(|lane| lane.load.load(Ordering::Relaxed)) else { continue };
         let Some(load) = Counted::below(&lane.load, u32::MAX) else { continue };
-        let proxied = proxies.contains(&peer.ip().to_canonical());
+        // IPv4 that came in over IPv6 is the same client to policy.
+        peer.set_ip(peer.ip().to_canonical());
+        let proxied = proxies.iter().any(|listed| listed.contains(peer.ip()));
         let arrived = Arrived { socket, peer, door: Arc::clone(&door), proxied, pending, load };
         if lane.sender.try_send(arrived).is_err() {
             metrics::counter!("writ_gateway_connections_dropped_total").increment(1);

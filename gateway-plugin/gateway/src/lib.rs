@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod gateway;
 pub mod listener;
 pub mod login;
+pub mod proxy;
 pub mod relay;
 pub mod spill;
 pub mod stream;

@@ -1,16 +1,15 @@
 //! Accepting: sockets and, from listed peers, the PROXY header.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
+use std::{fmt, io};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use writ_core::fault::{Blame, Fault};
 
-const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// The longest header that is taken, in bytes behind its fixed part.
-const LONGEST: u16 = 1024;
+use crate::proxy::{self, FIXED};
 
 /// Sends at once, and notices a peer that is gone.
 pub fn tune(socket: &TcpStream) {
@@ -21,36 +20,30 @@ pub fn tune(socket: &TcpStream) {
     drop(socket.set_tcp_keepalive(&alive));
 }
 
-/// Reads the header (HAProxy's "The PROXY protocol", version 2) and gives the client's address; `None` where the proxy
-/// speaks for itself.
+/// Reads a PROXY header, and not one byte behind it, and gives the client's address; `None` where the proxy speaks for itself.
 ///
 /// # Errors
-/// It is not there or malformed.
-pub async fn proxied(socket: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
-    let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-    let mut signature = [0; 12];
-    socket.read_exact(&mut signature).await?;
-    let (command, family, length) = (socket.read_u8().await?, socket.read_u8().await?, socket.read_u16().await?);
-    if signature != SIGNATURE || length > LONGEST {
-        return Err(invalid());
+/// It is not there, not understood, or the connection broke.
+pub async fn proxied(socket: &mut TcpStream) -> Result<Option<SocketAddr>, Fault> {
+    let unread =
+        |error: io::Error| refused(&format!("the connection broke before its PROXY header was whole: {error}"));
+    let mut header = Vec::with_capacity(FIXED);
+    let mut wanted = FIXED;
+    while header.len() < wanted {
+        let missing = u64::try_from(wanted - header.len()).unwrap_or_default();
+        if (&mut *socket).take(missing).read_buf(&mut header).await.map_err(unread)? == 0 {
+            return Err(unread(io::ErrorKind::UnexpectedEof.into()));
+        }
+        if let Some(rest) = proxy::rest(&header).map_err(|why| refused(&why))? {
+            wanted = FIXED + rest;
+        }
     }
-    let mut body = vec![0; usize::from(length)];
-    socket.read_exact(&mut body).await?;
-    match (command, family) {
-        (0x20, _) => Ok(None),
-        (0x21, 0x11) => Ok(Some(address::<4>(&body).ok_or_else(invalid)?)),
-        (0x21, 0x21) => Ok(Some(address::<16>(&body).ok_or_else(invalid)?)),
-        _ => Err(invalid()),
-    }
+    proxy::source(&header).map_err(|why| refused(&why))
 }
 
-/// The source in addresses of `N` bytes: source, destination, source port, destination port.
-fn address<const N: usize>(body: &[u8]) -> Option<SocketAddr> {
-    let source: &[u8; N] = body.first_chunk()?;
-    let port = u16::from_be_bytes(*body.get(2 * N..)?.first_chunk()?);
-    let ip = match <[u8; 4]>::try_from(source.as_slice()) {
-        Ok(four) => IpAddr::V4(Ipv4Addr::from(four)),
-        Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(source.as_slice()).ok()?)),
-    };
-    Some(SocketAddr::new(ip, port))
+/// What the peer is told is the same whatever is wrong; the reason is for the log.
+fn refused(why: &dyn fmt::Display) -> Fault {
+    Fault::new("login.proxy", Blame::Peer, "a PROXY header of version 2 is expected from this peer")
+        .help("turn the PROXY protocol on in the load balancer, or take it out of proxy_protocol_from")
+        .detail(why.to_string())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use writ_core::fault::{Blame, Fault};
@@ -20,6 +20,7 @@ use writ_wire_postgres::startup::{ClientLogin, LoginSettings, Pending, Step, Tra
 use writ_wire_postgres::upstream::{self, Login, ServerLogin, Upstream};
 use zeroize::Zeroize as _;
 
+use crate::proxy::SIGNATURE;
 use crate::stream::Stream;
 use crate::tls::{self, ALPN};
 
@@ -73,6 +74,12 @@ pub async fn hear(door: &Door, socket: TcpStream, peer: SocketAddr) -> Result<Ar
     let plain =
         if door.allow_plain_loopback && peer.ip().is_loopback() { Transport::PlainAllowed } else { Transport::Plain };
     let mut stream = Stream::Plain(socket);
+    if Some(&first[0]) == SIGNATURE.first() {
+        let fault = Fault::new("login.proxy", Blame::Peer, "invalid startup packet")
+            .detail("the connection begins with a PROXY header, and its peer is not in proxy_protocol_from");
+        refuse(&mut stream, &fault).await;
+        return Err(fault);
+    }
     let mut transport = plain;
     if first == [0x16] {
         (stream, transport) = (secure(door, stream, true).await?, Transport::Tls);
@@ -144,7 +151,7 @@ async fn read_more(stream: &mut Stream, bytes: &mut Vec<u8>) -> io::Result<()> {
     if stream.read_buf(bytes).await? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
-async fn send(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.flush().await
 }
@@ -168,7 +175,7 @@ async fn secure(door: &Door, stream: Stream, direct: bool) -> Result<Stream, Fau
 ///
 /// What the client is still sending, such as the rest of a token that is too long, is read and forgotten: a socket that is
 /// closed over unread bytes is reset, and the client would never see the reason.
-pub async fn refuse(stream: &mut Stream, fault: &Fault) {
+pub async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), fault: &Fault) {
     let mut out = Vec::new();
     error::write(&mut out, fault, When::Login);
     let told = async {

@@ -200,8 +200,7 @@ async fn admit<E: Evidence>(
     let mut socket = TcpStream::from_std(socket).map_err(broken)?;
     crate::listener::tune(&socket);
     let heard = async {
-        let peer =
-            if proxied { crate::listener::proxied(&mut socket).await.map_err(broken)?.unwrap_or(peer) } else { peer };
+        let peer = if proxied { client(&mut socket).await?.unwrap_or(peer) } else { peer };
         login::hear(door, socket, peer).await.map(|arrival| (arrival, peer))
     };
     let (arrival, peer) = in_time(deadline, heard).await?;
@@ -225,6 +224,17 @@ async fn admit<E: Evidence>(
                     Err(fault)
                 }
             }
+        }
+    }
+}
+
+/// For whom a load balancer connects; it is told where it does not say.
+async fn client(socket: &mut TcpStream) -> Result<Option<SocketAddr>, Fault> {
+    match crate::listener::proxied(socket).await {
+        Ok(client) => Ok(client),
+        Err(fault) => {
+            login::refuse(socket, &fault).await;
+            Err(fault)
         }
     }
 }

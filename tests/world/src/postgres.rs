@@ -255,7 +255,11 @@ fn wait_until_ready(directory: &Path) -> Result<(), String> {
     }
 }
 
-pub(crate) fn free_port() -> Result<u16, String> {
+/// A port of 127.0.0.1 that was free a moment ago.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> Result<u16, String> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

@@ -438,10 +438,10 @@ pub(super) const TABLES: &[Table] = &[
             ),
             optional(
                 "proxy_protocol_from",
-                "list of addresses",
+                "list of addresses and networks",
                 "[]",
-                "Peers that must begin with a PROXY header, version 2.",
-                "[\"10.0.0.1\"]",
+                "Peers, such as load balancers, that must begin with a PROXY header, version 2. Other peers must not.",
+                "[\"10.0.0.0/8\", \"fd00::1\"]",
             ),
         ],
     },
