@@ -1,6 +1,6 @@
 //! The gateway's own part of a configuration file. Text in, checked values out.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
