@@ -4,8 +4,10 @@ mod balancer;
 mod clients;
 mod door;
 pub(crate) mod evidence;
+mod middle;
 mod raw;
 mod refusals;
+mod upstream;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
