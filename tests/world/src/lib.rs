@@ -2,6 +2,8 @@
 //!
 //! Nothing here is skipped when its counterpart is absent: it fails, and says which script fetches it.
 
+pub mod browser;
+pub mod oidc;
 pub mod packages;
 pub mod postgres;
 pub mod stack;

@@ -247,6 +247,18 @@ impl Stack {
         self.directory.path().join("broker/keys/ca.pem")
     }
 
+    /// The broker's URL.
+    #[must_use]
+    pub fn broker(&self) -> String {
+        format!("https://127.0.0.1:{}", self.broker_port)
+    }
+
+    /// The binary.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.writ
+    }
+
     /// Everything that Writ keeps, and its log.
     #[must_use]
     pub fn state(&self) -> &Path {
