@@ -5,6 +5,7 @@ mod clients;
 mod door;
 pub(crate) mod evidence;
 mod middle;
+mod oauth;
 mod raw;
 mod refusals;
 mod upstream;
