@@ -93,6 +93,7 @@ fn config(state: &TempDir, issuer: &EcdsaKeyPair) -> Result<BrokerConfig<Value>,
     Ok(serde_json::from_value(json!({
         "listen": "127.0.0.1:0", "url": "https://broker.example", "audience": "bench",
         "state": state.path().join("state"), "policies": policies,
+        "rates": {"sessions": 1_000_000},
         "issuer": [{"name": "ci", "issuer": ISSUER, "algorithms": ["ES256"], "jwks": jwks}],
     }))?)
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use writ_core::event::Event;
-use writ_core::id::GatewayId;
+use writ_core::id::{GatewayId, RequestId};
 use writ_core::time::Clock;
 use writ_core::writ::Writ;
 use writ_ledger::note::Signer;
@@ -21,6 +21,8 @@ use crate::identity::config::ConfigFault;
 use crate::identity::session_token::{SessionIssuer, SessionTokenFault};
 use crate::identity::verify::Verifier;
 use crate::keys::{KeyFault, Keys};
+use crate::rates::{Caller, Rates, RatesConfig};
+use crate::refusal::{Refusal, no_evidence};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreFault};
 use crate::targets::Targets;
@@ -64,6 +66,8 @@ pub struct Loaded {
     pub targets: Targets,
     /// Who among humans may do what.
     pub humans: Humans,
+    /// How often each caller may ask.
+    pub rates: RatesConfig,
 }
 
 /// Why the broker does not start.
@@ -114,6 +118,7 @@ pub struct Broker {
     pub(crate) due: Notify,
     /// Writs whose credential was minted and not logged.
     pub(crate) unlogged: mpsc::UnboundedSender<Writ>,
+    pub(crate) rates: Rates,
 }
 
 impl core::fmt::Debug for Broker {
@@ -213,6 +218,7 @@ impl Broker {
             ordered: Notify::new(),
             due: Notify::new(),
             unlogged,
+            rates: Rates::new(),
         });
         set.spawn(crate::revoke::run(Arc::downgrade(&broker), stopping.clone()));
         set.spawn(crate::janitor::run(Arc::downgrade(&broker), abandoned, stopping));
@@ -241,6 +247,29 @@ impl Broker {
         self.loaded.store(Arc::new(loaded));
         self.policy.send_replace(in_force);
         Ok(())
+    }
+
+    /// Takes one request out of the caller's bucket.
+    ///
+    /// # Errors
+    /// [`Refusal`] with status 429 where it is empty; the first in a minute is in the ledger.
+    pub(crate) async fn admit(&self, caller: Caller) -> Result<(), Refusal> {
+        let Err(over) = self.rates.admit(caller, &self.loaded.load().rates, self.clock.now()) else { return Ok(()) };
+        let request = RequestId::fresh();
+        if over.first {
+            let event = Event::Refused {
+                request,
+                gateway: caller.gateway(),
+                code: over.fault.code.to_owned(),
+                detail: over.fault.detail.to_string(),
+                issuer: None,
+                subject: None,
+                target: None,
+                policy_hash: None,
+            };
+            self.evidence.event(event).await.map_err(|fault| Refusal::new(no_evidence(&fault), request))?;
+        }
+        Err(Refusal { status: 429, ..Refusal::new(over.fault, request) })
     }
 
     /// The key that verifies the ledger's checkpoints, in the form of C2SP signed-note.
@@ -285,6 +314,7 @@ fn load<P>(config: &BrokerConfig<P>, targets: Targets, sessions: &SessionIssuer)
         verifier: Verifier::new(&config.issuers, &config.audience, Some(sessions))?,
         targets,
         humans: Humans::new(config)?,
+        rates: config.rates,
     })
 }
 

@@ -11,6 +11,7 @@ use writ_core::target::{Labels, Protocol, TargetName, UpstreamTls};
 
 use crate::duration::Span;
 use crate::identity::config::IssuerConfig;
+use crate::rates::RatesConfig;
 
 /// The broker.
 #[derive(Debug, Clone, Deserialize)]
@@ -59,6 +60,9 @@ pub struct BrokerConfig<P> {
     /// The longest segment of a recording, in bytes.
     #[serde(default = "defaults::max_segment_bytes")]
     pub max_segment_bytes: usize,
+    /// How often each gateway and each address may ask.
+    #[serde(default)]
+    pub rates: RatesConfig,
 }
 
 /// A target.
@@ -174,6 +178,14 @@ impl<P> BrokerConfig<P> {
                     format!("`{span}` is out of range: write 1s to {}", Span::seconds(most)),
                 ));
             }
+        }
+        let rates = [
+            ("broker.rates.sessions", self.rates.sessions),
+            ("broker.rates.exchanges", self.rates.exchanges),
+            ("broker.rates.enrolments", self.rates.enrolments),
+        ];
+        for (setting, _) in rates.into_iter().filter(|(_, rate)| *rate == 0) {
+            found.push(ConfigMistake::new(setting, "0 would admit nobody: write how many a second, from 1"));
         }
         found.extend(
             self.issuers

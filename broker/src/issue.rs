@@ -24,6 +24,7 @@ use crate::approve::{self, Approved};
 use crate::broker::{Broker, GatewayIdentity};
 use crate::evidence::EvidenceFault;
 use crate::identity::session_token::{Binding, binding};
+use crate::rates::Caller;
 use crate::refusal::{Refusal, no_evidence};
 use crate::store::{Change, Condition};
 use crate::targets::Served;
@@ -42,8 +43,10 @@ impl Broker {
     /// Opens a session: eight steps, two commit points.
     ///
     /// # Errors
-    /// [`Refusal`]. Its reason is durable in the ledger under the request's id; the caller learns the id.
+    /// [`Refusal`]. Its reason is durable in the ledger under the request's id; the caller learns the id. Of what is over the
+    /// gateway's rate, the first in a minute.
     pub async fn open(&self, gateway: &GatewayIdentity, open: &OpenRequest) -> Result<OpenReply, Refusal> {
+        self.admit(Caller::Opens(gateway.id)).await?;
         let (request, now) = (RequestId::fresh(), self.clock.now());
         let mut asked = Asked { request, now, gateway, open, workload: None, policy_hash: None };
         match self.issue(&mut asked).await {

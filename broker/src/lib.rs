@@ -16,6 +16,7 @@ pub mod identity;
 pub mod issue;
 mod janitor;
 pub mod keys;
+pub mod rates;
 pub mod refusal;
 mod revoke;
 pub mod server;

@@ -5,6 +5,7 @@ mod evidence;
 mod gateways;
 mod issuance;
 mod provider;
+mod rates;
 mod recordings;
 mod settlement;
 mod store;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use writ_broker_api::gateway::{
     CloseRequest, EnrolReply, EnrolRequest, OpenReply, OpenRequest, RenewReply, RenewRequest, SegmentFacts, SyncReply,
@@ -11,16 +11,19 @@ use writ_broker_api::gateway::{
 use writ_core::id::SessionId;
 
 use super::App;
-use super::caller::Known;
+use super::caller::{Known, Peer};
 use super::respond::Checked;
+use crate::rates::Caller;
 use crate::refusal::Refusal;
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
 pub(super) async fn enrol(
     State(app): State<App>,
+    Extension(peer): Extension<Peer>,
     Checked(Json(request)): Checked<Json<EnrolRequest>>,
 ) -> Answer<EnrolReply> {
+    app.broker.admit(Caller::enrols(peer.address.ip())).await?;
     app.broker.enrol(&request).await.map(Json)
 }
 

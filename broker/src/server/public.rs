@@ -10,6 +10,7 @@ use writ_core::id::RequestId;
 
 use super::App;
 use super::caller::Peer;
+use crate::rates::Caller;
 use crate::refusal::Refusal;
 
 /// The longest path of a tile: a level, and 64 bits in groups of three digits.
@@ -50,6 +51,15 @@ pub(super) async fn token(
     form: Result<Form<ExchangeRequest>, FormRejection>,
 ) -> Response {
     let no_store = [(header::CACHE_CONTROL, "no-store")];
+    if let Err(refusal) = app.broker.admit(Caller::exchanges(peer.address.ip())).await {
+        let error = ExchangeError {
+            error: "temporarily_unavailable".to_owned(),
+            error_description: "too many requests: try again in a second".to_owned(),
+            request: refusal.request.to_string(),
+        };
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+        return (status, no_store, Json(error)).into_response();
+    }
     let Ok(Form(request)) = form else {
         let error = ExchangeError {
             error: "invalid_request".to_owned(),

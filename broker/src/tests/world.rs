@@ -64,6 +64,7 @@ pub(super) struct Place {
     pub(super) clock: Arc<Stepped>,
     pub(super) gateway: GatewayIdentity,
     pub(super) opening: OpeningKey,
+    pub(super) rates: Value,
     issuer: EcdsaKeyPair,
     serial: AtomicU64,
 }
@@ -87,6 +88,7 @@ impl Place {
             clock: Arc::new(Stepped(AtomicI64::new(1_800_000_000))),
             gateway: GatewayIdentity { id: GatewayId::fresh(), sealing_key },
             opening,
+            rates: json!({}),
             issuer: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
             serial: AtomicU64::new(0),
         };
@@ -109,7 +111,7 @@ impl Place {
         serde_json::from_value(json!({
             "listen": "127.0.0.1:0", "url": URL, "audience": AUDIENCE,
             "state": self.state.path().join("state"), "policies": self.state.path().join("policies"),
-            "admin_token_file": self.state.path().join("admin.token"), "provider_timeout": "1s", "gateway_lost": "120s",
+            "admin_token_file": self.state.path().join("admin.token"), "provider_timeout": "1s", "gateway_lost": "120s", "rates": self.rates,
             "issuer": [{
                 "name": "ci", "issuer": ISSUER, "algorithms": ["ES256"], "jwks": json!({"keys": [key]}).to_string(),
             }],
@@ -202,7 +204,8 @@ impl World {
     /// Waits until everything that is durable is published, and reads it from the files.
     pub(super) async fn events(&self) -> Vec<Event> {
         until("the ledger is published", async || {
-            self.broker.evidence.published().borrow().size == self.store.head().await.unwrap().size
+            let durable = self.store.head().await.unwrap().size;
+            self.broker.evidence.published().borrow().size == durable
         })
         .await;
         read(&self.place.path("evidence/ledger"), self.broker.evidence.verifier())

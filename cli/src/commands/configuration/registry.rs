@@ -106,6 +106,22 @@ pub(super) const TABLES: &[Table] = &[
                 "\"3m\"",
             ),
             optional("max_segment_bytes", "bytes", "67108864", "The longest segment of a recording.", "1048576"),
+            optional("rates", "table", "", "How often each gateway and each address may ask.", ""),
+        ],
+    },
+    Table {
+        head: "[broker.rates]",
+        about: "What each caller may ask for in a second; ten seconds' worth may come at once. What is over is refused with status 429; the first in a minute is in the ledger.",
+        settings: &[
+            optional("sessions", "number", "500", "Sessions that one gateway opens.", "100"),
+            optional(
+                "exchanges",
+                "number",
+                "50",
+                "Requests to `/v1/token` from one address; of IPv6, from one /64.",
+                "200",
+            ),
+            optional("enrolments", "number", "5", "Attempts to join as a gateway from one address.", "1"),
         ],
     },
     Table {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use writ_broker::config::{BrokerConfig, HumansConfig, TargetConfig};
 use writ_broker::identity::config::{CacheConfig, IssuerConfig};
+use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_static::StaticConfig;
@@ -39,6 +40,7 @@ fn same<T: DeserializeOwned>(head: &str) {
 fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<Config>("top level");
     same::<BrokerConfig<ProviderTable>>("[broker]");
+    same::<RatesConfig>("[broker.rates]");
     same::<IssuerConfig>("[[broker.issuer]]");
     same::<CacheConfig>("[broker.issuer.cache]");
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
@@ -51,7 +53,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<Certificate>("[gateway.listeners.certificate]");
     same::<LinkConfig>("[link]");
     same::<LogConfig>("[log]");
-    assert_eq!(TABLES.len(), 14, "each table stands above");
+    assert_eq!(TABLES.len(), 15, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -70,6 +72,7 @@ fn maximal(provider: &str) -> String {
         let _ = writeln!(text, "{head}\n{}", body(of, skip));
     };
     add("[broker]", "[broker]", &[]);
+    add("[broker.rates]", "[broker.rates]", &[]);
     add("[[broker.issuer]]", "[[broker.issuer]]", &["cache"]);
     add("[broker.issuer.cache]", "[broker.issuer.cache]", &[]);
     add("[[broker.target]]", "[[broker.target]]", &[]);
