@@ -5,6 +5,7 @@
 
 mod bearer;
 mod device;
+mod login;
 mod talking;
 
 use std::path::PathBuf;
