@@ -9,6 +9,7 @@ mod oauth;
 mod raw;
 mod refusals;
 mod upstream;
+mod wide;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
