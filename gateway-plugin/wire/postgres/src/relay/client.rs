@@ -5,9 +5,10 @@ use writ_core::fault::{Blame, Fault};
 use writ_wire_machine::{Ask, Effect, Effects, Side, TextAt};
 
 use super::expect::Expect;
-use super::names::{self, Version};
+use super::names::Version;
+use super::refuse::{name_fault, plain, unknown_portal, unknown_statement};
 use super::{Action, Held, Relay, Spill, fields, rows, words};
-use crate::error::{self, NAME, UNKNOWN_PORTAL, UNKNOWN_STATEMENT, When};
+use crate::error::{self, When};
 use crate::frame::{self, Frame, HEADER, Reader, SMALL};
 
 /// The names of a command must stand within its first bytes where it goes through the spool.
@@ -397,36 +398,6 @@ impl Relay {
         effects.forward(Side::Client, span);
         Ok(Scan::On)
     }
-}
-
-/// Refuses names that the server might take for others.
-fn plain(name: &[u8]) -> Result<(), Fault> {
-    if names::is_plain(name) { Ok(()) } else { Err(name_fault()) }
-}
-
-fn name_fault() -> Fault {
-    Fault::new(
-        NAME,
-        Blame::NotAllowed,
-        "the name of a prepared statement or portal is longer than 63 bytes or not ASCII",
-    )
-    .help("name it by at most 63 ASCII characters")
-}
-
-fn unknown_statement(name: &[u8]) -> Fault {
-    let name = shown(name);
-    Fault::new(UNKNOWN_STATEMENT, Blame::NotAllowed, format!("prepared statement `{name}` does not exist"))
-        .help("make it by the protocol's own Parse message in this session, not by SQL")
-}
-
-fn unknown_portal(name: &[u8]) -> Fault {
-    let name = shown(name);
-    Fault::new(UNKNOWN_PORTAL, Blame::NotAllowed, format!("portal `{name}` does not exist"))
-        .help("make it by the protocol's own Bind message in this transaction, or read a cursor by FETCH")
-}
-
-fn shown(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).chars().take(64).flat_map(char::escape_debug).collect()
 }
 
 /// Refuses tags that no client may send after login.
