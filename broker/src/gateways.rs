@@ -24,7 +24,8 @@ use crate::store::{Change, Condition, EnrolledGateway};
 
 /// How long a join token may be used.
 const JOIN_TOKEN_LIFE: Duration = Duration::from_secs(3600);
-/// A sync may race with a session that is just being opened: younger ones are left alone.
+/// A sync may race with a session that is just being opened: younger ones are left alone, unless the gateway has just
+/// started.
 const SYNC_GRACE: Duration = Duration::from_secs(30);
 /// The most sessions that one sync may name.
 const MAX_SYNC: usize = 100_000;
@@ -192,7 +193,7 @@ impl Broker {
         let mut open = std::collections::BTreeSet::new();
         for session in self.store.open_sessions(gateway.id).await? {
             open.insert(session.id);
-            let settled = after(session.writ.opened, SYNC_GRACE.as_secs()) < now;
+            let settled = request.started || after(session.writ.opened, SYNC_GRACE.as_secs()) < now;
             if settled && !named.contains(&session.id) {
                 match self.end(&session.writ, SessionEnd::Crash, now).await {
                     Ok(()) | Err(EvidenceFault::Refused) => {}

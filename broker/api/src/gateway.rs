@@ -134,12 +134,15 @@ pub struct SegmentFacts {
     pub seen_root: String,
 }
 
-/// A gateway tells, on each connection of its stream, which sessions live.
+/// A gateway tells, on each connection of its stream and now and then, which sessions live.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SyncRequest {
     /// The sessions that live or whose end was not yet acknowledged.
     #[schema(value_type = Vec<String>)]
     pub sessions: Vec<SessionId>,
+    /// Whether the gateway has just started and asked for no session yet: then none is on its way to it, however young.
+    #[serde(default)]
+    pub started: bool,
 }
 
 /// What the broker answers to that.

@@ -54,7 +54,7 @@ async fn a_sync_closes_what_the_gateway_lost_and_kills_what_the_broker_closed() 
     let gateway = &world.place.gateway;
     world.broker.close(gateway, closed.session, &ended()).await.unwrap();
     let unknown = SessionId::fresh();
-    let request = SyncRequest { sessions: vec![closed.session, living.session, unknown] };
+    let request = SyncRequest { sessions: vec![closed.session, living.session, unknown], started: false };
 
     let reply = world.broker.sync(gateway, &request).await.unwrap();
     let mut kill: Vec<_> = reply.kill.iter().map(|kill| kill.session).collect();
@@ -74,6 +74,18 @@ async fn a_sync_closes_what_the_gateway_lost_and_kills_what_the_broker_closed() 
     let stored = world.store.gateway(gateway.id).await.unwrap().unwrap();
     assert_eq!(stored.seen, Some(writ_core::time::Clock::now(&*world.place.clock)));
     assert_eq!(world.broker.session(living.session).await.unwrap().closed, None);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_has_just_started_has_no_session_on_its_way() {
+    let world = world().await;
+    let (lost, recovered) = (world.open().await.unwrap(), world.open().await.unwrap());
+    let request = SyncRequest { sessions: vec![recovered.session], started: true };
+    world.broker.sync(&world.place.gateway, &request).await.unwrap();
+    assert_eq!(world.broker.session(lost.session).await.unwrap().end, Some(SessionEnd::Crash));
+    let recovered = world.broker.session(recovered.session).await.unwrap();
+    assert_eq!(recovered.closed, None, "its end is still to come, with its recording");
     world.stop().await;
 }
 

@@ -5,6 +5,7 @@
 //! a number that does not go back, a checkpoint only if it continues the newest that was seen.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ use crate::settings::PluginSettings;
 
 /// Without a line for so long, the stream is gone. The broker sends one each second.
 const SILENCE: Duration = Duration::from_secs(4);
+/// How often the broker is told which sessions live: one that it opened for a gateway that was gone when the answer came
+/// is found by its not being named.
+const SYNC_EVERY: Duration = Duration::from_secs(60);
 /// The longest line of the stream: a policy bundle in base64.
 const MAX_LINE: usize = 64 << 20;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -46,6 +50,8 @@ pub(crate) struct Link {
     policy_changed: watch::Sender<u64>,
     fresh: watch::Sender<bool>,
     pub(crate) registry: Registry,
+    /// Whether the broker has not been told yet which sessions live: none was asked for before.
+    started: AtomicBool,
     /// Sessions that ended here and whose end the broker has not taken yet.
     unacknowledged: Mutex<BTreeSet<SessionId>>,
     pub(crate) seen: Arc<Mutex<writ_record::segment::Checkpoint>>,
@@ -74,6 +80,7 @@ impl Link {
             policy_changed: watch::Sender::new(0),
             fresh: watch::Sender::new(false),
             registry: Registry::default(),
+            started: AtomicBool::new(true),
             unacknowledged: Mutex::default(),
             seen: Arc::new(Mutex::new(seen)),
             newest: Mutex::new(newest),
@@ -187,6 +194,7 @@ impl Link {
         self.sync().await?;
         let mut response = self.client().stream(self.seen_size()).await?;
         let mut buffer: Vec<u8> = Vec::new();
+        let mut synced = Instant::now();
         loop {
             let chunk = timeout(SILENCE, response.chunk()).await;
             let chunk = chunk.map_err(|_| crate::client::no_broker("its stream is silent".to_owned()))?;
@@ -201,14 +209,20 @@ impl Link {
                 return Err(strange("a line is too long"));
             }
             self.renew_if_due().await?;
+            if synced.elapsed() >= SYNC_EVERY {
+                self.sync().await?;
+                synced = Instant::now();
+            }
         }
     }
 
     async fn sync(&self) -> Result<(), Fault> {
         let mut sessions: BTreeSet<SessionId> = self.registry.sessions().into_iter().collect();
         sessions.extend(self.unacknowledged.lock().unwrap_or_else(PoisonError::into_inner).iter().copied());
-        let request = SyncRequest { sessions: sessions.into_iter().collect() };
+        let started = self.started.load(Ordering::Relaxed);
+        let request = SyncRequest { sessions: sessions.into_iter().collect(), started };
         let reply = self.client().sync(&request).await?;
+        self.started.store(false, Ordering::Relaxed);
         reply.kill.iter().for_each(|kill| self.kill(kill));
         Ok(())
     }

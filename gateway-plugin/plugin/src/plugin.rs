@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use writ_broker_api::gateway::{EnrolRequest, OpenReply, OpenRequest};
 use writ_broker_api::sealed::{Purpose, Sealed};
 use writ_core::fault::{Blame, Fault};
-use writ_core::id::{GatewayId, SessionId};
+use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_policy::SessionPolicy;
 use writ_policy::wire::Received;
 use writ_record::DataKey;
@@ -77,6 +77,8 @@ impl Plugin {
         if crashed > 0 {
             tracing::warn!(sessions = crashed, "sessions of a gateway that crashed were closed from its spool");
         }
+        // Their ends are still to be uploaded: the broker must not settle them before.
+        outbox.sessions().into_iter().for_each(|session| link.admitted(session));
         let (notices, receiver) = channel();
         let (ready, uploads) = mpsc::unbounded_channel();
         let weak = ready.downgrade();
@@ -144,7 +146,15 @@ impl Plugin {
         }
         let reply = self.link.client().open(&request).await?;
         self.link.admitted(reply.session);
-        let begun = Instant::now();
+        let (session, writ, begun) = (reply.session, reply.writ, Instant::now());
+        let taken = self.take(reply, begun).await;
+        if let Err(fault) = &taken {
+            self.give_up(session, writ, fault);
+        }
+        taken
+    }
+
+    async fn take(&self, reply: OpenReply, begun: Instant) -> Result<Admitted, Fault> {
         let policy = self.policy_of(&reply).await?;
         let purpose =
             Purpose { writ: reply.writ, session: reply.session, gateway: self.gateway(), target: &reply.target.name };
@@ -220,9 +230,13 @@ impl Plugin {
 
     /// A session was admitted and never began: its end is on the way to the broker, which takes the credential back.
     pub fn not_begun(&self, meta: &SessionMeta, why: &Fault) {
+        self.give_up(meta.session, meta.writ, why);
+    }
+
+    fn give_up(&self, session: SessionId, writ: WritId, why: &Fault) {
         let closed = writ_record::segment::Closed {
-            session: meta.session,
-            writ: meta.writ,
+            session,
+            writ,
             end: writ_core::event::SessionEnd::NotOpened,
             code: why.code.to_owned(),
             commands: 0,
