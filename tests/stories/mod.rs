@@ -6,7 +6,6 @@ mod door;
 pub(crate) mod evidence;
 mod middle;
 mod oauth;
-mod pipelines;
 mod raw;
 mod refusals;
 mod upstream;

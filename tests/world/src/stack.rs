@@ -1,14 +1,13 @@
 //! Writ as it is run: the real binary, its configuration in files, before a real PostgreSQL.
 //!
-//! Its issuer is a key that the harness holds (`jwks_file`), so that a test can sign any claims. The child has a process
+//! In one process, as `writ serve`, or in two, as `writ broker` and `writ gateway`. Its issuer is a key that the harness holds (`jwks_file`), so that a test can sign any claims. The child has a process
 //! group of its own, which is ended when the stack is dropped.
 
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +18,12 @@ use rcgen::PublicKeyData as _;
 use serde_json::{Value, json};
 
 use crate::packages;
+pub use process::{Part, Process};
+
 use crate::postgres::{self, Cluster, Version};
+
+mod files;
+mod process;
 
 /// The `iss` of every token.
 pub const ISSUER: &str = "https://issuer.test";
@@ -36,18 +40,29 @@ const POLICY: &str = r#"@id("workload")
 permit (principal is Writ::Workload, action in Writ::Action::"use", resource == Writ::Target::"payments");
 "#;
 
-/// A running broker and gateway in one process, and the database behind them.
+/// A running broker and gateway, in one process or in two, and the database behind them.
 #[derive(Debug)]
 pub struct Stack {
     cluster: Cluster,
     directory: tempfile::TempDir,
-    child: Child,
+    processes: Vec<Process>,
     writ: PathBuf,
     key: EncodingKeyText,
     login_password: String,
     broker_port: u16,
     gateway_port: u16,
     signed: Mutex<Vec<String>>,
+}
+
+/// What differs from the usual.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Further lines of `[broker]`.
+    pub broker: String,
+    /// Further lines of `[link]`.
+    pub link: String,
+    /// Further lines of `[gateway]`.
+    pub gateway: String,
 }
 
 /// The issuer's private key, in PKCS #8.
@@ -60,7 +75,7 @@ impl core::fmt::Debug for EncodingKeyText {
 }
 
 impl Stack {
-    /// Starts everything and waits until a client gets through.
+    /// Starts broker and gateway in one process and waits until a client gets through.
     ///
     /// # Errors
     /// What is missing, or what `writ serve` said.
@@ -77,8 +92,43 @@ impl Stack {
         settings: &[&str],
         edit: impl FnOnce(&Cluster, &Path, String) -> Result<String, String>,
     ) -> Result<Self, String> {
+        let mut stack = Self::prepare(settings, &Settings::default(), edit)?;
+        stack.begin(Part::Serve)?;
+        stack.wait_until_ready()?;
+        Ok(stack)
+    }
+
+    /// Starts broker and gateway as two processes; the gateway joins with a token that an admin made.
+    ///
+    /// # Errors
+    /// What is missing, or what one of them said.
+    pub fn start_apart(settings: &Settings) -> Result<Self, String> {
+        let mut stack = Self::prepare(&[], settings, |_, _, configuration| Ok(configuration))?;
+        stack.begin(Part::Broker)?;
+        let until = Instant::now() + START_LIMIT;
+        let token = loop {
+            let made = stack.writ(&["gateways", "join-token"])?;
+            if made.status.success() {
+                break text(&made.stdout).trim().to_owned();
+            }
+            if Instant::now() > until || !stack.runs(Part::Broker)? {
+                return Err(format!("the broker gives no join token: {}\n{}", text(&made.stderr), stack.log()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        write(&stack.directory.path().join("join-token"), &token)?;
+        stack.begin(Part::Gateway)?;
+        stack.wait_until_ready()?;
+        Ok(stack)
+    }
+
+    fn prepare(
+        database: &[&str],
+        settings: &Settings,
+        edit: impl FnOnce(&Cluster, &Path, String) -> Result<String, String>,
+    ) -> Result<Self, String> {
         let writ = binary()?;
-        let cluster = Cluster::start_with(Version::V15, settings)?;
+        let cluster = Cluster::start_with(Version::V15, database)?;
         let login_password = postgres::random_hex()?;
         prepare(&cluster, &login_password)?;
         let pair = rcgen::KeyPair::generate().map_err(|error| format!("no issuer key: {error}"))?;
@@ -90,45 +140,72 @@ impl Stack {
         write(&at.join("jwks.json"), &jwks(&pair).to_string())?;
         write(&at.join("admin-token"), &postgres::random_hex()?)?;
         write(&at.join("login.password"), &login_password)?;
-        let configuration = edit(&cluster, at, configuration(at, cluster.port(), broker_port, gateway_port))?;
-        write(&at.join("writ.toml"), &configuration)?;
-        let authority = at.join("broker/keys/ca.pem");
-        let client = format!(
-            "broker = \"https://127.0.0.1:{broker_port}\"\nca_file = \"{}\"\ntoken_file = \"{}\"\n",
-            authority.display(),
-            at.join("admin-token").display()
-        );
-        write(&at.join("client.toml"), &client)?;
-        let child = serve(&writ, at)?;
+        let texts = files::Texts { at, database: cluster.port(), broker: broker_port, gateway: gateway_port, settings };
+        write(&at.join(Part::Serve.configuration()), &edit(&cluster, at, texts.serve())?)?;
+        write(&at.join(Part::Broker.configuration()), &texts.broker())?;
+        write(&at.join(Part::Gateway.configuration()), &texts.gateway())?;
+        write(&at.join("client.toml"), &texts.client())?;
+        files::certify(at)?;
         let key = EncodingKeyText(pair.serialize_der());
-        let signed = Mutex::default();
-        let mut stack =
-            Self { cluster, directory, child, writ, key, login_password, broker_port, gateway_port, signed };
-        stack.wait_until_ready()?;
-        Ok(stack)
+        let (signed, processes) = (Mutex::default(), Vec::new());
+        Ok(Self { cluster, directory, processes, writ, key, login_password, broker_port, gateway_port, signed })
     }
 
-    /// Kills `writ serve` as a power cut would, and starts it again over the same state.
+    /// Kills `writ` as a power cut would, all of it, and starts it again over the same state.
     ///
     /// # Errors
     /// If it does not come back.
     pub fn crash(&mut self) -> Result<(), String> {
-        self.kill();
-        self.child = serve(&self.writ, self.directory.path())?;
+        let parts: Vec<Part> = self.processes.iter().map(|process| process.part).collect();
+        self.processes.clear();
+        for part in parts {
+            self.begin(part)?;
+        }
         self.wait_until_ready()
     }
 
-    fn kill(&mut self) {
-        if let Ok(group) = i32::try_from(self.child.id()) {
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL);
-        }
-        let _ = self.child.wait();
+    /// Starts one part, which must not run.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn begin(&mut self, part: Part) -> Result<(), String> {
+        self.processes.retain(|process| process.part != part);
+        self.processes.push(Process::start(&self.writ, self.directory.path(), part)?);
+        Ok(())
     }
 
-    fn wait_until_ready(&mut self) -> Result<(), String> {
+    /// Kills one part as a power cut would.
+    pub fn kill(&mut self, part: Part) {
+        self.processes.iter_mut().filter(|process| process.part == part).for_each(Process::kill);
+    }
+
+    /// Asks one part to end, and waits until it has.
+    pub fn terminate(&mut self, part: Part) {
+        self.processes.iter_mut().filter(|process| process.part == part).for_each(Process::terminate);
+    }
+
+    /// Whether one part runs.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn runs(&mut self, part: Part) -> Result<bool, String> {
+        self.processes
+            .iter_mut()
+            .filter(|process| process.part == part)
+            .try_fold(false, |some, process| Ok(some | process.runs()?))
+    }
+
+    /// Waits until a client gets through.
+    ///
+    /// # Errors
+    /// What kept it from getting through.
+    pub fn wait_until_ready(&mut self) -> Result<(), String> {
         let until = Instant::now() + START_LIMIT;
         loop {
-            let ended = self.child.try_wait().map_err(said("the state of writ"))?;
+            let mut ended = false;
+            for process in &mut self.processes {
+                ended |= !process.runs()?;
+            }
             let last = match self.token() {
                 Ok(token) if self.authority().exists() => self.psql(&token, "select 1")?,
                 Ok(_) => Err("no authority yet".to_owned()),
@@ -136,8 +213,8 @@ impl Stack {
             };
             match last {
                 Ok(_) => return Ok(()),
-                Err(error) if ended.is_some() || Instant::now() > until => {
-                    return Err(format!("writ serve takes no connection: {error}\n{}", self.log()));
+                Err(error) if ended || Instant::now() > until => {
+                    return Err(format!("writ takes no connection: {error}\n{}", self.log()));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
@@ -202,7 +279,7 @@ impl Stack {
             .envs([("PGHOST", "localhost"), ("PGUSER", TARGET), ("PGDATABASE", TARGET), ("PGPASSWORD", token)])
             .envs([("PGSSLMODE", "verify-full"), ("PGCONNECT_TIMEOUT", "10")])
             .env("PGPORT", self.gateway_port.to_string())
-            .env("PGSSLROOTCERT", self.authority())
+            .env("PGSSLROOTCERT", self.roots())
             .stdin(Stdio::null());
         command
     }
@@ -241,7 +318,17 @@ impl Stack {
         self.gateway_port
     }
 
-    /// The authority of broker and gateway.
+    /// What clients of the gateway trust.
+    #[must_use]
+    pub fn roots(&self) -> PathBuf {
+        if self.processes.iter().any(|process| process.part == Part::Gateway) {
+            self.directory.path().join(files::GATEWAY_CA)
+        } else {
+            self.authority()
+        }
+    }
+
+    /// The broker's authority; in one process it is the gateway's too.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join("broker/keys/ca.pem")
@@ -265,10 +352,11 @@ impl Stack {
         self.directory.path()
     }
 
-    /// What `writ serve` has said.
+    /// What all parts have said.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("serve.log")).unwrap_or_default()
+        let read = |part: Part| fs::read_to_string(self.directory.path().join(part.log())).unwrap_or_default();
+        [Part::Serve, Part::Broker, Part::Gateway].map(read).concat()
     }
 
     /// The database behind.
@@ -283,12 +371,6 @@ impl Stack {
         let mut all = self.signed.lock().map(|signed| signed.clone()).unwrap_or_default();
         all.push(self.login_password.clone());
         all
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -332,14 +414,6 @@ fn binary() -> Result<PathBuf, String> {
     packages::need(&profile.join("writ"), "`cargo build -p writ` first")
 }
 
-fn serve(writ: &Path, at: &Path) -> Result<Child, String> {
-    let log = fs::File::create(at.join("serve.log")).map_err(said("a log"))?;
-    let both = log.try_clone().map_err(said("a log"))?;
-    let mut command = Command::new(writ);
-    command.arg("serve").arg("--config").arg(at.join("writ.toml"));
-    command.stdin(Stdio::null()).stdout(both).stderr(log).process_group(0).spawn().map_err(said("writ"))
-}
-
 fn jwks(pair: &rcgen::KeyPair) -> Value {
     // An uncompressed point: 0x04, x, y (SEC 1, 2.3.3).
     let (x, y) = pair.der_bytes().get(1..).unwrap_or_default().split_at(32);
@@ -347,51 +421,6 @@ fn jwks(pair: &rcgen::KeyPair) -> Value {
         "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "test-1",
         "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
     }]})
-}
-
-fn configuration(at: &Path, database: u16, broker: u16, gateway: u16) -> String {
-    let at = at.display();
-    format!(
-        r#"[log]
-filter = "info"
-
-[broker]
-listen = "127.0.0.1:{broker}"
-url = "https://127.0.0.1:{broker}"
-names = ["localhost"]
-state = "{at}/broker"
-policies = "{at}/policies"
-audience = "{AUDIENCE}"
-admin_token_file = "{at}/admin-token"
-
-[[broker.issuer]]
-name = "test"
-issuer = "{ISSUER}"
-algorithms = ["ES256"]
-max_lifetime = "1h"
-jwks_file = "{at}/jwks.json"
-
-[[broker.target]]
-name = "{TARGET}"
-host = "127.0.0.1"
-port = {database}
-tls = "disable"
-
-[broker.target.provider.database]
-user = "writ_broker"
-password_file = "{at}/login.password"
-database = "{TARGET}"
-
-[link]
-state = "{at}/gateway"
-
-[gateway]
-workers = 2
-
-[[gateway.listeners]]
-listen = "127.0.0.1:{gateway}"
-"#
-    )
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

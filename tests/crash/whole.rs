@@ -1,0 +1,62 @@
+//! Broker and gateway in one process, killed together.
+
+use std::collections::BTreeSet;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use writ_world::stack::Stack;
+
+use super::{assert_ledger, assert_no_role_left, assert_recorded, closed_sessions, keep_checkpoint, live_session};
+use crate::stories::evidence::admin;
+
+const ROUNDS: usize = 4;
+
+/// psql runs numbered statements until it is cut off; each answer is printed as it arrives.
+fn numbered(stack: &Stack, round: usize) -> Child {
+    let mut psql = stack.client("psql".as_ref(), &stack.token().unwrap());
+    psql.args(["-X", "-q", "-A", "-t"]);
+    for number in 0..400 {
+        psql.args(["-c", &format!("select 'seen-{round}-{number}'"), "-c", "select pg_sleep(0.002)"]);
+    }
+    psql.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn kill_nine_loses_nothing_that_was_forwarded_and_leaves_no_credential() {
+    let mut stack = Stack::start().unwrap();
+    let mut seen = BTreeSet::new();
+    let mut before = Vec::new();
+    for round in 0..ROUNDS {
+        let client = numbered(&stack, round);
+        // The moment is another one in each round; the seed is the round.
+        std::thread::sleep(Duration::from_millis(120 + 137 * round as u64));
+        stack.crash().unwrap();
+        let output = client.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        seen.extend(said.lines().filter(|line| line.starts_with("seen-")).map(str::to_owned));
+        before.push(keep_checkpoint(&stack, &round.to_string()));
+    }
+    assert!(!seen.is_empty(), "no statement was answered before a kill");
+
+    let sessions = closed_sessions(&stack);
+    assert_recorded(&stack, &sessions, &seen);
+    assert!(sessions.iter().any(|session| session["end"] == "crash"), "no session was closed as crashed");
+    assert_no_role_left(&stack);
+    assert_ledger(&stack, &before);
+}
+
+#[test]
+fn a_killed_session_ends_within_ten_seconds_and_says_why() {
+    let stack = Stack::start().unwrap();
+    let mut psql = stack.client("psql".as_ref(), &stack.token().unwrap());
+    let client = psql.args(["-X", "-c", "select pg_sleep(60)"]);
+    let client = client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let session = live_session(&stack)["id"].as_str().unwrap().to_owned();
+    let ordered = std::time::Instant::now();
+    admin(&stack, &["sessions", "kill", &session, "--reason", "a test of the kill switch"]).unwrap();
+    let output = client.wait_with_output().unwrap();
+    // One second is promised; ten are allowed on a busy machine.
+    assert!(ordered.elapsed() < Duration::from_secs(10), "{:?}", ordered.elapsed());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("a test of the kill switch"), "{said}");
+}
