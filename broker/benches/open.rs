@@ -1,5 +1,9 @@
 //! How many sessions a broker opens each second, and how long one takes: real tokens, policy, SQLite, ledger and sealing; a
 //! provider in memory. Load generator and broker share two threads. Prints `name value unit`.
+//!
+//! Two questions, apart. *Saturated*: as many sessions as can be opened by callers who each ask again when they have their
+//! answer; what one takes then is the length of the queue. *Steady*: sessions asked for at a fixed share of that rate, by a
+//! clock that waits for nobody, each timed from the moment at which it was due. `BENCH_DIR` says on which file system.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,8 +30,8 @@ use writ_core::writ::Writ;
 
 /// Sessions that are opened at once.
 const TASKS: usize = 64;
-/// The time between two sessions where the rate is steady: 500 a second.
-const PACE: Duration = Duration::from_millis(2);
+/// The steady rate, as a share of the saturated one.
+const STEADY: f64 = 0.6;
 const ISSUER: &str = "https://issuer.example";
 const POLICY: &str = "@id(\"p\") @ttl(\"10m\") permit (principal is Writ::Workload, action in Writ::Action::\"use\", \
      resource is Writ::Target) when { resource.name == \"main\" };";
@@ -134,9 +138,8 @@ async fn load(
         running.spawn(async move {
             let mut took = Vec::new();
             while let Some(token) = tokens.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let (token, target, client) = (token.clone(), "main".to_owned(), "192.0.2.7:4711".to_owned());
+                let open = ask(token.clone());
                 let begun = Instant::now();
-                let open = OpenRequest { token, target, role: None, database: None, client };
                 broker.open(&gateway, &open).await.map_err(|refusal| format!("{refusal:?}"))?;
                 took.push(begun.elapsed());
             }
@@ -150,26 +153,44 @@ async fn load(
     Ok(took)
 }
 
-/// Opens sessions at a steady rate, however long each takes: what a client sees of a broker that is not saturated.
-async fn paced(broker: &Arc<Broker>, gateway: &GatewayIdentity, tokens: Vec<String>) -> Result<Vec<Duration>, Failure> {
-    let begun = Instant::now();
+/// Opens sessions at a steady rate, however long each takes: what a client sees of a broker that is not saturated. The clock
+/// is a thread of its own: a timer of the runtime wakes on whole milliseconds alone.
+async fn paced(
+    broker: &Arc<Broker>,
+    gateway: &GatewayIdentity,
+    tokens: Vec<String>,
+    pace: Duration,
+) -> Result<Vec<Duration>, Failure> {
+    let (asks, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let clock = std::thread::spawn(move || {
+        let begun = Instant::now();
+        for (number, token) in (0_u32..).zip(tokens) {
+            let due = begun + pace * number;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if asks.send((due, token)).is_err() {
+                return;
+            }
+        }
+    });
     let mut running = tokio::task::JoinSet::new();
-    for (number, token) in (0_u32..).zip(tokens) {
-        let due = begun + PACE * number;
-        tokio::time::sleep_until(due.into()).await;
+    while let Some((due, token)) = asked.recv().await {
         let (broker, gateway) = (broker.clone(), gateway.clone());
         running.spawn(async move {
-            let (target, client) = ("main".to_owned(), "192.0.2.7:4711".to_owned());
-            let open = OpenRequest { token, target, role: None, database: None, client };
-            broker.open(&gateway, &open).await.map_err(|refusal| format!("{refusal:?}"))?;
+            broker.open(&gateway, &ask(token)).await.map_err(|refusal| format!("{refusal:?}"))?;
             Ok::<_, Failure>(due.elapsed())
         });
     }
+    clock.join().map_err(|_| "the clock's thread failed")?;
     let mut took = Vec::new();
     while let Some(ended) = running.join_next().await {
         took.push(ended??);
     }
     Ok(took)
+}
+
+fn ask(token: String) -> OpenRequest {
+    let (target, client) = ("main".to_owned(), "192.0.2.7:4711".to_owned());
+    OpenRequest { token, target, role: None, database: None, client }
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
@@ -180,15 +201,18 @@ async fn run(count: usize) -> Result<(), Failure> {
     let (broker, tasks) = Broker::start(&config, targets()?, Arc::new(SystemClock), String::new()).await?;
     let sealing_key = OpeningKey::generate()?.1;
     let gateway = GatewayIdentity { id: GatewayId::fresh(), sealing_key };
-    let mut all = tokens(count + 2 * (count / 10), &issuer)?;
-    let steady = all.split_off(count + count / 10);
+    let mut all = tokens(count + 2 * (count / 4), &issuer)?;
+    let steady = all.split_off(count + count / 4);
     let warm = all.split_off(count);
     load(&broker, &gateway, Arc::new(warm)).await?;
     let begun = Instant::now();
     let took = load(&broker, &gateway, Arc::new(all)).await?;
-    println!("open_sessions_per_second {:.0} 1/s", took.len() as f64 / begun.elapsed().as_secs_f64());
+    let rate = took.len() as f64 / begun.elapsed().as_secs_f64();
+    println!("open_sessions_per_second {rate:.0} 1/s");
     print("open_saturated", took);
-    print("open_steady", paced(&broker, &gateway, steady).await?);
+    let rate = rate * STEADY;
+    println!("open_steady_rate {rate:.0} 1/s");
+    print("open_steady", paced(&broker, &gateway, steady, Duration::from_secs_f64(1.0 / rate)).await?);
     tasks.stop(broker).await;
     Ok(())
 }
