@@ -48,3 +48,45 @@ fn another_implementation_verifies_our_notes() {
     let (verified, unverified) = note.verify(&verifiers).unwrap();
     assert_eq!((verified.len(), unverified.len()), (1, 0));
 }
+
+/// Runs the auditor's script over the files, and returns its standard output, or its words of refusal.
+fn script(files: &super::Files) -> Result<String, String> {
+    let place = tempfile::tempdir().unwrap();
+    for (path, bytes) in &files.0 {
+        let path = place.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/verify.py");
+    let run = std::process::Command::new("python3")
+        .arg(script)
+        .arg(place.path())
+        .arg(signer().verifier().to_string())
+        .output()
+        .expect("the test needs `python3` (Debian: python3)");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if run.status.success() { Ok(text(&run.stdout)) } else { Err(text(&run.stderr)) }
+}
+
+#[test]
+fn a_script_with_nothing_of_ours_verifies_what_we_write() {
+    for (size, batch) in [(0, 1), (1, 1), (255, 100), (256, 100), (700, 100), (65_800, 4000)] {
+        let (files, _) = log(size, batch);
+        let said = script(&files).unwrap();
+        assert!(said.starts_with(&format!("verified: {size} entries")), "{said}");
+    }
+}
+
+#[test]
+fn a_script_with_nothing_of_ours_finds_a_changed_byte() {
+    let (files, _) = log(700, 700);
+    for path in files.0.keys() {
+        for place in [0.0, 0.4, 0.9] {
+            let mut changed = files.clone();
+            let bytes = changed.0.get_mut(path).unwrap();
+            let at = (bytes.len() as f64 * place) as usize;
+            bytes[at] ^= 1;
+            assert!(script(&changed).is_err(), "{path}, byte {at}");
+        }
+    }
+}
