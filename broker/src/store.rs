@@ -219,7 +219,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn head(&self) -> Pending<'_, Result<StoredHead, StoreFault>>;
     /// At most `limit` entries that are not yet applied to the tiles, from `from` on.
     fn entries(&self, from: u64, limit: u32) -> Pending<'_, Result<Vec<Vec<u8>>, StoreFault>>;
-    /// Forgets the entries before `size`: they stand in the tiles, durably.
+    /// Entries before `size` stand in the tiles, durably: they are not read again and may be forgotten, now or later.
     fn applied(&self, size: u64) -> Pending<'_, Result<(), StoreFault>>;
     /// One writ.
     fn writ(&self, writ: WritId) -> Pending<'_, Result<Option<Writ>, StoreFault>>;

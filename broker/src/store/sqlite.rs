@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +16,7 @@ use writ_core::writ::Writ;
 
 use super::{Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead};
 
+mod checkpoint;
 mod migrate;
 mod read;
 mod rows;
@@ -28,17 +29,17 @@ const QUEUE: usize = 1024;
 /// The most memory that each connection's page cache takes, in KiB.
 const CACHE_KIB: i64 = 16 * 1024;
 
-/// After how many pages of 4 KiB the log is brought into the database. The commit that does it waits for the disk.
-const CHECKPOINT_PAGES: i64 = 4096;
-
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A store in one file.
 #[derive(Debug)]
 pub struct Sqlite {
-    writer: Worker,
+    writer: Arc<Worker>,
+    copier: Arc<Worker>,
     readers: Vec<Worker>,
     next: AtomicUsize,
+    /// Whether the log is being brought into the database.
+    copying: Arc<AtomicBool>,
 }
 
 /// A thread with a connection of its own. It ends when the store is dropped.
@@ -56,11 +57,24 @@ impl Sqlite {
         make_private(path)?;
         let mut connection = connect(path)?;
         migrate::run(&mut connection)?;
-        let writer = Worker::start("store-writer", connection)?;
+        let writer = Arc::new(Worker::start("store-writer", connection)?);
+        let copier = Arc::new(Worker::start("store-copier", connect(path)?)?);
         let readers = (0..READERS)
             .map(|_| Worker::start("store-reader", connect(path)?))
             .collect::<Result<Vec<_>, StoreFault>>()?;
-        Ok(Arc::new(Self { writer, readers, next: AtomicUsize::new(0) }))
+        Ok(Arc::new(Self { writer, copier, readers, next: AtomicUsize::new(0), copying: Arc::default() }))
+    }
+
+    /// Brings the log into the database if it is long, beside whatever else goes on.
+    fn shorten_log(&self, pages: u64) {
+        if pages < checkpoint::PAGES || self.copying.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (copier, writer, copying) = (self.copier.clone(), self.writer.clone(), self.copying.clone());
+        tokio::spawn(async move {
+            checkpoint::run(&copier, &writer).await;
+            copying.store(false, Ordering::Release);
+        });
     }
 
     fn read<T: Send + 'static>(
@@ -84,7 +98,7 @@ fn connect(path: &Path) -> Result<Connection, StoreFault> {
         connection.pragma_update(None, name, value).map_err(|error| fault(&error))?;
     }
     connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|error| fault(&error))?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(|error| fault(&error))?;
+    connection.pragma_update(None, "wal_autocheckpoint", checkpoint::MOST_PAGES).map_err(|error| fault(&error))?;
     Ok(connection)
 }
 
@@ -133,7 +147,15 @@ impl Worker {
 
 impl Store for Sqlite {
     fn commit(&self, requests: Vec<Request>, expected: u64, seal: Seal) -> Pending<'_, Result<Committed, StoreFault>> {
-        self.writer.run(move |connection| write::commit(connection, requests, expected, seal))
+        Box::pin(async move {
+            let work = move |connection: &mut Connection| {
+                let committed = write::commit(connection, requests, expected, seal)?;
+                Ok((committed, checkpoint::pages(connection).unwrap_or(0)))
+            };
+            let (committed, pages) = self.writer.run(work).await?;
+            self.shorten_log(pages);
+            Ok(committed)
+        })
     }
 
     fn head(&self) -> Pending<'_, Result<StoredHead, StoreFault>> {

@@ -7,7 +7,8 @@ use super::fault;
 use crate::keys::files::hex;
 use crate::store::StoreFault;
 
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001.sql"))];
+const MIGRATIONS: &[(i64, &str)] =
+    &[(1, include_str!("../migrations/0001.sql")), (2, include_str!("../migrations/0002.sql"))];
 
 /// Brings the tables up to date.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreFault> {

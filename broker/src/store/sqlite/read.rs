@@ -45,6 +45,10 @@ pub(super) fn head(connection: &Connection) -> Result<StoredHead, StoreFault> {
 }
 
 pub(super) fn entries(connection: &Connection, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreFault> {
+    let applied = head(connection)?.applied;
+    if from < applied {
+        return Err(StoreFault(format!("ledger entry {from} is forgotten: the first {applied} stand in the tiles")));
+    }
     let sql = "SELECT number, bytes FROM ledger_entries WHERE number >= $1 ORDER BY number LIMIT $2";
     let rows = all(connection, sql, (signed(from), limit), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
     (signed(from)..)

@@ -91,3 +91,50 @@ fn string_literals(source: &str) -> Vec<String> {
     }
     found
 }
+
+fn bulky(entries: usize, bytes: usize) -> Vec<Request> {
+    (0..entries).map(|_| Request { entries: vec![vec![7; bytes]], ..Request::default() }).collect()
+}
+
+async fn commit(store: &Sqlite, requests: Vec<Request>) {
+    let size = store.head().await.unwrap().size;
+    store.commit(requests, size, Box::new(|_, _| Ok(writ_ledger::hash::empty()))).await.unwrap();
+}
+
+/// Long enough that it can only begin again because it was copied beside the commits: none of these copies it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_log_is_copied_beside_the_commits_and_begins_again() {
+    let place = TempDir::new().unwrap();
+    let store = Sqlite::open(&place.path().join("writ.db")).unwrap();
+    let pages = async || store.writer.run(|connection| checkpoint::pages(connection)).await.unwrap();
+    let mut longest = 0;
+    for _ in 0..500 {
+        commit(&store, bulky(30, 60_000)).await;
+        let now = pages().await;
+        if longest > checkpoint::PAGES && now < longest {
+            assert!(longest < u64::try_from(checkpoint::MOST_PAGES).unwrap(), "no commit had to copy");
+            return;
+        }
+        longest = longest.max(now);
+    }
+    panic!("the log only grew, to {longest} pages");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_applied_is_forgotten_by_later_commits() {
+    let place = TempDir::new().unwrap();
+    let store = Sqlite::open(&place.path().join("writ.db")).unwrap();
+    commit(&store, bulky(100, 10)).await;
+    store.applied(90).await.unwrap();
+    let count = async || {
+        let sql = "SELECT count(*) FROM ledger_entries";
+        let count = |connection: &mut Connection| connection.query_row(sql, [], |row| row.get(0));
+        store.writer.run(move |connection| count(connection).map_err(|error| fault(&error))).await.unwrap()
+    };
+    let mut left: Vec<i64> = Vec::new();
+    for _ in 0..6 {
+        commit(&store, bulky(10, 10)).await;
+        left.push(count().await);
+    }
+    assert_eq!(left, [90, 80, 70, 60, 60, 70], "twice as many as are appended, until only what is not applied is left");
+}

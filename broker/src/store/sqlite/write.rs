@@ -34,6 +34,7 @@ pub(super) fn commit(
         }
     }
     if !entries.is_empty() {
+        forget(&transaction, head.applied, 2 * entries.len() as u64)?;
         append(&transaction, head.size, &entries)?;
         let root = seal(head.size, &entries)?;
         let size = signed(head.size + entries.len() as u64);
@@ -57,10 +58,16 @@ fn append(transaction: &Transaction<'_>, before: u64, entries: &[Vec<u8>]) -> Re
     Ok(())
 }
 
+/// Deletes at most `most` of the entries that stand in the tiles, the oldest first. Each commit deletes twice as many as it
+/// appends, so that none waits for the deletion of all that gathered since the tiles were last written.
+fn forget(transaction: &Transaction<'_>, applied: u64, most: u64) -> Result<(), StoreFault> {
+    let sql = "DELETE FROM ledger_entries WHERE number < $1 AND number < (SELECT min(number) FROM ledger_entries) + $2";
+    execute(transaction, sql, (signed(applied), signed(most))).map(drop)
+}
+
 pub(super) fn applied(connection: &mut Connection, size: u64) -> Result<(), StoreFault> {
     let transaction = connection.transaction().map_err(|error| fault(&error))?;
     execute(&transaction, "UPDATE ledger_head SET applied = $1 WHERE applied < $1", [signed(size)])?;
-    execute(&transaction, "DELETE FROM ledger_entries WHERE number < $1", [signed(size)])?;
     transaction.commit().map_err(|error| fault(&error))
 }
 
