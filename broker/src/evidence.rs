@@ -311,16 +311,21 @@ impl Committer {
         }
         let expected = self.head.size();
         let head = self.head.clone();
+        // What the store signs over is what is kept: the entries are hashed once.
+        let (sealed, kept) = std::sync::mpsc::sync_channel(1);
         let seal = Box::new(move |_: u64, entries: &[Vec<u8>]| {
-            head.appended(entries.iter().map(Vec::as_slice))
-                .map(|head| head.root())
-                .map_err(|fault| StoreFault(fault.to_string()))
+            let head =
+                head.appended(entries.iter().map(Vec::as_slice)).map_err(|fault| StoreFault(fault.to_string()))?;
+            let root = head.root();
+            let _ = sealed.try_send(head);
+            Ok(root)
         });
         let committed = self.store.commit(requests, expected, seal).await;
         self.store_failed = committed.is_err();
         let committed = committed?;
-        let entries = committed.entries.iter().map(Vec::as_slice);
-        self.head = self.head.appended(entries).map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))?;
+        if let Ok(head) = kept.try_recv() {
+            self.head = head;
+        }
         metrics::counter!("writ_ledger_entries_total").increment(committed.entries.len() as u64);
         Ok(committed.taken)
     }
@@ -361,12 +366,7 @@ impl Publisher {
             if entries.is_empty() {
                 return Err(EvidenceFault::Broken);
             }
-            let plan = self
-                .applied
-                .plan(entries.iter().map(Vec::as_slice))
-                .map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))?;
-            self.write_files(plan.files).await?;
-            self.applied = plan.head;
+            self.applied = self.apply_batch(entries).await?;
         }
         let (size, root) = (self.applied.size(), self.applied.root());
         let note = Checkpoint::sign(&self.signer, size, &root);
@@ -374,6 +374,19 @@ impl Publisher {
         self.store.applied(size).await?;
         self.published.send_replace(Published { size, root, note, healthy: true });
         Ok(())
+    }
+
+    /// Hashing some thousand entries takes milliseconds, which belong to nobody's answer: it runs beside the runtime's threads.
+    async fn apply_batch(&self, entries: Vec<Vec<u8>>) -> Result<Head, EvidenceFault> {
+        let (directory, applied) = (Arc::clone(&self.directory), self.applied.clone());
+        let unwritable = |fault: &dyn core::fmt::Display| EvidenceFault::Unwritable(fault.to_string());
+        tokio::task::spawn_blocking(move || {
+            let plan = applied.plan(entries.iter().map(Vec::as_slice)).map_err(|fault| unwritable(&fault))?;
+            directory.write_all(&plan.files).map_err(|error| unwritable(&error))?;
+            Ok(plan.head)
+        })
+        .await
+        .map_err(|error| EvidenceFault::Unwritable(error.to_string()))?
     }
 
     async fn write_files(&self, files: Vec<(String, Vec<u8>)>) -> Result<(), EvidenceFault> {
