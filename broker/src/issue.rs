@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
 use writ_broker_api::gateway::{OpenReply, OpenRequest};
-use writ_broker_api::sealed::{Base64, NotOpened, Purpose};
+use writ_broker_api::sealed::Base64;
 use writ_core::event::{Event, WorkloadFacts};
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::{Grant, Obligations, PolicyHash};
 use writ_core::id::{RequestId, SessionId, WritId};
-use writ_core::proof::Verified;
+use writ_core::proof::{Logged, Verified};
 use writ_core::provider::ProviderFault;
 use writ_core::time::{Timestamp, after};
 use writ_core::workload::{TokenKind, Workload};
@@ -35,6 +38,8 @@ struct Asked<'a> {
     now: Timestamp,
     gateway: &'a GatewayIdentity,
     open: &'a OpenRequest,
+    /// What an operator sees of this issuance, in whatever is logged on the way.
+    span: Span,
     workload: Option<Workload>,
     policy_hash: Option<PolicyHash>,
 }
@@ -48,11 +53,15 @@ impl Broker {
     pub async fn open(&self, gateway: &GatewayIdentity, open: &OpenRequest) -> Result<OpenReply, Refusal> {
         self.admit(Caller::Opens(gateway.id)).await?;
         let (request, now) = (RequestId::fresh(), self.clock.now());
-        let mut asked = Asked { request, now, gateway, open, workload: None, policy_hash: None };
-        match self.issue(&mut asked).await {
-            Ok(reply) => Ok(reply),
-            Err(fault) => Err(self.refuse(&asked, fault).await),
-        }
+        let span = span(request, gateway);
+        let mut asked = Asked { request, now, gateway, open, span: span.clone(), workload: None, policy_hash: None };
+        let answered = async {
+            match self.issue(&mut asked).await {
+                Ok(reply) => Ok(reply),
+                Err(fault) => Err(self.refuse(&asked, fault).await),
+            }
+        };
+        answered.instrument(span).await
     }
 
     async fn issue(&self, asked: &mut Asked<'_>) -> Result<OpenReply, Fault> {
@@ -60,10 +69,12 @@ impl Broker {
         let loaded = self.loaded.load();
         let workload = loaded.verifier.verify(&asked.open.token, asked.now).await;
         let workload = workload.map_err(|fault| Fault { code: fault.code(), ..fault.to_fault() })?;
+        asked.span.record("workload", display(short_digest(workload.get())));
         asked.workload = Some(workload.get().clone());
 
         // 2. For what. An unknown target and a forbidden one look alike from outside.
         let served = loaded.targets.find(&asked.open.target).ok_or_else(unknown_target)?;
+        asked.span.record("target", display(&served.target.name));
 
         // 3. Whether: policy, default deny.
         let grant = self.decide(asked, &workload, &served)?;
@@ -73,6 +84,7 @@ impl Broker {
 
         // 5. COMMIT POINT A: no intent, no credential.
         let writ = self.draft(asked, &workload, &served, &approved);
+        asked.span.record("writ", display(writ.id)).record("session", display(writ.session));
         let uses = uses(workload.get(), writ.obligations.uses);
         let client = asked.open.client.clone();
         let event = intended(asked, workload.get(), &writ);
@@ -99,10 +111,11 @@ impl Broker {
         let logged = self.evidence.issued(minted, facts).await.map_err(|fault| no_evidence(&fault))?;
 
         // 8. Sealed to the gateway that asked, and to no other.
-        let key = &asked.gateway.sealing_key;
-        let credential = key.seal_credential(&logged).map_err(|_| broken("seal.failed", "the gateway's key is no key"));
-        match credential.and_then(|credential| self.reply(asked, logged.into_writ(), credential, &served)) {
-            Ok(reply) => Ok(reply),
+        match self.reply(asked, logged, &served) {
+            Ok(reply) => {
+                tracing::debug!("opened");
+                Ok(reply)
+            }
             Err(fault) => {
                 let _ = self.unlogged.send(writ);
                 Err(fault)
@@ -149,19 +162,13 @@ impl Broker {
         }
     }
 
-    fn reply(
-        &self,
-        asked: &mut Asked<'_>,
-        writ: Writ,
-        credential: writ_broker_api::sealed::Sealed,
-        served: &Arc<Served>,
-    ) -> Result<OpenReply, Fault> {
+    fn reply(&self, asked: &mut Asked<'_>, logged: Logged, served: &Arc<Served>) -> Result<OpenReply, Fault> {
         let mut data_key = Zeroizing::new([0; 32]);
         let random = SystemRandom::new().fill(data_key.as_mut_slice());
         random.map_err(|_| broken("random.failed", "no random numbers can be had"))?;
-        let purpose = Purpose { writ: writ.id, session: writ.session, gateway: writ.gateway, target: &writ.target };
-        let sealed = asked.gateway.sealing_key.seal_data_key(&data_key, purpose);
-        let sealed = sealed.map_err(|_: NotOpened| broken("seal.failed", "the gateway's key is no key"))?;
+        let sealed = asked.gateway.sealing_key.seal_session(&logged, &data_key);
+        let (credential, sealed_key) = sealed.map_err(|_| broken("seal.failed", "the gateway's key is no key"))?;
+        let writ = logged.into_writ();
         let wrapped = self.keys.recording.wrap(writ.session, &data_key);
         let wrapped = wrapped.map_err(|fault| broken("recording.key", fault.to_string()))?;
         let workload = asked.workload.take().ok_or_else(|| broken("workload.lost", "the workload was lost"))?;
@@ -175,7 +182,7 @@ impl Broker {
             workload,
             target: served.target.clone(),
             credential,
-            data_key: sealed,
+            data_key: sealed_key,
             wrapped_data_key: Base64(wrapped),
         })
     }
@@ -238,6 +245,28 @@ impl Broker {
             Err(unwritable) => Refusal::new(no_evidence(&unwritable), asked.request),
         }
     }
+}
+
+/// One span for each issuance. Its fields are filled in as they become known; none of them is what a caller merely claims, and
+/// none is a token or a secret.
+fn span(request: RequestId, gateway: &GatewayIdentity) -> Span {
+    tracing::info_span!(
+        "issuance",
+        %request,
+        gateway = %gateway.id,
+        workload = Empty,
+        target = Empty,
+        writ = Empty,
+        session = Empty,
+    )
+}
+
+/// The workload as it may stand in logs: the first 16 hexadecimal digits of SHA-256 over its issuer, a line feed and its
+/// subject. Whoever knows both finds it; the log alone does not say who ran.
+fn short_digest(workload: &Workload) -> String {
+    let both = format!("{}\n{}", workload.issuer, workload.subject);
+    let digest = digest(&SHA256, both.as_bytes());
+    crate::keys::files::hex(digest.as_ref().get(..8).unwrap_or_default())
 }
 
 /// How many sessions the token may open, as a condition of the intent: counted in the same transaction.

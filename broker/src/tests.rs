@@ -8,6 +8,7 @@ mod provider;
 mod rates;
 mod recordings;
 mod settlement;
+mod spans;
 mod store;
 mod tokens;
 mod world;

@@ -1,14 +1,16 @@
 //! The only form in which a credential crosses the network: HPKE (RFC 9180) to the key of the gateway that asked.
 //!
-//! Suite: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. The associated data names writ, session, gateway and
-//! target, so that a sealed credential opens for nothing else.
+//! Suite: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. What one session needs is sealed in one context (RFC 9180,
+//! 5.2): first the recording's data key, then the credential, so that a gateway which kept only the data key opens that
+//! alone. The associated data says which of the two it is and names writ, session, gateway and target, so that neither opens
+//! for anything else, or in the other's place.
 
 use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256;
-use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkePrivateKey, HpkePublicKey};
+use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkeOpener, HpkePrivateKey, HpkePublicKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 use writ_core::credential::{Credential, Secret};
@@ -54,13 +56,14 @@ pub struct Purpose<'a> {
 }
 
 impl Purpose<'_> {
-    fn associated_data(&self) -> Vec<u8> {
-        format!("{}\n{}\n{}\n{}\n", self.writ, self.session, self.gateway, self.target).into_bytes()
+    fn associated_data(&self, what: &str) -> Vec<u8> {
+        format!("{what}\n{}\n{}\n{}\n{}\n", self.writ, self.session, self.gateway, self.target).into_bytes()
     }
 }
 
-const CREDENTIAL: &[u8] = b"writ credential v1";
-const DATA_KEY: &[u8] = b"writ data key v1";
+const INFO: &[u8] = b"writ session v2";
+const CREDENTIAL: &str = "credential";
+const DATA_KEY: &str = "data key";
 
 /// Sealing or opening failed. Says no more: there is nothing more to say that helps anyone but an attacker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -115,65 +118,98 @@ impl OpeningKey {
         Self(HpkePrivateKey::from(bytes))
     }
 
-    /// Opens a credential: its principal and its secret.
+    /// Opens what was sealed for a session.
     ///
     /// # Errors
-    /// [`NotOpened`] if it was not sealed to this key and for this purpose.
-    pub fn credential(&self, sealed: &Sealed, purpose: Purpose<'_>) -> Result<(String, Secret), NotOpened> {
-        let plain = Zeroizing::new(self.open(sealed, CREDENTIAL, purpose)?);
-        let (length, rest) = plain.split_first_chunk::<2>().ok_or(NotOpened)?;
-        let (principal, secret) = rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(NotOpened)?;
-        let principal = core::str::from_utf8(principal).map_err(|_| NotOpened)?;
-        Ok((principal.to_owned(), Secret::new(secret.to_vec())))
+    /// [`NotOpened`] if it was not sealed to this key, for this purpose, and in one.
+    pub fn session(&self, sealed: SealedSession<'_>, purpose: Purpose<'_>) -> Result<OpenedSession, NotOpened> {
+        if sealed.credential.enc != sealed.data_key.enc {
+            return Err(NotOpened);
+        }
+        let mut opener = self.opener(sealed.data_key)?;
+        let mut open = |what, sealed: &Sealed| {
+            opener.open(&purpose.associated_data(what), &sealed.ciphertext.0).map(Zeroizing::new).map_err(|_| NotOpened)
+        };
+        let data_key = open(DATA_KEY, sealed.data_key)?.as_slice().try_into().map(Zeroizing::new);
+        let (principal, secret) = credential(&open(CREDENTIAL, sealed.credential)?)?;
+        Ok(OpenedSession { principal, secret, data_key: data_key.map_err(|_| NotOpened)? })
     }
 
-    /// Opens a recording's data key.
+    /// Opens a recording's data key alone.
     ///
     /// # Errors
     /// [`NotOpened`] if it was not sealed to this key and for this purpose.
     pub fn data_key(&self, sealed: &Sealed, purpose: Purpose<'_>) -> Result<Zeroizing<[u8; 32]>, NotOpened> {
-        let plain = Zeroizing::new(self.open(sealed, DATA_KEY, purpose)?);
+        let opened = self.opener(sealed)?.open(&purpose.associated_data(DATA_KEY), &sealed.ciphertext.0);
+        let plain = Zeroizing::new(opened.map_err(|_| NotOpened)?);
         plain.as_slice().try_into().map(Zeroizing::new).map_err(|_| NotOpened)
     }
 
-    fn open(&self, sealed: &Sealed, info: &[u8], purpose: Purpose<'_>) -> Result<Vec<u8>, NotOpened> {
-        DH_KEM_X25519_HKDF_SHA256_AES_256
-            .open(
-                &EncapsulatedSecret(sealed.enc.0.clone()),
-                info,
-                &purpose.associated_data(),
-                &sealed.ciphertext.0,
-                &self.0,
-            )
-            .map_err(|_| NotOpened)
+    fn opener(&self, sealed: &Sealed) -> Result<Box<dyn HpkeOpener>, NotOpened> {
+        let encapsulated = EncapsulatedSecret(sealed.enc.0.clone());
+        DH_KEM_X25519_HKDF_SHA256_AES_256.setup_opener(&encapsulated, INFO, &self.0).map_err(|_| NotOpened)
+    }
+}
+
+/// What was sealed in one for a session.
+#[derive(Debug, Clone, Copy)]
+pub struct SealedSession<'a> {
+    /// The credential.
+    pub credential: &'a Sealed,
+    /// The recording's data key.
+    pub data_key: &'a Sealed,
+}
+
+/// What a session needs, in the gateway's memory.
+pub struct OpenedSession {
+    /// Whom the credential names at the target.
+    pub principal: String,
+    /// The credential's secret.
+    pub secret: Secret,
+    /// The recording's data key.
+    pub data_key: Zeroizing<[u8; 32]>,
+}
+
+impl fmt::Debug for OpenedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedSession").field("principal", &self.principal).finish_non_exhaustive()
     }
 }
 
 impl SealingKey {
-    /// Seals a credential. Only what is logged can be sealed.
+    /// Seals a credential and its recording's data key, in this order of the answer. Only what is logged can be sealed.
     ///
     /// # Errors
     /// If this is not a key, or the principal is longer than 65,535 bytes.
-    pub fn seal_credential(&self, logged: &Logged) -> Result<Sealed, NotOpened> {
+    pub fn seal_session(&self, logged: &Logged, data_key: &[u8; 32]) -> Result<(Sealed, Sealed), NotOpened> {
         let writ = logged.writ();
         let purpose = Purpose { writ: writ.id, session: writ.session, gateway: writ.gateway, target: &writ.target };
-        self.seal(CREDENTIAL, purpose, &credential_bytes(logged.credential())?)
+        self.seal(purpose, &credential_bytes(logged.credential())?, data_key)
     }
 
-    /// Seals a recording's data key.
-    ///
-    /// # Errors
-    /// If this is not a key.
-    pub fn seal_data_key(&self, key: &[u8; 32], purpose: Purpose<'_>) -> Result<Sealed, NotOpened> {
-        self.seal(DATA_KEY, purpose, key)
+    fn seal(
+        &self,
+        purpose: Purpose<'_>,
+        credential: &[u8],
+        data_key: &[u8; 32],
+    ) -> Result<(Sealed, Sealed), NotOpened> {
+        let key = HpkePublicKey(self.0.0.clone());
+        let (enc, mut sealer) = DH_KEM_X25519_HKDF_SHA256_AES_256.setup_sealer(INFO, &key).map_err(|_| NotOpened)?;
+        let mut seal = |what, plain: &[u8]| {
+            let ciphertext = sealer.seal(&purpose.associated_data(what), plain).map_err(|_| NotOpened)?;
+            Ok(Sealed { enc: Base64(enc.0.clone()), ciphertext: Base64(ciphertext) })
+        };
+        let data_key = seal(DATA_KEY, data_key)?;
+        Ok((seal(CREDENTIAL, credential)?, data_key))
     }
+}
 
-    fn seal(&self, info: &[u8], purpose: Purpose<'_>, plain: &[u8]) -> Result<Sealed, NotOpened> {
-        let (enc, ciphertext) = DH_KEM_X25519_HKDF_SHA256_AES_256
-            .seal(info, &purpose.associated_data(), plain, &HpkePublicKey(self.0.0.clone()))
-            .map_err(|_| NotOpened)?;
-        Ok(Sealed { enc: Base64(enc.0), ciphertext: Base64(ciphertext) })
-    }
+/// A credential's principal and secret.
+fn credential(plain: &[u8]) -> Result<(String, Secret), NotOpened> {
+    let (length, rest) = plain.split_first_chunk::<2>().ok_or(NotOpened)?;
+    let (principal, secret) = rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(NotOpened)?;
+    let principal = core::str::from_utf8(principal).map_err(|_| NotOpened)?;
+    Ok((principal.to_owned(), Secret::new(secret.to_vec())))
 }
 
 fn credential_bytes(credential: &Credential) -> Result<Zeroizing<Vec<u8>>, NotOpened> {

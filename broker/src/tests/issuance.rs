@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
-use writ_broker_api::sealed::{OpeningKey, Purpose};
+use writ_broker_api::sealed::{OpenedSession, OpeningKey, Purpose, SealedSession};
 use writ_core::event::Event;
 use writ_core::id::SessionId;
 use writ_core::target::TargetName;
@@ -24,17 +24,17 @@ async fn a_session_opens_and_its_credential_opens_for_its_gateway_alone() {
     let target = TargetName::new(TARGET).unwrap();
     let purpose =
         Purpose { writ: reply.writ, session: reply.session, gateway: world.place.gateway.id, target: &target };
-    let (principal, secret) = world.place.opening.credential(&reply.credential, purpose).unwrap();
+    let sealed = SealedSession { credential: &reply.credential, data_key: &reply.data_key };
+    let OpenedSession { principal, secret, data_key } = world.place.opening.session(sealed, purpose).unwrap();
     assert_eq!(principal, format!("role_{}", reply.writ));
     assert_eq!(secret.expose(), world.place.provider.secret_of(reply.writ).unwrap().as_bytes());
-    let data_key = world.place.opening.data_key(&reply.data_key, purpose).unwrap();
     let unwrapped = world.broker.keys.recording.unwrap_key(reply.session, &reply.wrapped_data_key.0).unwrap();
     assert_eq!(data_key, unwrapped);
 
     let another = Purpose { session: SessionId::fresh(), ..purpose };
-    assert!(world.place.opening.credential(&reply.credential, another).is_err());
+    assert!(world.place.opening.session(sealed, another).is_err());
     let (stranger, _) = OpeningKey::generate().unwrap();
-    assert!(stranger.credential(&reply.credential, purpose).is_err());
+    assert!(stranger.session(sealed, purpose).is_err());
 
     let writ = world.broker.writ(reply.writ).await.unwrap();
     assert_eq!((writ.state, writ.policies.as_slice()), (WritState::Issued, ["p".to_owned()].as_slice()));

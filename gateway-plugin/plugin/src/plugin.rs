@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use writ_broker_api::gateway::{EnrolRequest, OpenReply, OpenRequest};
-use writ_broker_api::sealed::{Purpose, Sealed};
+use writ_broker_api::sealed::{OpenedSession, Purpose, Sealed, SealedSession};
 use writ_core::fault::{Blame, Fault};
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_policy::SessionPolicy;
@@ -158,11 +158,9 @@ impl Plugin {
         let policy = self.policy_of(&reply).await?;
         let purpose =
             Purpose { writ: reply.writ, session: reply.session, gateway: self.gateway(), target: &reply.target.name };
-        let opened = self.link.with_identity(|identity| {
-            let credential = identity.opening().credential(&reply.credential, purpose)?;
-            identity.opening().data_key(&reply.data_key, purpose).map(|key| (credential, key))
-        });
-        let ((principal, secret), key) = opened.map_err(|fault| unusable(&fault.to_string()))?;
+        let sealed = SealedSession { credential: &reply.credential, data_key: &reply.data_key };
+        let opened = self.link.with_identity(|identity| identity.opening().session(sealed, purpose));
+        let OpenedSession { principal, secret, data_key } = opened.map_err(|fault| unusable(&fault.to_string()))?;
         let sealed_key = serde_json::to_vec(&reply.data_key).map_err(|error| unusable(&error.to_string()))?;
         let meta = SessionMeta {
             session: reply.session,
@@ -183,7 +181,7 @@ impl Plugin {
             deadline: begun + Duration::from_secs(reply.remaining_seconds),
             obligations: reply.obligations,
             meta,
-            key: DataKey::new(key),
+            key: DataKey::new(data_key),
         })
     }
 
