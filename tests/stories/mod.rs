@@ -6,6 +6,7 @@ mod door;
 pub(crate) mod evidence;
 mod middle;
 mod oauth;
+mod pipelines;
 mod raw;
 mod refusals;
 mod upstream;

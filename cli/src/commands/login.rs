@@ -103,6 +103,9 @@ struct Discovered {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
+    /// RFC 9207, section 3.
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
     /// RFC 8628, section 4.
     device_authorization_endpoint: Option<String>,
 }

@@ -112,19 +112,23 @@ async fn converse(door: &Door, stream: &mut Stream, login: ClientLogin, bytes: &
             send(stream, &out).await.map_err(|error| broken(&error))?;
         }
         let (consumed, step) = stepped?;
-        let told = matches!(step, Step::Told(_));
         if let Some(done) = bytes.get_mut(..consumed) {
             done.zeroize();
         }
         bytes.drain(..consumed.min(bytes.len()));
         login = match step {
-            Step::More(login) | Step::Told(login) => login,
+            Step::More(login) => login,
             Step::StartTls(login) => {
                 let plain = std::mem::replace(stream, Stream::Gone);
                 *stream = secure(door, plain, false).await?;
                 login.secured()
             }
             Step::Cancel(key) => return Ok(Heard::Cancel(key)),
+            Step::Told(fault) => {
+                // Whatever it answers, if it does, the refusal follows.
+                drop(tokio::time::timeout(TELL, read_more(stream, bytes)).await);
+                return Err(fault);
+            }
             Step::Token(pending) => {
                 if !bytes.is_empty() {
                     return Err(Fault::new(
@@ -136,14 +140,8 @@ async fn converse(door: &Door, stream: &mut Stream, login: ClientLogin, bytes: &
                 return Ok(Heard::Token(Box::new(pending)));
             }
         };
-        let read = read_more(stream, bytes);
-        let read = if told { tokio::time::timeout(TELL, read).await.unwrap_or_else(gone) } else { read.await };
-        read.map_err(|error| broken(&error))?;
+        read_more(stream, bytes).await.map_err(|error| broken(&error))?;
     }
-}
-
-fn gone(_: tokio::time::error::Elapsed) -> io::Result<()> {
-    Err(io::ErrorKind::TimedOut.into())
 }
 
 async fn read_more(stream: &mut Stream, bytes: &mut Vec<u8>) -> io::Result<()> {

@@ -61,7 +61,7 @@ pub(super) async fn obtain(
         .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())))
         .append_pair("code_challenge_method", "S256");
     show(url.as_str());
-    let code = returned(listener, &state, &named.issuer).await?;
+    let code = returned(listener, &state, found).await?;
     let tokens: Tokens = read(client.post(endpoint(&found.token_endpoint, &named.issuer)?).form(&[
         ("grant_type", "authorization_code"),
         ("code", &code),
@@ -75,7 +75,7 @@ pub(super) async fn obtain(
 }
 
 /// Waits for the browser. A request with another state is somebody else's: it is told so, and waiting goes on.
-async fn returned(listener: TcpListener, state: &str, issuer: &str) -> Result<Zeroizing<String>, Failure> {
+async fn returned(listener: TcpListener, state: &str, found: &Discovered) -> Result<Zeroizing<String>, Failure> {
     let (send, mut receive) = mpsc::channel::<Returned>(1);
     let expected = state.to_owned();
     let answer = move |State(send): State<mpsc::Sender<Returned>>, Query(came): Query<Returned>| async move {
@@ -97,7 +97,9 @@ async fn returned(listener: TcpListener, state: &str, issuer: &str) -> Result<Ze
     }
     let came =
         came.ok().flatten().ok_or_else(|| Failure::new("nobody logged in within 5 minutes").help("try again"))?;
-    if came.iss.as_deref().is_some_and(|iss| iss != issuer) {
+    // RFC 9207, section 2.4: an issuer that says that it names itself must do so.
+    let unnamed = came.iss.is_none() && found.authorization_response_iss_parameter_supported;
+    if unnamed || came.iss.as_deref().is_some_and(|iss| iss != found.issuer) {
         return Err(Failure::new("the browser came back from another issuer than it was sent to"));
     }
     match (came.code, came.error) {

@@ -4,6 +4,18 @@ use writ_core::fault::{Blame, Fault};
 
 use crate::frame;
 
+/// The fault's code where a prepared statement is not known (`invalid_sql_statement_name`).
+pub const UNKNOWN_STATEMENT: &str = "postgres.unknown_statement";
+
+/// The fault's code where a portal is not known (`invalid_cursor_name`).
+pub const UNKNOWN_PORTAL: &str = "postgres.unknown_portal";
+
+/// The fault's code of a name that is not taken (`invalid_name`).
+pub const NAME: &str = "postgres.name";
+
+/// The fault's code where a bound on a session's memory is reached (`configuration_limit_exceeded`).
+pub const LIMIT: &str = "postgres.limit";
+
 /// When the client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum When {
@@ -15,9 +27,20 @@ pub enum When {
     End,
 }
 
-/// The SQLSTATE (PostgreSQL documentation, appendix A) of a fault.
+/// The SQLSTATE (PostgreSQL documentation, appendix A) of a fault: where a server itself has a code for what the fault's own
+/// code names, that one, since drivers act on it; else one by blame.
 #[must_use]
-pub const fn sqlstate(blame: Blame, when: When) -> &'static str {
+pub fn sqlstate(fault: &Fault, when: When) -> &'static str {
+    match (fault.code, when) {
+        (UNKNOWN_STATEMENT, When::Command) => "26000",
+        (UNKNOWN_PORTAL, When::Command) => "34000",
+        (NAME, When::Command) => "42602",
+        (LIMIT, When::Command) => "53400",
+        _ => by_blame(fault.blame, when),
+    }
+}
+
+const fn by_blame(blame: Blame, when: When) -> &'static str {
     match (blame, when) {
         (Blame::NotAllowed, When::Login) => "28000",
         (Blame::NotAllowed, When::Command) => "42501",
@@ -37,7 +60,7 @@ pub fn write(out: &mut Vec<u8>, fault: &Fault, when: When) {
     frame::write(out, b'E', |out| {
         field(out, b'S', severity);
         field(out, b'V', severity);
-        field(out, b'C', sqlstate(fault.blame, when).as_bytes());
+        field(out, b'C', sqlstate(fault, when).as_bytes());
         field(out, b'M', fault.public.as_bytes());
         if let Some(help) = &fault.help {
             field(out, b'H', help.as_bytes());

@@ -121,3 +121,36 @@ async fn a_refusal_is_told() {
     let failure = obtained(&named, shown).await.expect_err("refused");
     assert!(failure.to_string().contains("access_denied"), "{failure}");
 }
+
+#[tokio::test]
+async fn an_answer_that_names_the_wrong_issuer_or_none_where_it_must_is_refused() {
+    let named = issuer(|_| ()).await;
+    for (says_so, iss, taken) in [
+        (true, "", false),
+        (true, "&iss=https://else.test", false),
+        (false, "&iss=https://else.test", false),
+        (true, "&iss=ISSUER", true),
+    ] {
+        let client = client(None).expect("a client");
+        let mut found = discover(&client, &named).await.expect("an issuer");
+        found.authorization_response_iss_parameter_supported = says_so;
+        let iss = iss.replace("ISSUER", &named.issuer);
+        let shown = |url: &str| {
+            let fields: BTreeMap<String, String> =
+                Url::parse(url).expect("an address").query_pairs().into_owned().collect();
+            let url = url.to_owned();
+            tokio::spawn(async move {
+                // The issuer hears of the login, but its own redirect is not followed.
+                let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+                let browser = browser.build().expect("a client");
+                browser.get(url).send().await.expect("an answer");
+                let back = format!("{}?code=the-code&state={}{iss}", fields["redirect_uri"], fields["state"]);
+                browser.get(back).send().await
+            });
+        };
+        match obtain(&client, &named, &found, shown).await {
+            Ok(_) => assert!(taken, "{says_so}"),
+            Err(failure) => assert!(!taken && failure.to_string().contains("another issuer"), "{failure}"),
+        }
+    }
+}

@@ -148,7 +148,7 @@ async fn the_token_comes_once_the_code_was_entered() {
 #[tokio::test]
 async fn a_human_who_declines_is_believed() {
     let named = issuer(begun(), vec![refusal("access_denied")], |_| ()).await;
-    let failure = obtained(&named).await.err().expect("declined").to_string();
+    let failure = obtained(&named).await.expect_err("declined").to_string();
     assert!(failure.contains("declined"), "{failure}");
 }
 
@@ -158,7 +158,7 @@ async fn an_issuer_without_a_device_flow_is_named() {
         drop(document.as_object_mut().expect("an object").remove("device_authorization_endpoint"))
     };
     let named = issuer(begun(), Vec::new(), without).await;
-    let failure = obtained(&named).await.err().expect("none").to_string();
+    let failure = obtained(&named).await.expect_err("none").to_string();
     assert!(failure.contains("has no device flow") && failure.contains("leave `--device` out"), "{failure}");
 }
 
@@ -176,7 +176,7 @@ async fn what_a_human_should_not_be_shown_is_refused() {
         let mut begun = begun();
         begun[member] = value;
         let named = issuer(begun, Vec::new(), |_| ()).await;
-        let failure = obtained(&named).await.err().expect("refused").to_string();
+        let failure = obtained(&named).await.expect_err("refused").to_string();
         assert!(failure.contains(words), "{member}: {failure}");
     }
 }
@@ -186,9 +186,9 @@ async fn a_token_for_somebody_else_is_refused() {
     let claims = |issuer: &str| json!({ "iss": issuer, "sub": "ada", "aud": "other", "exp": 4_000_000_000_i64 });
     let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims("https://else.test").to_string()));
     let answers = vec![Json(json!({ "id_token": token })).into_response()];
-    let failure = obtained(&issuer(begun(), answers, |_| ()).await).await.err().expect("refused").to_string();
+    let failure = obtained(&issuer(begun(), answers, |_| ()).await).await.expect_err("refused").to_string();
     assert!(failure.contains("from another issuer") && !failure.contains("e30."), "{failure}");
     let answers = vec![Json(json!({ "access_token": "only" })).into_response()];
-    let failure = obtained(&issuer(begun(), answers, |_| ()).await).await.err().expect("refused").to_string();
+    let failure = obtained(&issuer(begun(), answers, |_| ()).await).await.expect_err("refused").to_string();
     assert!(failure.contains("an answer without an ID token") && !failure.contains("only"), "{failure}");
 }

@@ -6,8 +6,8 @@ use writ_wire_machine::{Ask, Effect, Effects, Side, TextAt};
 
 use super::expect::Expect;
 use super::names::Version;
-use super::refuse::IMPOSSIBLE;
-use super::{Action, Held, Relay, Spill, fields, rows};
+use super::refuse::{name_fault, plain, unknown_portal, unknown_statement};
+use super::{Action, Held, Relay, Spill, fields, rows, words};
 use crate::error::{self, When};
 use crate::frame::{self, Frame, HEADER, Reader, SMALL};
 
@@ -139,7 +139,7 @@ impl Relay {
             b'Q' => self.query(frame, at, head, effects)?,
             b'P' => self.parse(frame, at, head, effects)?,
             b'B' => self.bind(frame, at, head, effects)?,
-            _ => self.follow(frame, at, head)?,
+            _ => self.follow(frame, at, head, effects)?,
         };
         if scan == Scan::On {
             self.scanned = end;
@@ -161,6 +161,9 @@ impl Relay {
     fn query(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
         let text = fields::query(frame, at).ok_or_else(|| frame::malformed(Blame::Peer, b'Q'))?;
         let id = self.next();
+        if frame.get(text.clone()).is_some_and(words::makes_names) {
+            self.maker = Some(id);
+        }
         let ask = Ask { id, tag: CommandTag::SqlQuery, text: TextAt::Buffer(text), parameters: 0..0 };
         Ok(self.ask(ask, head.total, Expect::Query(id), effects))
     }
@@ -168,44 +171,73 @@ impl Relay {
     fn parse(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
         let parse = fields::parse(frame, at).ok_or_else(|| frame::malformed(Blame::Peer, b'P'))?;
         let id = self.next();
-        let expect = self.prepare(parse.name, parse.types, id)?;
+        let makes_names = frame.get(parse.text.clone()).is_some_and(words::makes_names);
+        let expect = match self.prepare(parse.name, parse.types, id, makes_names) {
+            Ok(expect) => expect,
+            Err(fault) => return Ok(self.deny_extended(&fault, head, frame)),
+        };
         let ask = Ask { id, tag: CommandTag::SqlPrepare, text: TextAt::Buffer(parse.text), parameters: 0..0 };
         Ok(self.ask(ask, head.total, expect, effects))
     }
 
-    fn prepare(&mut self, name: &[u8], types: Vec<u32>, id: CommandId) -> Result<Expect, Fault> {
-        if name == IMPOSSIBLE {
-            return Err(Fault::new("postgres.name", Blame::Peer, "this statement name is reserved"));
-        }
-        let slot = self.statements.push(name, Version { id, types, segment: self.segment, settled: false })?;
-        Ok(Expect::Parse(id, slot))
+    fn prepare(&mut self, name: &[u8], types: Vec<u32>, id: CommandId, makes_names: bool) -> Result<Expect, Fault> {
+        plain(name)?;
+        let version = Version { id, types, segment: self.segment, settled: false, makes_names };
+        Ok(Expect::Parse(id, self.statements.push(name, version)?))
     }
 
     fn bind(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
         let malformed = || frame::malformed(Blame::Peer, b'B');
         let (portal, statement, rest) = fields::bind_names(frame, at).ok_or_else(malformed)?;
-        if self.statements.is_ambiguous(statement, self.segment) {
+        if self.statements.is_ambiguous(statement, self.segment) || self.waits_for_names(statement, effects) {
             return Ok(Scan::Wait);
         }
         let Some((_, version)) = self.statements.current(statement) else {
-            self.deny_unknown("prepared statement", statement, head);
-            return Ok(Scan::On);
+            return Ok(self.deny_extended(&unknown_statement(statement), head, frame));
         };
-        let text = TextAt::Prepared(version.id);
+        let (text, makes_names) = (TextAt::Prepared(version.id), version.makes_names);
         let parameters =
             fields::parameters(frame, rest, &version.types, &mut effects.parameters).ok_or_else(malformed)?;
         let id = self.next();
-        let slot = self.open_portal(portal, id)?;
+        let expect = match self.open_portal(portal, id, makes_names) {
+            Ok(expect) => expect,
+            Err(fault) => return Ok(self.deny_extended(&fault, head, frame)),
+        };
         let ask = Ask { id, tag: CommandTag::SqlExecute, text, parameters };
-        Ok(self.ask(ask, head.total, Expect::Bind(id, slot), effects))
+        Ok(self.ask(ask, head.total, expect, effects))
     }
 
-    fn open_portal(&mut self, portal: &[u8], id: CommandId) -> Result<u32, Fault> {
-        self.portals.push(portal, Version { id, types: Vec::new(), segment: self.segment, settled: false })
+    fn open_portal(&mut self, portal: &[u8], id: CommandId, makes_names: bool) -> Result<Expect, Fault> {
+        plain(portal)?;
+        let version = Version { id, types: Vec::new(), segment: self.segment, settled: false, makes_names };
+        Ok(Expect::Bind(id, self.portals.push(portal, version)?))
+    }
+
+    /// Whether what `name` means depends on a command that is under way, the client's next message being a use of it.
+    fn waits_for_names(&mut self, name: &[u8], effects: &mut Effects) -> bool {
+        if name.is_empty() || self.maker.is_none() {
+            return false;
+        }
+        if !self.maker_is_out() {
+            self.maker = None;
+            return false;
+        }
+        self.advance(CommandId(0), effects);
+        self.press(effects);
+        true
+    }
+
+    /// Whether a command that may give a name to another statement waits for its verdict or its answer.
+    pub(super) fn maker_is_out(&self) -> bool {
+        let held = self.held.iter().filter_map(|held| held.expect.as_ref());
+        self.maker.is_some_and(|maker| {
+            let is_maker = |expect: &Expect| matches!(expect, Expect::Query(id) | Expect::Execute(id) if *id == maker);
+            held.chain(&self.expect.queue).any(is_maker)
+        })
     }
 
     /// Messages that go with commands that were asked.
-    fn follow(&mut self, frame: &[u8], at: usize, head: Frame) -> Result<Scan, Fault> {
+    fn follow(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
         let malformed = || frame::malformed(Blame::Peer, head.tag);
         let mut reader = Reader::new(frame, at);
         let expect = match head.tag {
@@ -222,19 +254,26 @@ impl Relay {
             b'E' => {
                 let portal = reader.text().ok_or_else(malformed)?;
                 reader.u32().ok_or_else(malformed)?;
-                if self.portals.is_ambiguous(portal, self.segment) {
+                if self.portals.is_ambiguous(portal, self.segment) || self.waits_for_names(portal, effects) {
                     return Ok(Scan::Wait);
                 }
                 let Some((_, version)) = self.portals.current(portal) else {
-                    self.deny_unknown("portal", portal, head);
-                    return Ok(Scan::On);
+                    return Ok(self.deny_extended(&unknown_portal(portal), head, frame));
                 };
-                Some(Expect::Execute(version.id))
+                let id = version.id;
+                if version.makes_names {
+                    self.maker = Some(id);
+                }
+                Some(Expect::Execute(id))
             }
             tag => {
                 let kind = reader.u8().ok_or_else(malformed)?;
                 let name = reader.text().ok_or_else(malformed)?;
-                Some(self.name_message(tag, kind, name).ok_or_else(malformed)?)
+                let expect = self.name_message(tag, kind, name).ok_or_else(malformed)?;
+                if let Err(fault) = plain(name) {
+                    return Ok(self.deny_extended(&fault, head, frame));
+                }
+                Some(expect)
             }
         };
         if !reader.is_empty() {
@@ -264,23 +303,24 @@ impl Relay {
         self.skip_to_sync = extended;
     }
 
-    fn deny_unknown(&mut self, what: &str, name: &[u8], head: Frame) {
-        let name: String = String::from_utf8_lossy(name).chars().take(64).flat_map(char::escape_debug).collect();
-        let fault =
-            Fault::new("postgres.unknown_name", Blame::NotAllowed, format!("{what} `{name}` is not known here"))
-                .help("make it by the protocol's own Parse and Bind messages, not by SQL, in this session");
-        self.deny(&fault, true, head.total);
+    /// Refuses a frame, however much of it is there.
+    fn deny_frame(&mut self, fault: &Fault, extended: bool, head: Frame, bytes: &[u8]) -> Scan {
+        let count = head.total.min(bytes.len() - self.scanned);
+        self.scanned += count;
+        self.rest = head.total - count;
+        self.rest_is_copy = false;
+        self.deny(fault, extended, count);
+        Scan::On
+    }
+
+    fn deny_extended(&mut self, fault: &Fault, head: Frame, bytes: &[u8]) -> Scan {
+        self.deny_frame(fault, true, head, bytes)
     }
 
     fn deny_function(&mut self, head: Frame, bytes: &[u8]) -> Scan {
         let fault = Fault::new("postgres.function_call", Blame::NotAllowed, "function call messages are not allowed")
             .help("call the function by a SELECT");
-        let count = head.total.min(bytes.len() - self.scanned);
-        self.scanned += count;
-        self.rest = head.total - count;
-        self.rest_is_copy = false;
-        self.deny(&fault, false, count);
-        Scan::On
+        self.deny_frame(&fault, false, head, bytes)
     }
 
     fn begin_spill(&mut self, head: Frame, bytes: &[u8], effects: &mut Effects) -> Result<Scan, Fault> {
@@ -297,34 +337,32 @@ impl Relay {
         };
         let Some((first, second)) = names else {
             let full = start.len() == at + LONGEST_NAMES;
-            return if full { Err(frame::malformed(Blame::Peer, head.tag)) } else { Ok(Scan::Wait) };
+            return Ok(if full { self.deny_extended(&name_fault(), head, bytes) } else { Scan::Wait });
         };
+        let bound = head.tag == b'B';
+        if bound && (self.statements.is_ambiguous(second, self.segment) || self.waits_for_names(second, effects)) {
+            return Ok(Scan::Wait);
+        }
+        let id = self.next();
         let (tag, text, expect) = match head.tag {
-            b'Q' => {
-                let id = self.next();
-                (CommandTag::SqlQuery, TextAt::Spilled, Expect::Query(id))
-            }
-            b'P' => {
-                let id = self.next();
-                (CommandTag::SqlPrepare, TextAt::Spilled, self.prepare(first, Vec::new(), id)?)
-            }
+            b'Q' => (CommandTag::SqlQuery, TextAt::Spilled, Ok(Expect::Query(id))),
+            b'P' => (CommandTag::SqlPrepare, TextAt::Spilled, self.prepare(first, Vec::new(), id, true)),
             _ => {
-                if self.statements.is_ambiguous(second, self.segment) {
-                    return Ok(Scan::Wait);
-                }
-                let Some(prepared) = self.statements.current(second).map(|(_, version)| version.id) else {
-                    let count = head.total.min(bytes.len() - self.scanned);
-                    self.deny_unknown("prepared statement", second, Frame { total: count, ..head });
-                    self.scanned += count;
-                    self.rest = head.total - count;
-                    self.rest_is_copy = false;
-                    return Ok(Scan::On);
+                let known = self.statements.current(second).map(|(_, version)| (version.id, version.makes_names));
+                let Some((prepared, makes_names)) = known else {
+                    return Ok(self.deny_extended(&unknown_statement(second), head, bytes));
                 };
-                let id = self.next();
-                (CommandTag::SqlExecute, TextAt::Prepared(prepared), Expect::Bind(id, self.open_portal(first, id)?))
+                (CommandTag::SqlExecute, TextAt::Prepared(prepared), self.open_portal(first, id, makes_names))
             }
         };
-        self.spill = Some(Spill { id: self.last, left: head.total, expect, tag, text });
+        let expect = match expect {
+            Ok(expect) => expect,
+            Err(fault) => return Ok(self.deny_extended(&fault, head, bytes)),
+        };
+        if head.tag == b'Q' {
+            self.maker = Some(id);
+        }
+        self.spill = Some(Spill { id, left: head.total, expect, tag, text });
         Ok(Scan::On)
     }
 
@@ -334,7 +372,11 @@ impl Relay {
         self.advance(CommandId(0), effects);
         let Some(command) = self.copy_in else {
             let idle = self.held.is_empty() && self.expect.queue.is_empty();
-            return Ok(if idle { self.discard(head, bytes) } else { Scan::Wait });
+            if idle {
+                return Ok(self.discard(head, bytes));
+            }
+            self.press(effects);
+            return Ok(Scan::Wait);
         };
         let start = self.scanned;
         if head.tag != b'd' {

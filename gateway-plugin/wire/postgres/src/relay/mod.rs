@@ -18,6 +18,7 @@ mod names;
 mod refuse;
 mod rows;
 mod server;
+mod words;
 
 #[cfg(test)]
 mod rig;
@@ -115,6 +116,8 @@ pub struct Relay {
     /// Whether a Flush of ours is on its way to the server.
     flushed: bool,
     expect: Expectations,
+    /// The last command asked whose execution may give a name to another statement.
+    maker: Option<CommandId>,
     /// The command whose copy from the client is under way.
     copy_in: Option<CommandId>,
     /// Syncs that the server may or may not have swallowed within a copy.
@@ -145,6 +148,7 @@ impl Relay {
             skip_to_sync: false,
             flushed: false,
             expect: Expectations::default(),
+            maker: None,
             copy_in: None,
             absorbed: 0,
             part: None,

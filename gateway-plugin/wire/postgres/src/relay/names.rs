@@ -4,11 +4,24 @@
 //! behind a failure in the same pipeline is skipped. So a name has versions: the settled one, if any, and behind it those
 //! whose answers are outstanding. A use that could mean either of two waits, since the recorded statement must be the
 //! executed one.
+//!
+//! # Names that SQL changes
+//! SQL shares these names: `DEALLOCATE a; PREPARE a AS ...` gives a new meaning to what was made by a Parse message, and
+//! `CLOSE c; DECLARE c ...` to a Bind's portal. Nothing that the server answers tells which name it was. So once a name
+//! may have been dropped by SQL, the first that SQL makes puts an end to all: a later use is told that the name is not
+//! known, and drivers prepare again. A text that could make a name is found by its words (`words.rs`); a use of a name
+//! behind it waits until the server has said what it did. Nothing SQL does reaches the unnamed statement.
+//! A name must be ASCII and fit into what the server keeps of it, or two names here could be one at the server.
+//!
+//! What SQL does inside of a function or a `DO` block the server does not report: there, as everywhere, dynamic SQL is
+//! recorded as the call that runs it.
 
 use std::collections::HashMap;
 
 use writ_core::command::CommandId;
 use writ_core::fault::{Blame, Fault};
+
+use crate::error::LIMIT;
 
 /// One meaning of a name.
 #[derive(Debug)]
@@ -21,6 +34,8 @@ pub(super) struct Version {
     pub(super) segment: u64,
     /// Whether the server has confirmed it.
     pub(super) settled: bool,
+    /// Whether to execute it may give a name to another statement.
+    pub(super) makes_names: bool,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +60,16 @@ pub(super) struct Names {
     versions: usize,
     most: usize,
     most_bytes: usize,
+    /// Whether SQL may have dropped some that are known here.
+    dropped: bool,
+}
+
+/// How many bytes of a name a server keeps (`NAMEDATALEN`, less its zero byte).
+const LONGEST_NAME: usize = 63;
+
+/// Whether two names that are told apart here are two names at the server, whatever the encodings.
+pub(super) fn is_plain(name: &[u8]) -> bool {
+    name.len() <= LONGEST_NAME && name.is_ascii() && name != super::refuse::IMPOSSIBLE
 }
 
 const fn weight(version: &Version, name: usize) -> usize {
@@ -54,7 +79,16 @@ const fn weight(version: &Version, name: usize) -> usize {
 impl Names {
     pub(super) fn new(most: usize, most_bytes: usize) -> Self {
         let entries = vec![Entry::default()];
-        Self { entries, index: HashMap::new(), free: Vec::new(), bytes: 0, versions: 0, most, most_bytes }
+        Self {
+            entries,
+            index: HashMap::new(),
+            free: Vec::new(),
+            bytes: 0,
+            versions: 0,
+            most,
+            most_bytes,
+            dropped: false,
+        }
     }
 
     fn slot(&self, name: &[u8]) -> Option<Slot> {
@@ -82,7 +116,7 @@ impl Names {
     pub(super) fn push(&mut self, name: &[u8], version: Version) -> Result<Slot, Fault> {
         let weight = weight(&version, name.len());
         if self.versions >= self.most || self.bytes.saturating_add(weight) > self.most_bytes {
-            return Err(Fault::new("postgres.names", Blame::Ours, "too many prepared statements or portals")
+            return Err(Fault::new(LIMIT, Blame::Ours, "too many prepared statements or portals are open")
                 .help("close those that are not needed any more"));
         }
         let slot = match self.slot(name) {
@@ -167,6 +201,32 @@ impl Names {
         for slot in first..end {
             self.retain(slot, |version| !version.settled || version.segment > through);
         }
+    }
+
+    /// SQL may have dropped some of them.
+    pub(super) const fn dropped(&mut self) {
+        self.dropped = true;
+    }
+
+    /// SQL made a name: where it may have dropped some before, any of those known here may mean another thing now.
+    pub(super) fn made(&mut self) {
+        if core::mem::take(&mut self.dropped) {
+            self.forget(u64::MAX, true);
+        }
+    }
+
+    /// A transaction ended: what stands in a segment up to `through` is gone, and what is left may be.
+    pub(super) fn ended(&mut self, through: Option<u64>) {
+        if let Some(through) = through {
+            self.forget(through, false);
+        }
+        self.dropped = self.versions > 0;
+    }
+
+    /// The server dropped all that were made up to now.
+    pub(super) fn cleared(&mut self) {
+        self.dropped = false;
+        self.forget(u64::MAX, true);
     }
 
     /// The slot of a name that is known.

@@ -1,11 +1,11 @@
 //! Refusals, in their place among the replies.
 
-use writ_core::fault::Fault;
+use writ_core::fault::{Blame, Fault};
 use writ_wire_machine::{Effects, Side, TransactionState};
 
 use super::expect::Expect;
-use super::{Action, Relay};
-use crate::error::{self, When};
+use super::{Action, Relay, names};
+use crate::error::{self, NAME, UNKNOWN_PORTAL, UNKNOWN_STATEMENT, When};
 use crate::frame;
 
 /// A statement's name that no client may give: what is bound to it fails.
@@ -89,4 +89,37 @@ impl Relay {
             _ => {}
         }
     }
+}
+
+/// Refuses names that the server might take for others.
+pub(super) fn plain(name: &[u8]) -> Result<(), Fault> {
+    if names::is_plain(name) { Ok(()) } else { Err(name_fault()) }
+}
+
+/// The fault of a name that is not taken.
+pub(super) fn name_fault() -> Fault {
+    Fault::new(
+        NAME,
+        Blame::NotAllowed,
+        "the name of a prepared statement or portal is longer than 63 bytes or not ASCII",
+    )
+    .help("name it by at most 63 ASCII characters")
+}
+
+/// The fault of a prepared statement that is not known.
+pub(super) fn unknown_statement(name: &[u8]) -> Fault {
+    let name = shown(name);
+    Fault::new(UNKNOWN_STATEMENT, Blame::NotAllowed, format!("prepared statement `{name}` does not exist"))
+        .help("make it by the protocol's own Parse message in this session, not by SQL")
+}
+
+/// The fault of a portal that is not known.
+pub(super) fn unknown_portal(name: &[u8]) -> Fault {
+    let name = shown(name);
+    Fault::new(UNKNOWN_PORTAL, Blame::NotAllowed, format!("portal `{name}` does not exist"))
+        .help("make it by the protocol's own Bind message in this transaction, or read a cursor by FETCH")
+}
+
+fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).chars().take(64).flat_map(char::escape_debug).collect()
 }

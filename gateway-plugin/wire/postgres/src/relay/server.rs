@@ -184,7 +184,10 @@ impl Relay {
             (b's', Expect::Execute(command)) => {
                 effects.push(Effect::Outcome { command, outcome: Outcome::Suspended });
             }
-            (b'G', Expect::Query(id) | Expect::Execute(id)) => return self.begin_copy_in(id),
+            (b'G', Expect::Query(id) | Expect::Execute(id)) => {
+                self.begin_copy_in(id);
+                return Ok(());
+            }
             (b'H' | b'c', Expect::Query(_) | Expect::Execute(_)) => return Ok(()),
             _ => return Err(out_of_place(tag)),
         }
@@ -205,7 +208,11 @@ impl Relay {
             self.copy_in = None;
         }
         match text {
-            b"DISCARD ALL" | b"DEALLOCATE ALL" => self.statements.forget(u64::MAX, true),
+            b"DISCARD ALL" | b"DEALLOCATE ALL" => self.statements.cleared(),
+            b"DEALLOCATE" => self.statements.dropped(),
+            b"PREPARE" => self.statements.made(),
+            b"CLOSE CURSOR" | b"CLOSE CURSOR ALL" | b"COMMIT" | b"ROLLBACK" => self.portals.dropped(),
+            b"DECLARE CURSOR" => self.portals.made(),
             _ => {}
         }
         completed(id, body..body + text.len(), count(text), effects);
@@ -232,18 +239,15 @@ impl Relay {
         self.statements.retype(slot, id, types);
     }
 
-    /// The server takes data now. What stands behind the command would be taken for part of the copy.
-    fn begin_copy_in(&mut self, id: CommandId) -> Result<(), Fault> {
-        let mut behind = self.expect.queue.iter().skip(1);
-        let ignored = behind.clone().take_while(|expect| matches!(expect, Expect::Sync(_))).count();
-        if behind.nth(ignored).is_some() || !self.held.is_empty() || self.spill.is_some() {
-            return Err(Fault::new("postgres.copy", Blame::Peer, "a command stands behind a copy from the client")
-                .help("send nothing behind the copy before it has ended"));
+    /// The server takes data now. It swallows the Syncs that were sent ahead of the data; what else stands behind the
+    /// command it takes for a broken copy, says so, and ends the session.
+    fn begin_copy_in(&mut self, id: CommandId) {
+        self.absorbed = 0;
+        while matches!(self.expect.queue.get(1), Some(Expect::Sync(_))) {
+            self.expect.queue.remove(1);
+            self.absorbed += 1;
         }
-        self.expect.queue.truncate(1);
-        self.absorbed = ignored;
         self.copy_in = Some(id);
-        Ok(())
     }
 
     fn failed(&mut self, frame: &[u8], body: usize, effects: &mut Effects) {
@@ -258,13 +262,27 @@ impl Relay {
                 self.expect.skipped_from = Some(id);
                 Some(id)
             }
-            Some(Expect::Query(id) | Expect::Execute(id)) => Some(id),
+            Some(Expect::Query(id) | Expect::Execute(id)) => {
+                self.failed_midway();
+                Some(id)
+            }
             _ => None,
         };
         if let Some(command) = command {
             effects.push(Effect::Outcome { command, outcome: Outcome::Failed { code } });
         }
         self.copy_in = None;
+    }
+
+    /// A command may have changed names before it failed: the end of its transaction, where it failed, comes before the
+    /// completion message of its last statement.
+    fn failed_midway(&mut self) {
+        self.statements.dropped();
+        self.portals.dropped();
+        if self.maker_is_out() {
+            self.statements.made();
+            self.portals.made();
+        }
     }
 
     /// What the server does behind an error: it skips up to a Sync, except after a simple query or within a Sync.
@@ -302,8 +320,8 @@ impl Relay {
             _ => return Err(out_of_place(b'Z')),
         };
         let segment = match self.expect.queue.front() {
-            Some(Expect::Sync(segment)) => *segment,
-            Some(Expect::Query(_) | Expect::RefusedQuery) => self.segment.wrapping_sub(1),
+            Some(Expect::Sync(segment)) => Some(*segment),
+            Some(Expect::Query(_) | Expect::RefusedQuery) => self.segment.checked_sub(1),
             _ if self.absorbed > 0 => {
                 self.absorbed -= 1;
                 self.expect.skipping = false;
@@ -315,8 +333,8 @@ impl Relay {
         self.copy_in = None;
         self.expect.skipping = false;
         self.expect.skipped_from = None;
-        if self.transaction == TransactionState::Idle && segment != u64::MAX {
-            self.portals.forget(segment, false);
+        if self.transaction == TransactionState::Idle {
+            self.portals.ended(segment);
         }
         Ok(())
     }

@@ -6,6 +6,9 @@ use writ_wire_machine::{Effects, Machine, TransactionState};
 use super::rig::{FORBIDDEN, Rig, bind, complete, contains, error, execute, message, parse, query, ready, row, sync};
 use super::{Relay, RelaySettings};
 
+mod copies;
+mod names;
+
 fn rig() -> Rig {
     Rig::new(RelaySettings::default())
 }
@@ -110,19 +113,6 @@ fn a_refused_parse_leaves_the_older_statement() {
 }
 
 #[test]
-fn names_that_are_not_known_and_function_calls_are_refused() {
-    let mut rig = rig();
-    rig.client(&[bind("", "sql"), execute(""), sync()].concat());
-    assert_eq!(rig.sent_to_server(), "B S");
-    rig.server(&[error("26000"), ready(b'I')].concat());
-    assert_eq!(rig.sent_to_client(), "E42501 ZI");
-    rig.client(&message(b'F', &[0; 12]));
-    assert_eq!(rig.sent_to_server(), "");
-    assert_eq!(rig.sent_to_client(), "E42501 ZI");
-    assert!(rig.relay.is_idle());
-}
-
-#[test]
 fn a_row_limit_suspends_and_goes_on() {
     let mut rig = rig();
     rig.client(&[parse("", "select"), bind("p", ""), execute("p"), message(b'H', b"")].concat());
@@ -131,39 +121,6 @@ fn a_row_limit_suspends_and_goes_on() {
     rig.server(&[row("2"), complete("SELECT 1"), ready(b'I')].concat());
     assert_eq!(rig.story, ["1 completed `` None", "2 suspended", "2 completed `SELECT 1` Some(1)"]);
     assert_eq!(rig.sent_to_client(), "1 2 D s D C ZI");
-}
-
-#[test]
-fn a_copy_from_the_client_ends_well_or_by_the_servers_error() {
-    let data = message(b'd', b"1\n");
-    let mut rig = rig();
-    rig.client(&query("copy t from stdin"));
-    rig.server(&message(b'G', &[0, 0, 0]));
-    rig.client(&[data.clone(), data.clone(), message(b'c', b"")].concat());
-    assert_eq!(rig.sent_to_server(), "Q d d c");
-    rig.server(&[complete("COPY 2"), ready(b'I')].concat());
-    assert_eq!(rig.sent_to_client(), "G C ZI");
-    assert_eq!(rig.story, ["1 completed `COPY 2` Some(2)"]);
-
-    rig.client(&query("copy t from stdin"));
-    rig.server(&message(b'G', &[0, 0, 0]));
-    rig.client(&data);
-    rig.server(&error("22P02"));
-    rig.client(&[data, message(b'c', b""), query("select 1")].concat());
-    rig.server(&ready(b'I'));
-    assert_eq!(rig.sent_to_server(), "Q d Q");
-}
-
-#[test]
-fn a_prepared_copy_swallows_the_sync_that_came_before_its_data() {
-    let mut rig = rig();
-    rig.client(&[parse("", "copy t from stdin"), bind("", ""), execute(""), sync()].concat());
-    rig.server(&[message(b'1', b""), message(b'2', b""), message(b'G', &[0, 0, 0])].concat());
-    rig.client(&[message(b'd', b"1\n"), message(b'c', b""), sync()].concat());
-    assert_eq!(rig.sent_to_server(), "P B E S d c S");
-    rig.server(&[complete("COPY 1"), ready(b'I')].concat());
-    assert_eq!(rig.sent_to_client(), "1 2 G C ZI");
-    assert!(rig.relay.is_idle());
 }
 
 #[test]
@@ -314,7 +271,9 @@ proptest! {
             }
             assert!(rig.failed.is_none(), "{:?}", rig.failed);
             assert!(!contains(&all, FORBIDDEN));
-            (super::rig::tags(&all), super::rig::tags(&rig.to_client), rig.relay.expect.queue.len())
+            // How often the server was asked to hurry depends on when its answers came.
+            let sent = super::rig::tags(&all).replace(" H", "");
+            (sent, super::rig::tags(&rig.to_client), rig.relay.expect.queue.len())
         };
         let whole = run(&[]);
         prop_assert_eq!(whole.2, 0);

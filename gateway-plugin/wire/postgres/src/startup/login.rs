@@ -59,7 +59,6 @@ enum State {
     AwaitStartup { requests: u8 },
     AwaitPassword(Box<Startup>),
     AwaitSasl(Box<Startup>),
-    AwaitSaslGoodbye,
 }
 
 impl fmt::Debug for State {
@@ -68,7 +67,6 @@ impl fmt::Debug for State {
             Self::AwaitStartup { .. } => "AwaitStartup",
             Self::AwaitPassword(_) => "AwaitPassword",
             Self::AwaitSasl(_) => "AwaitSasl",
-            Self::AwaitSaslGoodbye => "AwaitSaslGoodbye",
         })
     }
 }
@@ -84,9 +82,9 @@ pub enum Step {
     Cancel(BackendKey),
     /// The client has shown its token: open the session, then [`Pending::accept`] or refuse.
     Token(Pending),
-    /// The client asked where to get a token, and `out` tells it. Write it, read for a moment and call
-    /// [`ClientLogin::handle`], which refuses whatever comes: the client comes back with a token, on another connection.
-    Told(ClientLogin),
+    /// The client asked where to get a token, and `out` tells it. Write it, read the client's empty answer for a moment
+    /// (RFC 7628, section 3.2.3), then refuse with this fault: the client comes back with a token, on another connection.
+    Told(Fault),
 }
 
 impl ClientLogin {
@@ -137,13 +135,9 @@ impl ClientLogin {
                     }
                     None => {
                         discovery(settings.oauth.as_ref(), out)?;
-                        Ok((length, Step::Told(Self { settings, transport, state: State::AwaitSaslGoodbye })))
+                        Ok((length, Step::Told(no_token("get one from the issuer that was named, then connect again"))))
                     }
                 },
-            },
-            State::AwaitSaslGoodbye => match response(bytes)? {
-                None => Ok((0, again(State::AwaitSaslGoodbye))),
-                Some(_) => Err(no_token("get a token from the issuer that was named, then connect again")),
             },
         }
     }
@@ -238,25 +232,39 @@ fn bearer(body: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
     if length as usize != data.len() {
         return Err(malformed("wrong length"));
     }
-    let rest = data.strip_prefix(b"n,").ok_or_else(|| malformed("channel binding asked for"))?;
+    // RFC 5801, section 5: `y` is a client that could bind to the channel and saw that it is not offered.
+    let rest = data.strip_prefix(b"n,").or_else(|| data.strip_prefix(b"y,"));
+    let rest = rest.ok_or_else(|| malformed("channel binding asked for"))?;
     let gs2 = memchr::memchr(1, rest).ok_or_else(|| malformed("no key"))?;
     let (authorization, pairs) = rest.split_at(gs2);
     if authorization != b"," {
         return Err(malformed("an authorization identity is not taken"));
     }
     let pairs = pairs.strip_suffix(b"\x01\x01").ok_or_else(|| malformed("no end"))?;
-    let value = pairs
-        .split(|byte| *byte == 1)
-        .find_map(|pair| pair.strip_prefix(b"auth="))
-        .ok_or_else(|| malformed("no auth key"))?;
+    let mut values = pairs.split(|byte| *byte == 1).filter_map(|pair| pair.strip_prefix(b"auth="));
+    let value = values.next().ok_or_else(|| malformed("no auth key"))?;
+    if values.next().is_some() {
+        return Err(malformed("two auth keys"));
+    }
     if value.is_empty() {
         return Ok(None);
     }
     let (scheme, token) = value.split_at_checked(7).ok_or_else(|| malformed("no bearer token"))?;
-    if !scheme.eq_ignore_ascii_case(b"bearer ") || token.is_empty() {
+    if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return Err(malformed("no bearer token"));
     }
+    if !is_b64token(token) {
+        return Err(Fault::new("postgres.token", Blame::NotAllowed, "the token is malformed")
+            .help("give the token exactly as its issuer gave it"));
+    }
     Ok(Some(Zeroizing::new(token.to_vec())))
+}
+
+/// What may stand behind `Bearer` (RFC 6750, section 2.1).
+fn is_b64token(token: &[u8]) -> bool {
+    let end = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    end > 0 && token.iter().take(end).all(plain)
 }
 
 fn discovery(oauth: Option<&OAuth>, out: &mut Vec<u8>) -> Result<(), Fault> {

@@ -174,19 +174,32 @@ fn oauthbearer_takes_a_token_or_says_where_to_get_one() {
         }
         other => panic!("{other:?}"),
     }
-    let login = match begun().handle(&initial(b"n,,\x01auth=\x01\x01"), &mut out).unwrap().1 {
-        Step::Told(login) => login,
+    for fine in
+        [&b"y,,\x01auth=bearer a.b-c_d~e+f/g==\x01\x01"[..], b"n,,\x01host=x\x01auth=Bearer a\x01port=1\x01\x01"]
+    {
+        assert!(matches!(begun().handle(&initial(fine), &mut out).unwrap().1, Step::Token(_)));
+    }
+    let fault = match begun().handle(&initial(b"n,,\x01auth=\x01\x01"), &mut out).unwrap().1 {
+        Step::Told(fault) => fault,
         other => panic!("{other:?}"),
     };
     let text = String::from_utf8(out.clone()).unwrap();
     assert!(text.contains(r#"{"status":"invalid_token","scope":"openid","openid-configuration":"https://i\"/x"}"#));
-    assert_eq!(login.handle(&password(b"\x01"), &mut out).unwrap_err().blame, Blame::NotAllowed);
+    assert_eq!((fault.code, fault.blame), ("postgres.oauth_discovery", Blame::NotAllowed));
     for bad in [
         &b"p=x,,\x01auth=Bearer a\x01\x01"[..],
         b"n,a=x,\x01auth=Bearer a\x01\x01",
         b"n,,",
         b"",
         b"n,,\x01auth=Basic a\x01\x01",
+        b"n,,\x01auth=Bearer \x01\x01",
+        b"n,,\x01auth=Bearer a\x01auth=Bearer b\x01\x01",
+        b"n,,\x01auth=\x01auth=Bearer b\x01\x01",
+        b"n,,\x01auth=Bearer a b\x01\x01",
+        b"n,,\x01auth=Bearer a\0b\x01\x01",
+        b"n,,\x01auth=Bearer ==\x01\x01",
+        b"n,,\x01auth=Bearer a=b\x01\x01",
+        b"n,,\x01auth=Bearer a\x01",
     ] {
         assert!(begun().handle(&initial(bad), &mut out).is_err());
     }
