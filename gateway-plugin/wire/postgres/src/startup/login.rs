@@ -59,6 +59,7 @@ enum State {
     AwaitStartup { requests: u8 },
     AwaitPassword(Box<Startup>),
     AwaitSasl(Box<Startup>),
+    AwaitSaslData(Box<Startup>),
 }
 
 impl fmt::Debug for State {
@@ -67,6 +68,7 @@ impl fmt::Debug for State {
             Self::AwaitStartup { .. } => "AwaitStartup",
             Self::AwaitPassword(_) => "AwaitPassword",
             Self::AwaitSasl(_) => "AwaitSasl",
+            Self::AwaitSaslData(_) => "AwaitSaslData",
         })
     }
 }
@@ -128,16 +130,17 @@ impl ClientLogin {
             },
             State::AwaitSasl(startup) => match response(bytes)? {
                 None => Ok((0, again(State::AwaitSasl(startup)))),
-                Some((body, length)) => match bearer(body)? {
-                    Some(token) => {
-                        let oauth = settings.oauth.clone();
-                        Ok((length, Step::Token(Pending { startup: *startup, token, by: By::Bearer(oauth) })))
-                    }
+                Some((body, length)) => match initial(body)? {
+                    Some(data) => Ok((length, shown(*startup, data, settings.oauth.as_ref(), out)?)),
                     None => {
-                        discovery(settings.oauth.as_ref(), out)?;
-                        Ok((length, Step::Told(no_token("get one from the issuer that was named, then connect again"))))
+                        frame::write(out, b'R', |out| out.extend_from_slice(&11_u32.to_be_bytes()));
+                        Ok((length, again(State::AwaitSaslData(startup))))
                     }
                 },
+            },
+            State::AwaitSaslData(startup) => match response(bytes)? {
+                None => Ok((0, again(State::AwaitSaslData(startup)))),
+                Some((data, length)) => Ok((length, shown(*startup, data, settings.oauth.as_ref(), out)?)),
             },
         }
     }
@@ -220,18 +223,36 @@ fn response(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, Fault> {
     Ok(bytes.get(HEADER..head.total).map(|body| (body, head.total)))
 }
 
-/// The token of a SASL OAUTHBEARER initial response (RFC 7628, section 3.1); `None` where the client asks how to get one.
-fn bearer(body: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
-    let malformed = |why| Fault::new("postgres.oauthbearer", Blame::Peer, "malformed OAUTHBEARER message").detail(why);
+fn malformed(why: &'static str) -> Fault {
+    Fault::new("postgres.oauthbearer", Blame::Peer, "malformed OAUTHBEARER message").detail(why)
+}
+
+/// The data of a `SASLInitialResponse`; `None` where the client sends it behind an empty challenge (RFC 4422, section 3.3).
+fn initial(body: &[u8]) -> Result<Option<&[u8]>, Fault> {
     let mut reader = Reader::new(body, 0);
     if reader.text() != Some(b"OAUTHBEARER") {
         return Err(malformed("another mechanism than the one offered"));
     }
     let length = reader.u32().ok_or_else(|| malformed("no length"))?;
     let data = reader.rest();
-    if length as usize != data.len() {
-        return Err(malformed("wrong length"));
+    match length {
+        u32::MAX if data.is_empty() => Ok(None),
+        length if length as usize == data.len() => Ok(Some(data)),
+        _ => Err(malformed("wrong length")),
     }
+}
+
+/// What the client has shown: a token, or that it has none.
+fn shown(startup: Startup, data: &[u8], oauth: Option<&OAuth>, out: &mut Vec<u8>) -> Result<Step, Fault> {
+    if let Some(token) = bearer(data)? {
+        return Ok(Step::Token(Pending { startup, token, by: By::Bearer(oauth.cloned()) }));
+    }
+    discovery(oauth, out)?;
+    Ok(Step::Told(no_token("get one from the issuer that was named, then connect again")))
+}
+
+/// The token of an OAUTHBEARER message (RFC 7628, section 3.1); `None` where the client asks how to get one.
+fn bearer(data: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
     // RFC 5801, section 5: `y` is a client that could bind to the channel and saw that it is not offered.
     let rest = data.strip_prefix(b"n,").or_else(|| data.strip_prefix(b"y,"));
     let rest = rest.ok_or_else(|| malformed("channel binding asked for"))?;

@@ -206,6 +206,20 @@ fn oauthbearer_takes_a_token_or_says_where_to_get_one() {
 }
 
 #[test]
+fn oauthbearer_data_may_come_behind_an_empty_challenge() {
+    let mut out = Vec::new();
+    let bytes = startup(V3_0, &[("user", "pay"), ("options", "-c writ.auth=oauthbearer")]);
+    let login = more(begin(Transport::Tls).handle(&bytes, &mut out).unwrap().1);
+    out.clear();
+    let login = more(login.handle(&password(b"OAUTHBEARER\0\xff\xff\xff\xff"), &mut out).unwrap().1);
+    assert_eq!(out, b"R\0\0\0\x08\0\0\0\x0b");
+    match login.handle(&password(b"n,,\x01auth=Bearer abc\x01\x01"), &mut out).unwrap().1 {
+        Step::Token(pending) => assert_eq!(pending.token(), b"abc"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn oauthbearer_is_for_tls_alone() {
     let asked = startup(V3_0, &[("user", "pay"), ("options", "-c writ.auth=oauthbearer")]);
     let mut out = Vec::new();
