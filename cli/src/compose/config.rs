@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use writ_broker::config::BrokerConfig;
 use writ_broker::duration::Span;
-use writ_gateway::config::{GatewayConfig, Listener};
+use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_static::StaticConfig;
 
@@ -135,6 +135,15 @@ fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static s
         found.push(("gateway.listeners", "nobody could connect: add `[[gateway.listeners]]` with `listen`"));
     }
     found.extend(gateway.listeners.iter().filter_map(Listener::mistake));
+    if let Some(broker) = &config.broker {
+        let named = gateway.listeners.iter().filter_map(|listener| listener.oauth.as_ref());
+        let known = |oauth: &OAuth| broker.issuers.iter().any(|issuer| oauth.is_of(&issuer.issuer));
+        if !named.into_iter().all(known) {
+            let problem =
+                "the broker would refuse every token of this issuer: add a `[[broker.issuer]]` with the same `issuer`";
+            found.push(("gateway.listeners.oauth", problem));
+        }
+    }
     if alone && gateway.listeners.iter().any(|listener| listener.certificate.is_none()) {
         let problem = "without the broker in the same process each listener needs a certificate: add `certificate = { chain = \
                        \"...\", key = \"...\" }`";

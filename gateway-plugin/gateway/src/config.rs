@@ -50,6 +50,21 @@ impl OAuth {
         format!("{}{WELL_KNOWN}openid-configuration", self.issuer.trim_end_matches('/'))
     }
 
+    /// Whether it speaks of `issuer`, as an `iss` claim names it.
+    #[must_use]
+    pub fn is_of(&self, issuer: &str) -> bool {
+        match self.issuer.split_once(WELL_KNOWN) {
+            None => self.issuer == issuer,
+            // The path stands before the well-known part (OpenID Connect) or behind it (RFC 8414, section 3.1).
+            Some((before, after)) => {
+                let behind = after.split_once('/').map_or("", |(_, path)| path);
+                let issuer = issuer.trim_end_matches('/');
+                issuer == before
+                    || issuer.strip_prefix(before).is_some_and(|path| path.strip_prefix('/') == Some(behind))
+            }
+        }
+    }
+
     /// What is wrong with it that its form does not show, and what to write instead.
     #[must_use]
     pub fn mistake(&self) -> Option<&'static str> {

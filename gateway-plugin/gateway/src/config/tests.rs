@@ -24,6 +24,24 @@ fn the_discovery_document_is_the_issuers_or_the_one_that_is_named() {
 }
 
 #[test]
+fn an_issuer_is_known_by_its_name_or_by_its_document() {
+    let well_known = "https://login.test/.well-known";
+    for (named, issuer, same) in [
+        ("https://login.test", "https://login.test".to_owned(), true),
+        ("https://login.test/", "https://login.test".to_owned(), false),
+        ("https://login.test", format!("{well_known}/openid-configuration"), true),
+        ("https://login.test/", format!("{well_known}/openid-configuration"), true),
+        ("https://login.test/a/b", "https://login.test/a/b/.well-known/openid-configuration".to_owned(), true),
+        ("https://login.test/a/b", format!("{well_known}/oauth-authorization-server/a/b"), true),
+        ("https://login.test/a", format!("{well_known}/oauth-authorization-server/b"), false),
+        ("https://login.test/a", format!("{well_known}/openid-configuration"), false),
+        ("https://else.test", format!("{well_known}/openid-configuration"), false),
+    ] {
+        assert_eq!(oauth(&issuer, "openid").is_of(named), same, "{issuer} {named}");
+    }
+}
+
+#[test]
 fn an_issuer_that_a_client_should_not_be_sent_to_is_a_mistake() {
     for fine in [
         "https://login.test",
