@@ -70,7 +70,7 @@ pub(crate) fn admin(stack: &Stack, arguments: &[&str]) -> Result<String, String>
 }
 
 /// The files under `directory` that hold `secret`, but for the one that the login's password is read from.
-fn holding(directory: &Path, secret: &[u8]) -> Vec<std::path::PathBuf> {
+pub(crate) fn holding(directory: &Path, secret: &[u8]) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();

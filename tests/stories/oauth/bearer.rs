@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use writ_world::stack::printed;
 
 use super::super::clients::{fetched, program};
-use super::super::evidence::{admin, eventually};
+use super::super::evidence::{admin, eventually, holding};
 use super::{House, house, libpq_18, psql_18};
 
 const STATEMENT: &str = "select current_user, 6 * 7";
@@ -45,6 +45,7 @@ fn libpq_18_gives_its_token_by_the_hook_and_is_recorded() {
         Err(format!("not recorded: {page}"))
     })
     .unwrap();
+    assert_eq!(holding(house.stack.state(), token.as_bytes()), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]
@@ -138,15 +139,22 @@ fn oauthbearer_is_not_taken_in_the_clear() {
 }
 
 #[test]
-fn a_listener_for_oauthbearer_without_an_issuer_does_not_pass_the_check() {
+fn a_listener_for_oauthbearer_whose_tokens_nobody_could_use_does_not_pass_the_check() {
     let house = house().unwrap();
     let path = house.stack.state().join("writ.toml");
     let text = std::fs::read_to_string(&path).unwrap();
+    let check = |changed: String, words: &str| {
+        let copy = house.stack.state().join("changed.toml");
+        std::fs::write(&copy, changed).unwrap();
+        let checked = house.stack.writ(&["check", "--config", copy.to_str().unwrap()]).unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(!checked.status.success() && said.contains(words), "{said}");
+    };
     let lacking: String =
         text.lines().filter(|line| !line.starts_with("oauth = ")).map(|line| format!("{line}\n")).collect();
-    let copy = house.stack.state().join("lacking.toml");
-    std::fs::write(&copy, lacking).unwrap();
-    let checked = house.stack.writ(&["check", "--config", copy.to_str().unwrap()]).unwrap();
-    let said = String::from_utf8_lossy(&checked.stderr);
-    assert!(!checked.status.success() && said.contains("add `oauth = { issuer = "), "{said}");
+    check(lacking, "add `oauth = { issuer = ");
+    check(
+        text.replace("oauth = { issuer = \"https://", "oauth = { issuer = \"https://x."),
+        "refuse every token of this issuer",
+    );
 }

@@ -3,7 +3,7 @@
 use writ_world::browser::Browser;
 use writ_world::oidc;
 
-use super::super::evidence::{admin, eventually};
+use super::super::evidence::{admin, eventually, holding};
 use super::talking::Talking;
 use super::{House, house, psql_18};
 
@@ -41,6 +41,10 @@ async fn psql_18_lets_a_human_in_by_the_device_flow() {
     assert!(said.lines().any(|line| line == "app|42"), "{said}");
     let writs = admin(&house.stack, &["writs", "ls", "--json"]).unwrap();
     assert!(writs.contains("\"grace\"") && writs.contains(house.issuer.url()), "{writs}");
+    // psql shows what it hears from the issuer, because it was told to debug.
+    let token = said.split("\"access_token\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert!(token.starts_with("eyJ"), "{said}");
+    assert_eq!(holding(house.stack.state(), token.as_bytes()), Vec::<std::path::PathBuf>::new());
 }
 
 #[tokio::test]

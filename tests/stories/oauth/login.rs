@@ -6,6 +6,7 @@ use std::process::Command;
 use writ_world::browser::Browser;
 use writ_world::stack::printed;
 
+use super::super::evidence::holding;
 use super::talking::Talking;
 use super::{ADMIN, House, house};
 
@@ -45,6 +46,8 @@ impl<'h> Desk<'h> {
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let gateways = printed(self.writ().args(["gateways", "ls"])).unwrap();
         assert!(gateways.lines().count() >= 2, "{gateways}");
+        // The broker has seen it, and kept nothing of it.
+        assert_eq!(holding(self.house.stack.state(), token.as_bytes()), Vec::<std::path::PathBuf>::new());
     }
 }
 
