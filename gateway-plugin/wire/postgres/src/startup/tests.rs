@@ -249,4 +249,21 @@ proptest::proptest! {
         let _ = begin(Transport::Tls).handle(&bytes, &mut out);
         let _ = begin(Transport::Tls).handle(&packet(code, &bytes), &mut out);
     }
+
+    #[test]
+    fn no_bearer_message_panics_or_brings_another_token(noise in "[n,y,p=a\\x01uthBer .=\\PC]{0,60}", behind in proptest::bool::ANY) {
+        let mut out = Vec::new();
+        let asked = startup(V3_0, &[("user", "pay"), ("options", "-c writ.auth=oauthbearer")]);
+        let login = more(begin(Transport::Tls).handle(&asked, &mut out).unwrap().1);
+        let data = noise.as_bytes();
+        let (login, message) = if behind {
+            (more(login.handle(&password(b"OAUTHBEARER\0\xff\xff\xff\xff"), &mut out).unwrap().1), data.to_vec())
+        } else {
+            (login, [b"OAUTHBEARER\0", &(data.len() as u32).to_be_bytes()[..], data].concat())
+        };
+        if let Ok((_, Step::Token(pending))) = login.handle(&password(&message), &mut out) {
+            let shown = String::from_utf8(pending.token().to_vec()).unwrap();
+            proptest::prop_assert!(noise.contains(&shown) && !shown.contains([' ', '\x01', ',']));
+        }
+    }
 }
