@@ -200,7 +200,7 @@ async fn run(count: usize) -> Result<(), Failure> {
     let config = config(&state, &issuer)?;
     let (broker, tasks) = Broker::start(&config, targets()?, Arc::new(SystemClock), String::new()).await?;
     let sealing_key = OpeningKey::generate()?.1;
-    let gateway = GatewayIdentity { id: GatewayId::fresh(), sealing_key };
+    let gateway = GatewayIdentity { id: GatewayId::fresh(), sealing_key, serves: [].into() };
     let mut all = tokens(count + 2 * (count / 4), &issuer)?;
     let steady = all.split_off(count + count / 4);
     let warm = all.split_off(count);

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use writ_core::event::Event;
 use writ_core::id::{GatewayId, RequestId};
+use writ_core::target::Labels;
 use writ_core::time::Clock;
 use writ_core::writ::Writ;
 use writ_ledger::note::Signer;
@@ -26,6 +27,7 @@ use crate::refusal::{Refusal, no_evidence};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreFault};
 use crate::targets::Targets;
+use crate::watch::ClockWatch;
 
 /// A gateway that TLS has shown and the store knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct GatewayIdentity {
     pub id: GatewayId,
     /// The key to which its credentials are sealed.
     pub sealing_key: writ_broker_api::sealed::SealingKey,
+    /// The labels that a target must have for it; none: every target.
+    pub serves: Labels,
 }
 
 /// What a running broker does not read again.
@@ -106,6 +110,7 @@ pub struct Broker {
     pub(crate) settings: Settings,
     pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_watch: ClockWatch,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) evidence: Evidence,
     pub(crate) ledger: Arc<LedgerDirectory>,
@@ -208,6 +213,7 @@ impl Broker {
         let broker = Arc::new(Self {
             settings: settings(config, recordings),
             keys,
+            clock_watch: ClockWatch::new(&*clock, config.max_clock_step.get()),
             clock,
             store,
             evidence,
@@ -284,10 +290,10 @@ impl Broker {
         &self.keys
     }
 
-    /// Whether it can serve: the ledger can be written.
+    /// Whether it can serve: the ledger can be written, and the clock can be trusted.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.evidence.published().borrow().healthy
+        self.evidence.published().borrow().healthy && self.clock_watch.is_steady()
     }
 }
 

@@ -60,6 +60,9 @@ pub struct BrokerConfig<P> {
     /// The longest segment of a recording, in bytes.
     #[serde(default = "defaults::max_segment_bytes")]
     pub max_segment_bytes: usize,
+    /// By how much the wall clock may step against the monotonic one before nothing is issued any more.
+    #[serde(default = "defaults::max_clock_step")]
+    pub max_clock_step: Span,
     /// How often each gateway and each address may ask.
     #[serde(default)]
     pub rates: RatesConfig,
@@ -120,6 +123,9 @@ mod defaults {
     pub(super) const fn gateway_lost() -> Span {
         Span::seconds(120)
     }
+    pub(super) const fn max_clock_step() -> Span {
+        Span::seconds(10)
+    }
     pub(super) const fn max_segment_bytes() -> usize {
         64 * 1024 * 1024
     }
@@ -170,6 +176,7 @@ impl<P> BrokerConfig<P> {
             ("broker.gateway_certificate_life", self.gateway_certificate_life, 30 * 24 * 3600),
             ("broker.provider_timeout", self.provider_timeout, 120),
             ("broker.gateway_lost", self.gateway_lost, 24 * 3600),
+            ("broker.max_clock_step", self.max_clock_step, 3600),
         ];
         for (setting, span, most) in positive {
             if span.get().as_secs() == 0 || span.get().as_secs() > most {

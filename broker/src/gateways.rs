@@ -6,11 +6,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use writ_broker_api::admin::{Gateway, JoinToken};
+use writ_broker_api::admin::{Gateway, JoinToken, JoinTokenRequest};
 use writ_broker_api::gateway::{EnrolReply, EnrolRequest, Kill, RenewReply, RenewRequest, SyncReply, SyncRequest};
 use writ_broker_api::sealed::{Base64, SealingKey};
 use writ_core::event::{Actor, Event, SessionEnd};
 use writ_core::id::{GatewayId, SessionId};
+use writ_core::target::Labels;
 use writ_core::time::after;
 use writ_core::workload::{Issuer, Subject};
 
@@ -35,8 +36,9 @@ impl Broker {
     ///
     /// # Errors
     /// [`Refusal`] if it cannot be written down.
-    pub async fn make_join_token(&self, by: &Permitted) -> Result<JoinToken, Refusal> {
-        self.make_join_token_by(by.actor()).await
+    pub async fn make_join_token(&self, request: JoinTokenRequest, by: &Permitted) -> Result<JoinToken, Refusal> {
+        check_labels(&request.serves)?;
+        self.make_join_token_by(by.actor(), request.serves).await
     }
 
     /// A join token for the gateway in the broker's own process, which needs no human: whoever runs the process has the keys.
@@ -44,17 +46,18 @@ impl Broker {
     /// # Errors
     /// [`Refusal`] if it cannot be written down.
     pub async fn join_token_for_this_process(&self) -> Result<JoinToken, Refusal> {
-        self.make_join_token_by(Actor { issuer: Issuer::new("writ"), subject: Subject::new("this-process") }).await
+        let by = Actor { issuer: Issuer::new("writ"), subject: Subject::new("this-process") };
+        self.make_join_token_by(by, Labels::new()).await
     }
 
-    async fn make_join_token_by(&self, by: Actor) -> Result<JoinToken, Refusal> {
+    async fn make_join_token_by(&self, by: Actor, serves: Labels) -> Result<JoinToken, Refusal> {
         let mut bytes = [0; 32];
         SystemRandom::new().fill(&mut bytes).map_err(|_| Refusal::malformed("no random numbers can be had"))?;
         let join_token = URL_SAFE_NO_PAD.encode(bytes);
         let expires = after(self.clock.now(), JOIN_TOKEN_LIFE.as_secs());
         let digest = hex(digest(&SHA256, join_token.as_bytes()).as_ref());
-        let event = Event::JoinTokenMade { by, digest: digest.clone() };
-        self.evidence.write(vec![event], Vec::new(), vec![Change::JoinToken { digest, expires }]).await?;
+        let event = Event::JoinTokenMade { by, digest: digest.clone(), serves: serves.clone() };
+        self.evidence.write(vec![event], Vec::new(), vec![Change::JoinToken { digest, expires, serves }]).await?;
         Ok(JoinToken { join_token, expires })
     }
 
@@ -68,6 +71,7 @@ impl Broker {
         check_sealing_key(&request.sealing_key)?;
         let issued = self.certificate(gateway, &request.csr_pem)?;
         let digest = hex(digest(&SHA256, request.join_token.as_bytes()).as_ref());
+        let serves = self.store.join_token(&digest).await?.ok_or_else(Refusal::unauthenticated)?;
         let enrolled = EnrolledGateway {
             id: gateway,
             serial: issued.serial.clone(),
@@ -75,8 +79,9 @@ impl Broker {
             enrolled: now,
             seen: None,
             revoked: false,
+            serves: serves.clone(),
         };
-        let event = Event::GatewayEnrolled { gateway, serial: issued.serial, expires: issued.expires };
+        let event = Event::GatewayEnrolled { gateway, serial: issued.serial, expires: issued.expires, serves };
         let conditions = vec![Condition::JoinToken { digest, now }];
         match self.evidence.write(vec![event], conditions, vec![Change::Gateway(enrolled)]).await {
             Ok(()) => {}
@@ -107,6 +112,7 @@ impl Broker {
             enrolled: self.clock.now(),
             seen: None,
             revoked: false,
+            serves: gateway.serves.clone(),
         };
         let event = Event::GatewayRenewed { gateway: gateway.id, serial: issued.serial, expires: issued.expires };
         self.evidence.write(vec![event], Vec::new(), vec![Change::Gateway(renewed)]).await?;
@@ -131,7 +137,7 @@ impl Broker {
         let (id, _) = peer.ok_or_else(Refusal::unauthenticated)?;
         let gateway = self.store.gateway(*id).await?.filter(|gateway| !gateway.revoked);
         let gateway = gateway.ok_or_else(Refusal::unauthenticated)?;
-        Ok(GatewayIdentity { id: gateway.id, sealing_key: gateway.sealing_key })
+        Ok(GatewayIdentity { id: gateway.id, sealing_key: gateway.sealing_key, serves: gateway.serves })
     }
 
     /// All gateways.
@@ -206,6 +212,19 @@ impl Broker {
             kill.push(Kill { session: *session, reason: "the session has ended".to_owned() });
         }
         Ok(SyncReply { kill })
+    }
+}
+
+/// The most labels that a join token may name, and the longest of them in bytes.
+const MAX_LABELS: (usize, usize) = (32, 256);
+
+fn check_labels(labels: &Labels) -> Result<(), Refusal> {
+    let (most, longest) = MAX_LABELS;
+    let fits = |(name, value): (&String, &String)| (1..=longest).contains(&name.len()) && value.len() <= longest;
+    if labels.len() <= most && labels.iter().all(fits) {
+        Ok(())
+    } else {
+        Err(Refusal::malformed(format!("`serves` takes {most} labels at most, of 1 to {longest} bytes each")))
     }
 }
 

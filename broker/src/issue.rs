@@ -65,6 +65,9 @@ impl Broker {
     }
 
     async fn issue(&self, asked: &mut Asked<'_>) -> Result<OpenReply, Fault> {
+        // 0. When: nothing is judged by a clock that was stepped.
+        self.check_clock().await?;
+
         // 1. Who asks: the token against its issuer.
         let loaded = self.loaded.load();
         let workload = loaded.verifier.verify(&asked.open.token, asked.now).await;
@@ -75,6 +78,9 @@ impl Broker {
         // 2. For what. An unknown target and a forbidden one look alike from outside.
         let served = loaded.targets.find(&asked.open.target).ok_or_else(unknown_target)?;
         asked.span.record("target", display(&served.target.name));
+        if !served.is_served_by(&asked.gateway.serves) {
+            return Err(not_served());
+        }
 
         // 3. Whether: policy, default deny.
         let grant = self.decide(asked, &workload, &served)?;
@@ -325,11 +331,19 @@ fn unknown_target() -> Fault {
         .detail("there is no target of this name")
 }
 
+/// A gateway that was stolen learns nothing of targets that it does not serve: the same words again.
+fn not_served() -> Fault {
+    Fault { code: "target.not_served", ..unknown_target() }
+        .detail("the target lacks a label that the gateway was enrolled for: enrol a gateway for it")
+}
+
 /// The fault as the caller may know it: why a token was refused, and whether a target is there, stand in the ledger alone.
 fn as_told(fault: Fault) -> Fault {
     let code = match fault.code {
         code if code.starts_with("identity.") => "identity.refused",
-        code if code.starts_with("policy.") || code == "target.unknown" => "access.refused",
+        code if code.starts_with("policy.") || matches!(code, "target.unknown" | "target.not_served") => {
+            "access.refused"
+        }
         code => code,
     };
     Fault { code, ..fault }

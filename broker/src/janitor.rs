@@ -64,6 +64,10 @@ impl Broker {
             Err(fault) => tracing::error!(%fault, "overdue writs cannot be read"),
         }
         self.settle_lost_gateways(now).await;
+        // By a clock that was set ahead, uses of tokens that are still good would be forgotten.
+        if let Err(fault) = self.check_clock().await {
+            return tracing::error!(code = fault.code, detail = %fault.detail, "nothing is issued or forgotten");
+        }
         if let Err(fault) = self.store.prune(now).await {
             tracing::error!(%fault, "what has ended cannot be forgotten");
         }

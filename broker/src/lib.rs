@@ -26,5 +26,6 @@ pub mod targets;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod watch;
 
 pub use broker::{Broker, GatewayIdentity, Tasks};

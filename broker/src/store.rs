@@ -11,6 +11,7 @@ use writ_broker_api::sealed::SealingKey;
 use writ_core::event::SessionEnd;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
+use writ_core::target::Labels;
 use writ_core::time::Timestamp;
 use writ_core::writ::{Writ, WritState};
 use writ_ledger::Hash;
@@ -105,8 +106,10 @@ pub enum Change {
         digest: String,
         /// When it ends.
         expires: Timestamp,
+        /// The labels that a target must have for the gateway that joins with it.
+        serves: Labels,
     },
-    /// A gateway joined, or renewed.
+    /// A gateway joined, or renewed. What it serves stays what it was when it joined.
     Gateway(EnrolledGateway),
     /// A gateway was heard.
     GatewaySeen {
@@ -154,11 +157,19 @@ pub struct EnrolledGateway {
     pub seen: Option<Timestamp>,
     /// Whether it was revoked.
     pub revoked: bool,
+    /// The labels that a target must have for it; none: every target.
+    pub serves: Labels,
 }
 
 impl From<EnrolledGateway> for Gateway {
     fn from(gateway: EnrolledGateway) -> Self {
-        Self { id: gateway.id, enrolled: gateway.enrolled, seen: gateway.seen, revoked: gateway.revoked }
+        Self {
+            id: gateway.id,
+            enrolled: gateway.enrolled,
+            seen: gateway.seen,
+            revoked: gateway.revoked,
+            serves: gateway.serves,
+        }
     }
 }
 
@@ -241,6 +252,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn live_writs(&self) -> Pending<'_, Result<Vec<WritId>, StoreFault>>;
     /// Revocations that are due.
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>>;
+    /// What the gateway that joins with this token serves; `None` if there is no such token. Whether it is still good is for
+    /// [`Condition::JoinToken`] to say.
+    fn join_token(&self, digest: &str) -> Pending<'_, Result<Option<Labels>, StoreFault>>;
     /// One gateway.
     fn gateway(&self, gateway: GatewayId) -> Pending<'_, Result<Option<EnrolledGateway>, StoreFault>>;
     /// All gateways.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Pending, Provider, ProviderFault, Swept};
-use writ_core::target::{Target, TargetName};
+use writ_core::target::{Labels, Target, TargetName};
 use writ_core::writ::Writ;
 
 /// A target and its provider.
@@ -28,6 +28,12 @@ async fn held<T>(limit: Duration, call: Pending<'_, Result<T, ProviderFault>>) -
 }
 
 impl Served {
+    /// Whether a gateway that serves targets with all these labels serves this one.
+    #[must_use]
+    pub fn is_served_by(&self, serves: &Labels) -> bool {
+        serves.iter().all(|(name, value)| self.target.labels.get(name) == Some(value))
+    }
+
     /// Mints, within bounded time.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The broker whole: a static issuer, policies in files, a provider that is held to its contract, a clock that tests step.
 
 mod canary;
+mod clock;
 mod evidence;
 mod gateways;
 mod issuance;

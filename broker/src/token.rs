@@ -2,6 +2,7 @@
 
 use writ_broker_api::token::{ExchangeReply, ExchangeRequest};
 use writ_core::event::Event;
+use writ_core::fault::Fault;
 use writ_core::id::RequestId;
 use writ_core::time::{Timestamp, after};
 use writ_core::workload::TokenKind;
@@ -56,6 +57,7 @@ impl Broker {
         client: &str,
         now: Timestamp,
     ) -> Result<ExchangeReply, Refusal> {
+        self.check_clock().await.map_err(|fault| untimely(&fault))?;
         let loaded = self.loaded.load();
         let url = format!("{}{}", self.settings.url, writ_broker_api::paths::TOKEN);
         let admitted = exchange::ask(request)?.admit(&loaded.verifier, proofs, &url, now).await?;
@@ -108,6 +110,11 @@ fn conditions(admitted: &Admitted, uses: u32) -> Vec<Condition> {
 
 fn denied() -> Refusal {
     Refusal::new("target.unknown", "invalid_target", Denied::PUBLIC)
+}
+
+fn untimely(fault: &Fault) -> Refusal {
+    let words = "nothing is issued at this time: try again later, and tell the operator if it stays so";
+    Refusal { detail: fault.detail.clone().into_owned(), ..Refusal::new(fault.code, "server_error", words) }
 }
 
 fn no_evidence(fault: &EvidenceFault) -> Refusal {

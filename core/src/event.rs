@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::grant::{Obligations, PolicyHash};
 use crate::id::{GatewayId, RequestId, SessionId, WritId};
-use crate::target::TargetName;
+use crate::target::{Labels, TargetName};
 use crate::time::Timestamp;
 use crate::workload::{Issuer, Subject, TokenId, TokenKind};
 use crate::writ::CredentialFacts;
@@ -188,6 +188,9 @@ pub enum Event {
         serial: String,
         /// When that certificate ends.
         expires: Timestamp,
+        /// The labels that a target must have for it; absent: every target.
+        #[serde(default, skip_serializing_if = "Labels::is_empty")]
+        serves: Labels,
     },
     /// A gateway's certificate was renewed.
     GatewayRenewed {
@@ -211,6 +214,9 @@ pub enum Event {
         by: Actor,
         /// SHA-256 over the token, in hexadecimal.
         digest: String,
+        /// The labels that a target must have for the gateway that joins with it; absent: every target.
+        #[serde(default, skip_serializing_if = "Labels::is_empty")]
+        serves: Labels,
     },
     /// A workload exchanged its token for a session token.
     TokenExchanged {

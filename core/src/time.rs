@@ -1,11 +1,17 @@
 //! Time. Code that decides takes `now` as an argument or asks a [`Clock`]; only shells read the machine's clock.
 
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
 pub use jiff::{SignedDuration, Timestamp};
 
-/// Where the wall clock comes from.
+/// Where the time comes from.
 pub trait Clock: Send + Sync {
-    /// The time now.
+    /// The time now, by the wall clock. Whoever administers the machine can set it.
     fn now(&self) -> Timestamp;
+
+    /// The time since some moment in the past, by a clock that nobody can set.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -15,6 +21,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        FIRST.get_or_init(Instant::now).elapsed()
     }
 }
 

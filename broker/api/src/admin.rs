@@ -1,5 +1,7 @@
 //! What humans and their tools ask.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use writ_core::event::SessionEnd;
@@ -72,6 +74,15 @@ pub struct Order {
     pub reason: String,
 }
 
+/// What a join token is asked for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinTokenRequest {
+    /// The gateway that joins with it opens sessions at targets that have all these labels; without any, at every target.
+    #[serde(default)]
+    pub serves: BTreeMap<String, String>,
+}
+
 /// A join token, shown once.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct JoinToken {
@@ -96,6 +107,8 @@ pub struct Gateway {
     pub seen: Option<Timestamp>,
     /// Whether its certificate was revoked.
     pub revoked: bool,
+    /// The labels that a target must have for it; without any, it serves every target.
+    pub serves: BTreeMap<String, String>,
 }
 
 /// The key to one session's recording, for an auditor.

@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use writ_broker_api::admin::{Gateway, JoinToken, ListQuery, Me, Order, Page, RecordingKey, Session};
+use writ_broker_api::admin::{Gateway, JoinToken, JoinTokenRequest, ListQuery, Me, Order, Page, RecordingKey, Session};
 use writ_broker_api::sealed::Base64;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::writ::Writ;
@@ -93,8 +93,12 @@ pub(super) async fn recording_key(
     app.broker.recording_key(session, &wrapped.0, &by).await.map(Json)
 }
 
-pub(super) async fn make_join_token(State(app): State<App>, May { by, .. }: May<ToAdmin>) -> Answer<JoinToken> {
-    app.broker.make_join_token(&by).await.map(Json)
+pub(super) async fn make_join_token(
+    State(app): State<App>,
+    May { by, .. }: May<ToAdmin>,
+    Checked(Json(request)): Checked<Json<JoinTokenRequest>>,
+) -> Answer<JoinToken> {
+    app.broker.make_join_token(request, &by).await.map(Json)
 }
 
 pub(super) async fn gateways(State(app): State<App>, _: May<ToView>) -> Answer<Vec<Gateway>> {

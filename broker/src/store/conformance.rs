@@ -8,7 +8,7 @@ use writ_broker_api::sealed::{Base64, SealingKey};
 use writ_core::event::SessionEnd;
 use writ_core::grant::{Obligations, PolicyHash, RecordLevel};
 use writ_core::id::{GatewayId, SessionId, WritId};
-use writ_core::target::TargetName;
+use writ_core::target::{Labels, TargetName};
 use writ_core::time::{Timestamp, after};
 use writ_core::workload::{Issuer, Subject};
 use writ_core::writ::{Writ, WritState};
@@ -121,9 +121,21 @@ fn segment(sequence: u64) -> Segment {
     Segment { stream: "commands".to_owned(), sequence, digest: format!("{sequence:064x}"), bytes: 5 }
 }
 
+fn serves() -> Labels {
+    [("env".to_owned(), "test 'one'".to_owned())].into()
+}
+
 fn joining(id: GatewayId) -> EnrolledGateway {
     let sealing_key = SealingKey(Base64(vec![7; 32]));
-    EnrolledGateway { id, serial: "aa".to_owned(), sealing_key, enrolled: at(0), seen: None, revoked: false }
+    EnrolledGateway {
+        id,
+        serial: "aa".to_owned(),
+        sealing_key,
+        enrolled: at(0),
+        seen: None,
+        revoked: false,
+        serves: serves(),
+    }
 }
 
 async fn conditions_are_all_or_nothing(store: Arc<dyn Store>) {
@@ -132,7 +144,7 @@ async fn conditions_are_all_or_nothing(store: Arc<dyn Store>) {
     assert!(holds(&store, vec![used("a", 1)]).await, "and the first one's use was given back");
     assert!(!holds(&store, vec![used("a", 1)]).await);
     let token = Condition::JoinToken { digest: "d".to_owned(), now: at(0) };
-    change(&store, vec![Change::JoinToken { digest: "d".to_owned(), expires: at(9) }]).await;
+    change(&store, vec![Change::JoinToken { digest: "d".to_owned(), expires: at(9), serves: serves() }]).await;
     assert!(!holds(&store, vec![token.clone(), never]).await);
     assert!(holds(&store, vec![token]).await);
 }
@@ -150,8 +162,10 @@ async fn uses_are_exact(store: Arc<dyn Store>) {
 async fn join_tokens_are_used_once_and_end(store: Arc<dyn Store>) {
     let token = |digest: &str, now| vec![Condition::JoinToken { digest: digest.to_owned(), now }];
     for digest in ["one", "two"] {
-        change(&store, vec![Change::JoinToken { digest: digest.to_owned(), expires: at(10) }]).await;
+        change(&store, vec![Change::JoinToken { digest: digest.to_owned(), expires: at(10), serves: serves() }]).await;
     }
+    assert_eq!(store.join_token("one").await.unwrap(), Some(serves()));
+    assert_eq!(store.join_token("other").await.unwrap(), None);
     assert!(!holds(&store, token("other", at(0))).await);
     assert!(!holds(&store, token("one", at(10))).await, "it has ended");
     assert!(holds(&store, token("one", at(9))).await);
@@ -317,10 +331,11 @@ async fn gateways_join_renew_and_stay_revoked(store: Arc<dyn Store>) {
         serial: "bb".to_owned(),
         sealing_key: SealingKey(Base64(vec![8; 32])),
         enrolled: at(50),
+        serves: [("env".to_owned(), "another".to_owned())].into(),
         ..joining(id)
     };
     change(&store, vec![Change::Gateway(renewed.clone())]).await;
-    let kept = EnrolledGateway { enrolled: at(0), seen: Some(at(3)), revoked: true, ..renewed };
+    let kept = EnrolledGateway { enrolled: at(0), seen: Some(at(3)), revoked: true, serves: serves(), ..renewed };
     assert_eq!(store.gateway(id).await.unwrap(), Some(kept.clone()));
     assert_eq!(store.gateways().await.unwrap(), [kept]);
 }
@@ -335,7 +350,7 @@ async fn policy_numbers_only_grow(store: Arc<dyn Store>) {
 
 async fn what_ended_is_forgotten_and_nothing_else(store: Arc<dyn Store>) {
     assert!(holds(&store, vec![used("k", 1)]).await);
-    change(&store, vec![Change::JoinToken { digest: "d".to_owned(), expires: at(100) }]).await;
+    change(&store, vec![Change::JoinToken { digest: "d".to_owned(), expires: at(100), serves: serves() }]).await;
     store.prune(at(100)).await.unwrap();
     assert!(!holds(&store, vec![used("k", 1)]).await, "a use counts until its token can no longer be accepted");
     store.prune(after(at(100), 1)).await.unwrap();

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use writ_broker_api::admin::Session;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
+use writ_core::target::Labels;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
@@ -204,6 +205,11 @@ impl Store for Sqlite {
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>> {
         self.read(move |connection| read::due_revocations(connection, now, limit))
+    }
+
+    fn join_token(&self, digest: &str) -> Pending<'_, Result<Option<Labels>, StoreFault>> {
+        let digest = digest.to_owned();
+        self.read(move |connection| read::join_token(connection, &digest))
     }
 
     fn gateway(&self, gateway: GatewayId) -> Pending<'_, Result<Option<EnrolledGateway>, StoreFault>> {

@@ -28,7 +28,7 @@ async fn no_secret_is_in_any_file_or_shown_by_anything() {
     let human = world.admin().await;
     let token = world.place.token();
     let opened = world.open_with(token.clone(), TARGET).await.unwrap();
-    let join = world.broker.make_join_token(&human).await.unwrap();
+    let join = world.broker.make_join_token(Default::default(), &human).await.unwrap();
     let key = world.broker.recording_key(opened.session, &opened.wrapped_data_key.0, &human).await.ok().unwrap();
     world.store.next_outcome();
     let mut shown = vec![format!("{:?}", world.open().await.unwrap_err())];

@@ -1,12 +1,15 @@
 //! Gateways: joining once, being told what must end, telling what lives.
 
 use futures_util::future::join_all;
-use writ_broker_api::gateway::{EnrolRequest, SyncRequest};
+use writ_broker_api::admin::JoinTokenRequest;
+use writ_broker_api::gateway::{EnrolRequest, RenewRequest, SyncRequest};
 use writ_broker_api::sealed::{Base64, OpeningKey, SealingKey};
 use writ_core::event::{Event, SessionEnd};
 use writ_core::id::{GatewayId, SessionId};
 
-use super::world::{ended, kinds, world};
+use super::world::{TARGET, World, ended, kinds, refusals, request, world};
+use crate::broker::GatewayIdentity;
+use crate::humans::Permitted;
 use crate::store::Store as _;
 
 fn joining(token: &str) -> EnrolRequest {
@@ -19,7 +22,7 @@ fn joining(token: &str) -> EnrolRequest {
 async fn a_join_token_enrols_one_gateway() {
     let world = world().await;
     let human = world.admin().await;
-    let token = world.broker.make_join_token(&human).await.unwrap().join_token;
+    let token = world.broker.make_join_token(JoinTokenRequest::default(), &human).await.unwrap().join_token;
     let spoilt = EnrolRequest { sealing_key: SealingKey(Base64(vec![1; 31])), ..joining(&token) };
     assert_eq!(world.broker.enrol(&spoilt).await.unwrap_err().status, 400);
     let spoilt = EnrolRequest { csr_pem: "no request".to_owned(), ..joining(&token) };
@@ -39,7 +42,7 @@ async fn a_join_token_enrols_one_gateway() {
     let unknown = (GatewayId::fresh(), String::new());
     assert_eq!(world.broker.identify(Some(&unknown)).await.unwrap_err().status, 401);
 
-    let late = world.broker.make_join_token(&human).await.unwrap().join_token;
+    let late = world.broker.make_join_token(JoinTokenRequest::default(), &human).await.unwrap().join_token;
     world.place.clock.step(3601);
     assert_eq!(world.broker.enrol(&joining(&late)).await.unwrap_err().status, 401);
     assert_eq!(kinds(&world.events().await), ["join_token_made", "gateway_enrolled", "join_token_made"]);
@@ -100,5 +103,68 @@ async fn a_revoked_gateway_is_nobody_and_its_sessions_end() {
     assert_eq!(world.broker.session(opened.session).await.unwrap().end, Some(SessionEnd::Revoked));
     world.until_nothing_lives().await;
     assert_eq!(world.broker.revoke_gateway(GatewayId::fresh(), &human).await.unwrap_err().status, 404);
+    world.stop().await;
+}
+
+fn serving(labels: &[(&str, &str)]) -> JoinTokenRequest {
+    JoinTokenRequest { serves: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
+}
+
+/// A gateway that joined for targets with these labels.
+async fn joined(world: &World, human: &Permitted, labels: &[(&str, &str)]) -> GatewayIdentity {
+    let token = world.broker.make_join_token(serving(labels), human).await.unwrap().join_token;
+    let gateway = world.broker.enrol(&joining(&token)).await.unwrap().gateway;
+    world.broker.identify(Some(&(gateway, String::new()))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_opens_only_what_it_was_enrolled_for() {
+    let world = world().await;
+    let human = world.admin().await;
+    for (labels, opens) in [
+        (&[][..], true),
+        (&[("env", "test")], true),
+        (&[("env", "production")], false),
+        (&[("ENV", "test")], false),
+        (&[("env", "test"), ("team", "payments")], false),
+    ] {
+        let gateway = joined(&world, &human, labels).await;
+        let code = async |target| {
+            let answer = world.broker.open(&gateway, &request(world.place.token(), target)).await;
+            answer.map_or_else(|refusal| refusal.fault.code, |_| "opened")
+        };
+        assert_eq!(code(TARGET).await, if opens { "opened" } else { "access.refused" }, "{labels:?}");
+        assert_eq!(code("absent").await, "access.refused", "it looks like a target that is not there");
+    }
+    let events = world.events().await;
+    let codes: Vec<_> = refusals(&events).into_iter().map(|(_, code)| code).collect();
+    assert_eq!(codes.iter().filter(|code| *code == "target.not_served").count(), 3, "{codes:?}");
+    let enrolled: Vec<_> = events.iter().filter(|event| matches!(event, Event::GatewayEnrolled { .. })).collect();
+    let production = |event: &&Event| matches!(event, Event::GatewayEnrolled { serves, .. } if serves.get("env").is_some_and(|value| value == "production"));
+    assert_eq!((enrolled.len(), enrolled.iter().filter(|event| production(event)).count()), (5, 1));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_gateway_serves_outlives_its_renewal_and_a_restart() {
+    let world = world().await;
+    let human = world.admin().await;
+    let gateway = joined(&world, &human, &[("env", "production")]).await;
+    let fresh = joining("");
+    let renewal = RenewRequest { csr_pem: fresh.csr_pem, sealing_key: fresh.sealing_key };
+    let claims = GatewayIdentity { serves: [].into(), ..gateway.clone() };
+    world.broker.renew(&claims, &renewal).await.unwrap();
+    let id = gateway.id;
+    let world = world.stop().await.start().await;
+    let again = world.broker.identify(Some(&(id, String::new()))).await.unwrap();
+    assert_eq!(again.serves, gateway.serves);
+    let listed = world.broker.gateways().await.unwrap();
+    assert!(listed.iter().any(|listed| listed.id == id && listed.serves == gateway.serves));
+    let too_many: Vec<String> = (0..33).map(|number| number.to_string()).collect();
+    let too_many: Vec<_> = too_many.iter().map(|name| (name.as_str(), "x")).collect();
+    for labels in [too_many.as_slice(), &[("", "x")], &[("x", &"y".repeat(257))]] {
+        let refusal = world.broker.make_join_token(serving(labels), &human).await.err().unwrap();
+        assert_eq!(refusal.status, 400);
+    }
     world.stop().await;
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use writ_broker_api::admin::Session;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
+use writ_core::target::Labels;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
@@ -110,6 +111,10 @@ impl Store for Failing {
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<DueRevocation>> {
         self.inner.due_revocations(now, limit)
+    }
+
+    fn join_token(&self, digest: &str) -> Answer<'_, Option<Labels>> {
+        self.inner.join_token(digest)
     }
 
     fn gateway(&self, gateway: GatewayId) -> Answer<'_, Option<EnrolledGateway>> {

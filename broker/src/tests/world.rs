@@ -15,7 +15,7 @@ use writ_broker_api::gateway::{CloseRequest, OpenReply, OpenRequest};
 use writ_broker_api::sealed::OpeningKey;
 use writ_core::event::{Actor, Entry, Event, SessionEnd};
 use writ_core::id::GatewayId;
-use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
+use writ_core::target::{Address, Labels, Protocol, Target, TargetName, UpstreamTls};
 use writ_core::time::{Clock, Timestamp};
 use writ_core::workload::{Issuer, Subject};
 use writ_ledger::verify::{Visitor, verify};
@@ -43,17 +43,31 @@ pub(super) const PERMIT: &str = "@id(\"p\") @uses(\"3\") @ttl(\"10m\") permit (p
 
 /// A clock that stands until it is stepped.
 #[derive(Debug)]
-pub(super) struct Stepped(AtomicI64);
+pub(super) struct Stepped {
+    wall: AtomicI64,
+    monotonic: AtomicU64,
+}
 
 impl Stepped {
-    pub(super) fn step(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+    /// Time goes by.
+    pub(super) fn step(&self, seconds: u32) {
+        self.set_wall(seconds.into());
+        self.monotonic.fetch_add(seconds.into(), Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(super) fn set_wall(&self, by_seconds: i64) {
+        self.wall.fetch_add(by_seconds, Ordering::SeqCst);
     }
 }
 
 impl Clock for Stepped {
     fn now(&self) -> Timestamp {
-        Timestamp::from_second(self.0.load(Ordering::SeqCst)).unwrap()
+        Timestamp::from_second(self.wall.load(Ordering::SeqCst)).unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.monotonic.load(Ordering::SeqCst))
     }
 }
 
@@ -85,8 +99,8 @@ impl Place {
         let place = Self {
             state,
             provider: Arc::default(),
-            clock: Arc::new(Stepped(AtomicI64::new(1_800_000_000))),
-            gateway: GatewayIdentity { id: GatewayId::fresh(), sealing_key },
+            clock: Arc::new(Stepped { wall: AtomicI64::new(1_800_000_000), monotonic: AtomicU64::new(7) }),
+            gateway: GatewayIdentity { id: GatewayId::fresh(), sealing_key, serves: Labels::new() },
             opening,
             rates: json!({}),
             issuer: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
@@ -168,6 +182,7 @@ impl Place {
             enrolled: self.clock.now(),
             seen: None,
             revoked: false,
+            serves: self.gateway.serves.clone(),
         };
         broker.evidence.write(Vec::new(), Vec::new(), vec![Change::Gateway(gateway)]).await.unwrap();
         World { broker, store, place: self, tasks }

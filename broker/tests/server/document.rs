@@ -167,7 +167,9 @@ fn humans() -> Vec<Operation> {
         human("post", paths::RECORDING_KEY, "The key to a recording; the reading is an event. Needs `audit`.")
             .body(JSON, base64)
             .answer(JSON, named::<admin::RecordingKey>),
-        human("post", paths::JOIN_TOKENS, "Makes a join token. Needs `admin`.").answer(JSON, named::<admin::JoinToken>),
+        human("post", paths::JOIN_TOKENS, "Makes a join token. Needs `admin`.")
+            .body(JSON, named::<admin::JoinTokenRequest>)
+            .answer(JSON, named::<admin::JoinToken>),
         human("get", paths::GATEWAYS, "All gateways. Needs `view`.").answer(JSON, list::<admin::Gateway>),
         human("post", paths::GATEWAY_REVOKE, "Revokes a gateway. Needs `admin`."),
     ]

@@ -105,10 +105,17 @@ async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str
             ("audience", "orders".to_owned()),
         ])),
         ("post", paths::WRIT_REVOKE | paths::SESSION_KILL) => request.json(&json!({ "reason": "a test" })),
+        ("post", paths::JOIN_TOKENS) => request.json(&json!({ "serves": { "env": "test" } })),
         ("post", paths::SESSIONS) => request.json(&world.open_body()),
         ("post", paths::RECORDING_KEY) => request.json(&things.session.wrapped_data_key),
         ("post", paths::GATEWAY_ENROL) => {
-            let made = world.client(None).post(world.url(paths::JOIN_TOKENS)).bearer_auth(ADMIN_TOKEN).send().await;
+            let made = world
+                .client(None)
+                .post(world.url(paths::JOIN_TOKENS))
+                .bearer_auth(ADMIN_TOKEN)
+                .json(&json!({}))
+                .send()
+                .await;
             let token: serde_json::Value = made.expect("an answer").json().await.expect("JSON");
             let body =
                 json!({ "join_token": token["join_token"], "csr_pem": csr(&key()), "sealing_key": sealing_key() });

@@ -189,7 +189,13 @@ impl World {
     /// Joins as a gateway, over the API.
     pub(crate) async fn enrol(&self) -> Gateway {
         let client = self.client(None);
-        let made = client.post(self.url(paths::JOIN_TOKENS)).bearer_auth(ADMIN_TOKEN).send().await.expect("an answer");
+        let made = client
+            .post(self.url(paths::JOIN_TOKENS))
+            .bearer_auth(ADMIN_TOKEN)
+            .json(&json!({}))
+            .send()
+            .await
+            .expect("an answer");
         let token: Value = made.json().await.expect("JSON");
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
         let body = json!({ "join_token": token["join_token"], "csr_pem": csr(&key), "sealing_key": sealing_key() });

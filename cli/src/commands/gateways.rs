@@ -1,7 +1,7 @@
 //! `writ gateways`: joining, listing, revoking.
 
 use clap::Subcommand;
-use writ_broker_api::admin::{Gateway, JoinToken};
+use writ_broker_api::admin::{Gateway, JoinToken, JoinTokenRequest};
 use writ_core::id::GatewayId;
 
 use super::Connection;
@@ -12,7 +12,11 @@ use crate::out;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Gateways {
     /// Print a join token: usable once, within an hour.
-    JoinToken,
+    JoinToken {
+        /// A label that a target must have for the gateway, `NAME=VALUE`; again for more. Without any it serves every target.
+        #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+        serves: Vec<(String, String)>,
+    },
     /// List gateways.
     Ls {
         /// Print JSON.
@@ -33,8 +37,9 @@ pub(crate) enum Gateways {
 pub(crate) async fn run(command: Gateways, connection: &Connection) -> Result<(), Failure> {
     let api = connection.api()?;
     match command {
-        Gateways::JoinToken => {
-            let token: JoinToken = api.post("/v1/join-tokens", &()).await?;
+        Gateways::JoinToken { serves } => {
+            let request = JoinTokenRequest { serves: serves.into_iter().collect() };
+            let token: JoinToken = api.post("/v1/join-tokens", &request).await?;
             out::line(&token.join_token);
             out::note(&format!("it can be used once, until {}", token.expires));
         }
@@ -43,11 +48,14 @@ pub(crate) async fn run(command: Gateways, connection: &Connection) -> Result<()
             if json {
                 return super::print_json(&gateways);
             }
-            let head = ["GATEWAY", "STATE", "LAST HEARD", "JOINED"].map(str::to_owned).to_vec();
+            let head = ["GATEWAY", "STATE", "SERVES", "LAST HEARD", "JOINED"].map(str::to_owned).to_vec();
             let rows = gateways.iter().map(|gateway| {
                 let state = if gateway.revoked { "revoked" } else { "good" };
                 let seen = gateway.seen.map_or_else(|| "never".to_owned(), |seen| seen.to_string());
-                vec![gateway.id.to_string(), state.to_owned(), seen, gateway.enrolled.to_string()]
+                let labels = gateway.serves.iter().map(|(name, value)| format!("{name}={value}"));
+                let serves =
+                    if gateway.serves.is_empty() { "all".to_owned() } else { labels.collect::<Vec<_>>().join(",") };
+                vec![gateway.id.to_string(), state.to_owned(), serves, seen, gateway.enrolled.to_string()]
             });
             out::raw(&out::table(&core::iter::once(head).chain(rows).collect::<Vec<_>>()));
         }
@@ -57,4 +65,11 @@ pub(crate) async fn run(command: Gateways, connection: &Connection) -> Result<()
         }
     }
     Ok(())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as `name=value`".to_owned()),
+    }
 }

@@ -7,8 +7,11 @@ use super::fault;
 use crate::keys::files::hex;
 use crate::store::StoreFault;
 
-const MIGRATIONS: &[(i64, &str)] =
-    &[(1, include_str!("../migrations/0001.sql")), (2, include_str!("../migrations/0002.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001.sql")),
+    (2, include_str!("../migrations/0002.sql")),
+    (3, include_str!("../migrations/0003.sql")),
+];
 
 /// Brings the tables up to date.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreFault> {

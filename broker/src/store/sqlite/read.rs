@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use writ_broker_api::admin::{Segment, Session};
 use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::target::Labels;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 use writ_ledger::Hash;
@@ -144,6 +145,12 @@ pub(super) fn due_revocations(
             Ok(DueRevocation { writ: document(&text, "writ")?, attempts })
         })
         .collect()
+}
+
+pub(super) fn join_token(connection: &Connection, digest: &str) -> Result<Option<Labels>, StoreFault> {
+    let sql = "SELECT serves FROM join_tokens WHERE digest = $1";
+    let text: Option<String> = one(connection, sql, [digest], |row| row.get(0))?;
+    text.map(|text| document(&text, "join token")).transpose()
 }
 
 pub(super) fn gateway(connection: &Connection, gateway: GatewayId) -> Result<Option<EnrolledGateway>, StoreFault> {

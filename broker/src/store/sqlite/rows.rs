@@ -80,13 +80,13 @@ impl SessionRow {
 }
 
 /// The columns of a gateway, in the order that [`GatewayRow::read`] reads.
-pub(super) const GATEWAY: &str = "id, serial, sealing, enrolled, seen, revoked";
+pub(super) const GATEWAY: &str = "id, serial, sealing, enrolled, seen, revoked, serves";
 
-pub(super) struct GatewayRow(String, String, Vec<u8>, i64, Option<i64>, i64);
+pub(super) struct GatewayRow(String, String, Vec<u8>, i64, Option<i64>, i64, String);
 
 impl GatewayRow {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        Ok(Self(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
     }
 
     pub(super) fn gateway(self) -> Result<EnrolledGateway, StoreFault> {
@@ -97,6 +97,7 @@ impl GatewayRow {
             enrolled: time(self.3),
             seen: self.4.map(time),
             revoked: self.5 != 0,
+            serves: document(&self.6, "gateway")?,
         })
     }
 }

@@ -23,7 +23,7 @@ async fn conforms() {
 async fn nobody_else_may_read_any_of_its_files() {
     let place = TempDir::new().unwrap();
     let store = place.open();
-    let changes = vec![Change::JoinToken { digest: "d".to_owned(), expires: Timestamp::MAX }];
+    let changes = vec![Change::JoinToken { digest: "d".to_owned(), expires: Timestamp::MAX, serves: Labels::new() }];
     store
         .commit(vec![Request { changes, ..Request::default() }], 0, Box::new(|_, _| Ok(writ_ledger::hash::empty())))
         .await

@@ -1,6 +1,7 @@
 //! Writing: the one transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Transaction, TransactionBehavior};
+use writ_core::target::Labels;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
@@ -191,11 +192,12 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
                 &signed(segment.bytes),
             ],
         ),
-        Change::JoinToken { digest, expires } => {
-            run("INSERT INTO join_tokens (digest, expires, used) VALUES ($1, $2, 0)", &[&digest, &micros(expires)])
-        }
+        Change::JoinToken { digest, expires, serves } => run(
+            "INSERT INTO join_tokens (digest, expires, used, serves) VALUES ($1, $2, 0, $3)",
+            &[&digest, &micros(expires), &labels(&serves)?],
+        ),
         Change::Gateway(gateway) => run(
-            "INSERT INTO gateways (id, serial, sealing, enrolled, revoked) VALUES ($1, $2, $3, $4, $5) \
+            "INSERT INTO gateways (id, serial, sealing, enrolled, revoked, serves) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (id) DO UPDATE SET serial = excluded.serial, sealing = excluded.sealing",
             &[
                 &gateway.id.to_string(),
@@ -203,6 +205,7 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
                 &gateway.sealing_key.0.0,
                 &micros(gateway.enrolled),
                 &i64::from(gateway.revoked),
+                &labels(&gateway.serves)?,
             ],
         ),
         Change::GatewaySeen { gateway, at } => {
@@ -220,6 +223,10 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
         ),
         Change::Revoked(writ) => run("DELETE FROM revocations WHERE writ = $1", &[&writ.to_string()]),
     }
+}
+
+fn labels(labels: &Labels) -> Result<String, StoreFault> {
+    serde_json::to_string(labels).map_err(|error| StoreFault(format!("labels cannot be written: {error}")))
 }
 
 fn document(writ: &Writ) -> Result<String, StoreFault> {

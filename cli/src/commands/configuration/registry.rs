@@ -106,6 +106,13 @@ pub(super) const TABLES: &[Table] = &[
                 "\"3m\"",
             ),
             optional("max_segment_bytes", "bytes", "67108864", "The longest segment of a recording.", "1048576"),
+            optional(
+                "max_clock_step",
+                "duration",
+                "10s",
+                "By how much the wall clock may step against the monotonic one before nothing is issued any more, at most 1h.",
+                "\"5s\"",
+            ),
             optional("rates", "table", "", "How often each gateway and each address may ask.", ""),
         ],
     },
