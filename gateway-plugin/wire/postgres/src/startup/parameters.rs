@@ -135,7 +135,7 @@ impl Gathered {
             None => (user.as_str(), None),
         };
         let unnamed = || {
-            Fault::new("postgres.user", Blame::Peer, format!("user name `{user}` names no target"))
+            Fault::new("postgres.user", Blame::Peer, format!("user name `{}` names no target", shown(&user)))
                 .help("connect as `target` or `target/database-role`")
         };
         let target = TargetName::new(target).map_err(|_| unnamed())?;
@@ -160,8 +160,10 @@ fn auth_method(value: &str) -> Result<AuthMethod, Fault> {
     match value {
         "password" => Ok(AuthMethod::Password),
         "oauthbearer" => Ok(AuthMethod::OAuthBearer),
-        other => Err(Fault::new("postgres.auth_option", Blame::Peer, format!("no such login method: `{other}`"))
-            .help("`-c writ.auth=` takes `password` or `oauthbearer`")),
+        other => {
+            Err(Fault::new("postgres.auth_option", Blame::Peer, format!("no such login method: `{}`", shown(other)))
+                .help("`-c writ.auth=` takes `password` or `oauthbearer`"))
+        }
     }
 }
 
@@ -171,7 +173,17 @@ fn not_allowed(name: &str) -> Fault {
         "replication" => "connect without replication: the gateway does not carry it".to_owned(),
         _ => format!("leave it out, or set it after login; allowed at login: {}", ALLOWED.join(", ")),
     };
-    Fault::new("postgres.parameter", Blame::NotAllowed, format!("startup parameter `{name}` is not allowed")).help(help)
+    Fault::new("postgres.parameter", Blame::NotAllowed, format!("startup parameter `{}` is not allowed", shown(name)))
+        .help(help)
+}
+
+/// What the client wrote, cut: a token that was given in the wrong place must not stand whole in the log.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// Splits `options` as the server does (`pg_split_opts`): at white space, a backslash taking the next character as it is.
@@ -193,7 +205,7 @@ fn split_options(options: &str) -> Result<Vec<(String, String)>, Fault> {
 }
 
 fn bad_option(word: &str) -> Fault {
-    Fault::new("postgres.options", Blame::NotAllowed, format!("`{word}` in options is not allowed"))
+    Fault::new("postgres.options", Blame::NotAllowed, format!("`{}` in options is not allowed", shown(word)))
         .help("options takes `-c name=value` and `--name=value` only")
 }
 

@@ -267,3 +267,15 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_token_in_the_wrong_place_is_not_repeated_whole() {
+    let token = "eyJhbGciOiJFUzI1NiJ9.".repeat(9);
+    let option = format!("-x{token}");
+    for (name, value) in [("user", &token), ("options", &option), (token.as_str(), &"x".to_owned())] {
+        let mut parameters = vec![("user", "payments")];
+        parameters.push((name, value.as_str()));
+        let fault = log_in(V3_0, &parameters).unwrap_err();
+        assert!(fault.public.len() < 100 && fault.detail.len() < 200, "{fault:?}");
+    }
+}
