@@ -88,6 +88,8 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<(), Failure> {
+    // Tokens and credentials live in this memory: no crash may write it to a disk, and no other process of the user read it.
+    nix::sys::prctl::set_dumpable(false).doing("this process cannot be kept from being dumped")?;
     // The one crypto stack, for every library that asks the process for its default.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
