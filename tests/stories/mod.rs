@@ -1,6 +1,7 @@
 //! What users do, with the programs that they use, through the real binary.
 
 mod balancer;
+mod canary;
 mod clients;
 mod door;
 pub(crate) mod evidence;
@@ -9,6 +10,7 @@ mod oauth;
 mod pipelines;
 mod raw;
 mod refusals;
+mod secrets;
 mod upstream;
 mod wide;
 

@@ -195,6 +195,12 @@ impl Stack {
             .try_fold(false, |some, process| Ok(some | process.runs()?))
     }
 
+    /// The process of each part.
+    #[must_use]
+    pub fn ids(&self) -> Vec<u32> {
+        self.processes.iter().map(Process::id).collect()
+    }
+
     /// Waits until a client gets through.
     ///
     /// # Errors
