@@ -8,13 +8,15 @@
 //! request for it (CVE-2021-23214); accept a parameter that is not on the list.
 
 mod login;
+mod oauthbearer;
 mod packet;
 mod parameters;
 
 #[cfg(test)]
 mod tests;
 
-pub use login::{ClientLogin, LoginSettings, OAuth, Pending, Step, Transport};
+pub use login::{ClientLogin, LoginSettings, Pending, Step, Transport};
+pub use oauthbearer::OAuth;
 pub use packet::LONGEST_STARTUP;
 pub use parameters::{ALLOWED, Startup};
 
