@@ -26,6 +26,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("writ-broker-api", &["writ-core"]),
     ("writ-core", &[]),
     (
+        "writ-fuzz",
+        &[
+            "writ-broker",
+            "writ-broker-api",
+            "writ-core",
+            "writ-gateway",
+            "writ-ledger",
+            "writ-plugin",
+            "writ-policy",
+            "writ-record",
+            "writ-wire-machine",
+            "writ-wire-postgres",
+        ],
+    ),
+    (
         "writ-gateway",
         &[
             "writ-broker-api",
