@@ -85,9 +85,16 @@ fn upstream() -> Vec<Vec<u8>> {
     let scram = message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0");
     let challenge = message(b'R', b"\0\0\0\x0br=nonce,s=c2FsdA==,i=4096");
     let refused = message(b'E', b"SFATAL\0C28P01\0Mno\0\0");
-    [(0, ready.concat()), (0, [scram, challenge].concat()), (0, refused), (1, b"S".to_vec()), (1, b"N".to_vec())]
-        .map(|(choice, bytes)| [&[choice, 3], bytes.as_slice()].concat())
-        .to_vec()
+    [
+        (0, ready.concat()),
+        (0, [scram, challenge].concat()),
+        (0, refused),
+        (1, b"S".to_vec()),
+        (1, b"N".to_vec()),
+        (2, ready.concat()),
+    ]
+    .map(|(choice, bytes)| [&[choice, 3], bytes.as_slice()].concat())
+    .to_vec()
 }
 
 /// Turns: side, length, bytes.

@@ -61,14 +61,16 @@ impl Driver {
         self.relay.is_idle() && self.client.is_empty()
     }
 
-    pub(super) fn feed(&mut self, side: Side, bytes: &[u8]) {
-        if side == Side::Server {
-            self.server.extend_from_slice(bytes);
-            self.pump(Side::Server);
-        } else {
-            self.client.extend_from_slice(bytes);
+    /// Takes what a peer sent, as it arrived; the other peer says nothing in between.
+    pub(super) fn feed(&mut self, side: Side, pieces: &[&[u8]]) {
+        for piece in pieces {
+            let held = if side == Side::Client { &mut self.client } else { &mut self.server };
+            held.extend_from_slice(piece);
+            self.pump(side);
         }
-        self.pump(Side::Client);
+        if side == Side::Server {
+            self.pump(Side::Client);
+        }
     }
 
     fn pump(&mut self, side: Side) {

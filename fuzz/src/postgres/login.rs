@@ -65,16 +65,24 @@ fn client(mut login: ClientLogin, pieces: &[&[u8]]) -> Ended {
     (out, "more".to_owned())
 }
 
-/// The first byte chooses whether TLS is demanded, the second is a seed for the pieces; the rest is what a target sends.
+/// The first byte chooses where the login stands: without TLS, before it, inside it; the second is a seed for the pieces;
+/// the rest is what a target sends.
 pub(crate) fn upstream(data: &[u8]) {
     let mut input = Input(data);
-    let (tls, seed) = (input.byte() & 1 == 1, input.byte());
-    let whole = server(tls, &[input.0]);
-    let cut = server(tls, &pieces(input.0, seed.into(), 9));
+    let (choice, seed) = (input.byte() % 3, input.byte());
+    if choice == 1 {
+        drop(server(begin(true), &[input.0]));
+        return;
+    }
+    let start = || if choice == 0 { begin(false) } else { inside() };
+    let whole = server(start(), &[input.0]);
+    let told = whole.0.windows(PASSWORD.len()).any(|part| part == PASSWORD);
+    assert!(choice == 2 || !told, "the password went out in the clear");
+    let cut = server(start(), &pieces(input.0, seed.into(), 9));
     assert_eq!(whole.1, cut.1, "a target's login depends on how its bytes are cut");
 }
 
-fn server(tls: bool, pieces: &[&[u8]]) -> Ended {
+fn begin(tls: bool) -> (ServerLogin, Vec<u8>) {
     let login = Login {
         user: "writ-1".to_owned(),
         password: PASSWORD.to_vec().into(),
@@ -83,32 +91,41 @@ fn server(tls: bool, pieces: &[&[u8]]) -> Ended {
         parameters: Vec::new(),
         tls,
     };
-    let (mut held, mut out) = (Vec::new(), Vec::new());
-    let mut login = ServerLogin::start(login, &mut out);
+    let mut out = Vec::new();
+    let login = ServerLogin::start(login, &mut out);
+    (login, out)
+}
+
+/// A login whose TLS handshake is done.
+fn inside() -> (ServerLogin, Vec<u8>) {
+    let (login, mut out) = begin(true);
+    let login = match login.handle(b"S", &mut out) {
+        Ok((1, upstream::Step::StartTls(login))) => login.secured(Some(vec![7; 32]), &mut out),
+        _ => return begin(false),
+    };
+    (login, out)
+}
+
+fn server((mut login, mut out): (ServerLogin, Vec<u8>), pieces: &[&[u8]]) -> Ended {
+    let mut held = Vec::new();
     for piece in pieces {
         held.extend_from_slice(piece);
         loop {
             let (consumed, step) = match login.handle(&held, &mut out) {
                 Ok(step) => step,
-                Err(fault) => return ended(out, format!("refused {}", fault.code)),
+                Err(fault) => return (out, format!("refused {}", fault.code)),
             };
             assert!(consumed <= held.len());
             held.drain(..consumed);
             login = match step {
                 upstream::Step::More(next) => next,
-                upstream::Step::StartTls(next) if tls => next.secured(Some(vec![7; 32]), &mut out),
-                upstream::Step::StartTls(_) => return ended(out, "tls unasked".to_owned()),
-                upstream::Step::Ready(ready) => return ended(out, format!("ready {ready:?}")),
+                upstream::Step::StartTls(_) => return (out, "tls".to_owned()),
+                upstream::Step::Ready(ready) => return (out, format!("ready {ready:?}")),
             };
             if consumed == 0 {
                 break;
             }
         }
     }
-    ended(out, "more".to_owned())
-}
-
-fn ended(out: Vec<u8>, how: String) -> Ended {
-    assert!(!out.windows(PASSWORD.len()).any(|part| part == PASSWORD), "the password went out as it is");
-    (out, how)
+    (out, "more".to_owned())
 }

@@ -23,15 +23,18 @@ enum Scan {
 
 impl Relay {
     pub(super) fn scan_client(&mut self, bytes: &[u8], effects: &mut Effects) -> Result<(), Fault> {
-        while !self.closed {
+        // Behind a goodbye nothing is a command.
+        while !self.closed && !self.held.back().is_some_and(|held| matches!(held.action, Action::Terminate)) {
             if self.rest > 0 || self.spill.is_some() {
                 if self.stream(bytes, effects) == Scan::Wait {
                     break;
                 }
                 continue;
             }
-            if self.held.len() + self.expect.queue.len() >= self.settings.max_pipeline {
+            if self.is_full() {
                 self.advance(CommandId(0), effects);
+            }
+            if self.is_full() {
                 if bytes.len() > self.scanned {
                     self.press(effects);
                 }
@@ -43,6 +46,10 @@ impl Relay {
             }
         }
         Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.held.len() + self.expect.queue.len() >= self.settings.max_pipeline
     }
 
     /// The pipeline is full: the server must answer what it has, even if the client asks it only later.

@@ -168,6 +168,14 @@ fn unknown_messages_and_login_messages_end_the_session() {
 }
 
 #[test]
+fn nothing_goes_behind_a_goodbye() {
+    let mut rig = rig();
+    rig.client(&[query("select 1"), message(b'X', b""), query("select 2"), bind("", "unknown")].concat());
+    assert_eq!(rig.sent_to_server(), "Q X");
+    assert!(rig.closed);
+}
+
+#[test]
 fn an_abort_tells_both_sides() {
     let mut relay = Relay::new(RelaySettings::default());
     let mut effects = Effects::default();
