@@ -2,9 +2,10 @@
 
 use writ_broker::duration::Span;
 use writ_broker::identity::claims::ClaimRules;
+use writ_broker::identity::discovery::Discovery;
 use writ_broker::identity::header::Compact;
 use writ_broker::identity::jwks::KeySet;
-use writ_broker::identity::{Algorithm, json};
+use writ_broker::identity::{Algorithm, IssuerConfig, json};
 use writ_core::time::Timestamp;
 
 pub(crate) const WORDS: &[&[u8]] = &[
@@ -28,6 +29,10 @@ pub(crate) const WORDS: &[&[u8]] = &[
     br#""use":"sig""#,
     b"\\u0000",
     b"\\ud800",
+    br#""issuer":"https://id.example""#,
+    br#""jwks_uri":"https://"#,
+    b"keys.example",
+    b"@",
     b"[[[[[[[[",
     b"{\"a\":",
     b",",
@@ -68,6 +73,30 @@ fn check(claims: &json::Object, signed: &str) {
         assert!(registered.issued_at.as_second() <= NOW + i64::from(MOST_LEEWAY), "a token from the future passed");
         assert!(!registered.subject.as_str().is_empty(), "a token without a subject passed");
     }
+}
+
+thread_local! {
+    static DISCOVERY: Option<Discovery> = discoverer();
+}
+
+fn discoverer() -> Option<Discovery> {
+    let config = r#"
+        name = "fuzz"
+        issuer = "https://id.example"
+        algorithms = ["EdDSA"]
+        jwks_hosts = ["keys.example"]
+    "#;
+    Discovery::new(&toml::from_str::<IssuerConfig>(config).ok()?).ok()
+}
+
+/// A discovery document: whatever it says, nothing is fetched but over https from the issuer's hosts.
+pub(crate) fn discovery(data: &[u8]) {
+    DISCOVERY.with(|discovery| {
+        assert!(discovery.is_some(), "there is nothing to test");
+        let Some(Ok(address)) = discovery.as_ref().map(|discovery| discovery.jwks_uri(data)) else { return };
+        assert_eq!((address.scheme(), address.port_or_known_default()), ("https", Some(443)));
+        assert!(matches!(address.host_str(), Some("id.example" | "keys.example")), "keys from a foreign host");
+    });
 }
 
 /// A key set; each key of it is tried on a signature that none made.

@@ -34,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "proxy", run: operator::proxy, short: 50_000, words: operator::PROXY_WORDS },
     Target { name: "token", run: identity::token, short: 20_000, words: identity::WORDS },
     Target { name: "keys", run: identity::keys, short: 5_000, words: identity::WORDS },
+    Target { name: "discovery", run: identity::discovery, short: 10_000, words: identity::WORDS },
     Target { name: "config", run: operator::config, short: 2_000, words: operator::CONFIG_WORDS },
     Target { name: "policy", run: operator::policy, short: 200, words: operator::POLICY_WORDS },
     Target { name: "entry", run: evidence::entry, short: 50_000, words: &[] },

@@ -66,7 +66,19 @@ impl Discovery {
 
     async fn discover(&self) -> Result<Fetched, String> {
         let (body, _) = self.get(&self.document).await?;
-        let document: Value = serde_json::from_slice(&body)
+        let address = self.jwks_uri(&body)?;
+        let (body, fresh) = self.get(&address).await?;
+        let keys = KeySet::parse(&body)
+            .map_err(|fault| format!("the key set at `{}` is of no use: {fault}", shown(address.as_str())))?;
+        Ok(Fetched { keys, fresh })
+    }
+
+    /// Where a discovery document (OpenID Connect Discovery 1.0, section 3) says that the issuer's keys are.
+    ///
+    /// # Errors
+    /// If it is not JSON, is another issuer's, or leads to where nothing may be fetched.
+    pub fn jwks_uri(&self, document: &[u8]) -> Result<Url, String> {
+        let document: Value = serde_json::from_slice(document)
             .map_err(|_| format!("the document at `{}` is not JSON", shown(self.document.as_str())))?;
         let named = document.get("issuer").and_then(Value::as_str).unwrap_or_default();
         if named != self.issuer {
@@ -76,12 +88,9 @@ impl Discovery {
                 shown(&self.issuer)
             ));
         }
-        let address = document.get("jwks_uri").and_then(Value::as_str).unwrap_or_default();
-        let address = self.jwks_address(address)?;
-        let (body, fresh) = self.get(&address).await?;
-        let keys = KeySet::parse(&body)
-            .map_err(|fault| format!("the key set at `{}` is of no use: {fault}", shown(address.as_str())))?;
-        Ok(Fetched { keys, fresh })
+        let address = self.jwks_address(document.get("jwks_uri").and_then(Value::as_str).unwrap_or_default())?;
+        self.permits(&address)?;
+        Ok(address)
     }
 
     fn jwks_address(&self, text: &str) -> Result<Url, String> {
