@@ -103,10 +103,8 @@ fn read_back(out: &[Output], key: &DataKey, taken: &[Entry]) {
 
 /// A spool's file, but for its first eight bytes, which are right.
 pub(crate) fn spool(data: &[u8]) {
-    if let Some(header) = data.first_chunk::<HEADER_BYTES>() {
-        if let Ok(header) = Header::decode(header) {
-            assert!(header.record_bytes() > HEADER_BYTES);
-        }
+    if let Some(Ok(header)) = data.first_chunk::<HEADER_BYTES>().map(Header::decode) {
+        assert!(header.record_bytes() > HEADER_BYTES);
     }
     if let Ok(meta) = SessionMeta::decode(SessionId::from_bytes([1; 16]), data) {
         assert_eq!(meta.encode(), data, "an opening has two forms");
@@ -167,12 +165,10 @@ pub(crate) fn tile(data: &[u8]) {
 /// A proof's bundle; and two sizes in 16 bytes with hashes, for the proofs themselves.
 pub(crate) fn proof(data: &[u8]) {
     let Some((_, verifier)) = signer() else { return };
-    if let Ok(text) = core::str::from_utf8(data) {
-        if let Ok(bundle) = proofs::Bundle::from_text(text) {
-            let again = proofs::Bundle::from_text(&bundle.to_text()).ok();
-            assert_eq!(again.as_ref(), Some(&bundle), "a bundle changes when it is written and read");
-            drop(bundle.check(&verifier));
-        }
+    if let Some(Ok(bundle)) = core::str::from_utf8(data).ok().map(proofs::Bundle::from_text) {
+        let again = proofs::Bundle::from_text(&bundle.to_text()).ok();
+        assert_eq!(again.as_ref(), Some(&bundle), "a bundle changes when it is written and read");
+        drop(bundle.check(&verifier));
     }
     let mut input = Input(data);
     let (one, other) = (number(&mut input), number(&mut input));

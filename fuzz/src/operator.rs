@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use writ_broker::config::BrokerConfig;
 use writ_broker_api::gateway::{OpenReply, StreamMessage};
-use writ_broker_api::sealed::{OpeningKey, Purpose, Sealed};
+use writ_broker_api::sealed::{OpeningKey, Purpose, Sealed, SealedSession};
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::target::TargetName;
 use writ_core::time::Timestamp;
@@ -137,6 +137,7 @@ pub(crate) fn sealed(data: &[u8]) {
         gateway: GatewayId::from_bytes([3; 16]),
         target: &target,
     };
-    assert!(key.credential(&sealed, purpose).is_err(), "what nobody sealed opens");
+    let both = SealedSession { credential: &sealed, data_key: &sealed };
+    assert!(key.session(both, purpose).is_err(), "what nobody sealed opens");
     assert!(key.data_key(&sealed, purpose).is_err(), "what nobody sealed opens");
 }
