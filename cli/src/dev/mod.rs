@@ -28,9 +28,10 @@ pub(crate) struct Dev {
     /// Where clients connect.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: std::net::SocketAddr,
-    /// The role at the database that sessions act as. Without it a session may use what PostgreSQL gives to everybody.
-    #[arg(long)]
-    role: Option<String>,
+    /// The role at the database that sessions act as. The default, which PostgreSQL has from version 14 on, reads every table and
+    /// changes none.
+    #[arg(long, default_value = "pg_read_all_data")]
+    role: String,
 }
 
 /// Runs until it is interrupted.
@@ -49,7 +50,7 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
         listen: Some(dev.listen),
         permitted: name.clone(),
         targets: vec![target],
-        role: dev.role,
+        role: Some(dev.role),
     })
     .await?;
     let state = stack.state_directory().display().to_string();
