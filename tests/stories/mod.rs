@@ -8,6 +8,7 @@ pub(crate) mod evidence;
 mod middle;
 mod oauth;
 mod pipelines;
+mod printed;
 mod raw;
 mod refusals;
 mod secrets;
