@@ -22,7 +22,7 @@ use writ_core::writ::{CredentialFacts, Writ, WritState};
 use writ_ledger::note::{Signer, Verifier};
 use writ_ledger::{Checkpoint, Hash, Head, TileSource as _};
 
-use crate::store::{Change, Condition, Request, Store, StoreFault};
+use crate::store::{Change, Condition, Request, Store, StoreFault, StoredHead};
 
 mod directory;
 
@@ -144,10 +144,7 @@ impl Evidence {
         let applied =
             Head::load(stored.applied, &*directory).map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))?;
         // Before anything is signed or written: a tile that was changed must not become a checkpoint.
-        let head = complete(&*store, &applied, stored.size).await?;
-        if head.size() != stored.size || head.root() != stored.root {
-            return Err(EvidenceFault::Broken);
-        }
+        let head = complete(&*store, &applied, &stored).await?;
         let note = Checkpoint::sign(&signer, applied.size(), &applied.root());
         let first = Published { size: applied.size(), root: applied.root(), note, healthy: true };
         let (published, watching) = watch::channel(first);
@@ -242,16 +239,19 @@ impl Evidence {
     }
 }
 
-/// The head after everything that the store holds and the tiles lack.
-async fn complete(store: &dyn Store, applied: &Head, size: u64) -> Result<Head, EvidenceFault> {
-    let mut head = applied.clone();
-    while head.size() < size {
+/// The head after everything that the store holds and `known` lacks: the store's own, or there is none to go on from.
+async fn complete(store: &dyn Store, known: &Head, stored: &StoredHead) -> Result<Head, EvidenceFault> {
+    let mut head = known.clone();
+    while head.size() < stored.size {
         let entries = store.entries(head.size(), APPLY_BATCH).await?;
         if entries.is_empty() {
             return Err(EvidenceFault::Broken);
         }
         let appended = head.appended(entries.iter().map(Vec::as_slice));
         head = appended.map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))?;
+    }
+    if head.size() != stored.size || head.root() != stored.root {
+        return Err(EvidenceFault::Broken);
     }
     Ok(head)
 }
@@ -305,8 +305,17 @@ impl Committer {
         }
     }
 
+    /// After a failure nobody knows what the store took: what it has is taken over before anything is appended to it.
+    async fn catch_up(&mut self) -> Result<(), EvidenceFault> {
+        let stored = self.store.head().await?;
+        self.head = complete(&*self.store, &self.head, &stored).await?;
+        Ok(())
+    }
+
     async fn try_commit(&mut self, requests: Vec<Request>) -> Result<Vec<bool>, EvidenceFault> {
-        if !self.store_failed {
+        if self.store_failed {
+            self.catch_up().await?;
+        } else {
             self.until_healthy().await?;
         }
         let expected = self.head.size();

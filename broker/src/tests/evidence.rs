@@ -64,3 +64,26 @@ async fn a_ledger_whose_files_cannot_be_written_stops_issuance_until_it_can() {
     assert_eq!(refused, 0, "what was refused while nothing could be written is not there");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_leaves_no_credential_and_stops_nothing_that_comes_after() {
+    let world = world().await;
+    world.open().await.unwrap();
+    for _ in 0..3 {
+        world.store.lose_next_answer();
+        let refusal = world.open().await.unwrap_err();
+        assert_eq!(refusal.fault.code, "evidence.unwritable", "what may not be durable lets nothing go");
+        world.open().await.expect("the head that the store has is taken over");
+    }
+    assert_eq!(world.place.provider.living().len(), 4, "nothing was minted for what was refused");
+    let intents = world.events().await.iter().filter(|event| matches!(event, Event::WritIntended { .. })).count();
+    assert_eq!(intents, 7, "the intents whose answer was lost are durable all the same");
+    world.place.clock.step(3600);
+    world.broker.settle().await;
+    let settled = async || {
+        let events = world.events().await;
+        events.iter().filter(|event| matches!(event, Event::WritAbandoned { .. })).count() == 3
+    };
+    until("each is settled", settled).await;
+    world.stop().await;
+}

@@ -22,6 +22,7 @@ pub(super) struct Failing {
     all: AtomicBool,
     outcomes: AtomicBool,
     after_next: AtomicBool,
+    lost: AtomicBool,
 }
 
 impl Failing {
@@ -31,6 +32,7 @@ impl Failing {
             all: AtomicBool::new(false),
             outcomes: AtomicBool::new(false),
             after_next: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
         })
     }
 
@@ -47,6 +49,11 @@ impl Failing {
     /// The next commit succeeds, and every one after it fails.
     pub(super) fn after_next_commit(&self) {
         self.after_next.store(true, Ordering::SeqCst);
+    }
+
+    /// The next commit is durable, and its answer is lost.
+    pub(super) fn lose_next_answer(&self) {
+        self.lost.store(true, Ordering::SeqCst);
     }
 
     fn fails(&self, requests: &[Request]) -> bool {
@@ -66,7 +73,11 @@ impl Store for Failing {
         if self.after_next.swap(false, Ordering::SeqCst) {
             self.all(true);
         }
-        self.inner.commit(requests, expected, seal)
+        let lost = self.lost.swap(false, Ordering::SeqCst);
+        Box::pin(async move {
+            let committed = self.inner.commit(requests, expected, seal).await?;
+            if lost { Err(StoreFault("the connection broke".to_owned())) } else { Ok(committed) }
+        })
     }
 
     fn head(&self) -> Answer<'_, StoredHead> {
