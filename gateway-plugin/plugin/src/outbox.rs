@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use writ_broker_api::gateway::{CloseRequest, SegmentFacts};
+use writ_core::event::SessionEnd;
 use writ_core::fault::{Blame, Fault};
 use writ_core::id::SessionId;
-use writ_record::segment::{Closed, Progress, Sealed, StreamProgress};
+use writ_record::segment::{Closed, Progress, Sealed, Stream, StreamProgress};
 
 use crate::identity::{private_directory, replace};
 
@@ -80,8 +81,6 @@ impl Outbox {
 
     /// Takes a session's end.
     pub(crate) fn put_close(&self, closed: &Closed) -> Result<(), Fault> {
-        let folder = self.folder(closed.session);
-        private_directory(&folder)?;
         let close = CloseRequest {
             end: closed.end,
             code: (!closed.code.is_empty()).then(|| closed.code.clone()),
@@ -89,8 +88,32 @@ impl Outbox {
             command_segments: closed.command_segments,
             row_segments: closed.row_segments,
         };
-        let bytes = serde_json::to_vec(&close).map_err(|error| broken("close", &error.to_string()))?;
+        self.put_end(closed.session, &close)
+    }
+
+    fn put_end(&self, session: SessionId, close: &CloseRequest) -> Result<(), Fault> {
+        let folder = self.folder(session);
+        private_directory(&folder)?;
+        let bytes = serde_json::to_vec(close).map_err(|error| broken("close", &error.to_string()))?;
         replace(&folder.join("close"), &bytes)
+    }
+
+    /// Ends, as crashed, the sessions of a gateway that died of which everything is here and nothing in the spool.
+    pub(crate) fn end_left(&self) -> Result<usize, Fault> {
+        let left: Vec<SessionId> =
+            self.sessions().into_iter().filter(|session| !self.folder(*session).join("close").exists()).collect();
+        for session in &left {
+            let progress = self.progress(*session);
+            let close = CloseRequest {
+                end: SessionEnd::Crash,
+                code: Some("gateway.crashed".to_owned()),
+                commands: progress.counted,
+                command_segments: progress.commands.next_sequence,
+                row_segments: progress.rows.next_sequence,
+            };
+            self.put_end(*session, &close)?;
+        }
+        Ok(left.len())
     }
 
     /// How far a session is sealed.
@@ -111,8 +134,14 @@ impl Outbox {
         entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
     }
 
-    /// The segments of a session that wait, in the order in which they were sealed.
+    /// The segments of a session that wait, in the order in which they were sealed. One whose progress could not be written is
+    /// not among them: it is sealed again, and must not be taken twice.
     pub(crate) fn waiting(&self, session: SessionId) -> Vec<Waiting> {
+        let progress = self.progress(session);
+        let kept = |waiting: &Waiting| {
+            let of = if waiting.stream == Stream::Rows.as_str() { progress.rows } else { progress.commands };
+            waiting.sequence < of.next_sequence
+        };
         let Ok(entries) = std::fs::read_dir(self.folder(session)) else { return Vec::new() };
         let mut waiting: Vec<Waiting> = entries
             .filter_map(|entry| {
@@ -120,6 +149,7 @@ impl Outbox {
                 let (stream, sequence) = name.to_str()?.split_once('-')?;
                 Some(Waiting { session, stream: stream.to_owned(), sequence: sequence.parse().ok()? })
             })
+            .filter(kept)
             .collect();
         waiting.sort_by(|left, right| (&left.stream, left.sequence).cmp(&(&right.stream, right.sequence)));
         waiting

@@ -39,8 +39,7 @@ pub(crate) async fn run(
             busy.insert(session);
             let (outbox, link, permits, stop) = (outbox.clone(), link.clone(), permits.clone(), stop.clone());
             running.spawn(async move {
-                let _permit = permits.acquire_owned().await;
-                one(&outbox, &link, session, stop).await;
+                one(&outbox, &link, session, &permits, stop).await;
                 session
             });
         }
@@ -60,18 +59,22 @@ pub(crate) async fn run(
     while running.join_next().await.is_some() {}
 }
 
-/// Uploads one session's segments and then its end.
-async fn one(outbox: &Outbox, link: &Link, session: SessionId, mut stop: watch::Receiver<bool>) {
+/// Uploads one session's segments and then its end, as often as it takes. A recording that the broker refuses stays in the
+/// outbox and is offered again: only the broker's taking it makes it go. Who waits holds up nobody else.
+async fn one(outbox: &Outbox, link: &Link, session: SessionId, permits: &Semaphore, mut stop: watch::Receiver<bool>) {
     let mut wait = FIRST_WAIT;
+    let mut waiting = None;
     loop {
-        match push(outbox, link, session).await {
-            Ok(()) => return,
-            Err(fault) if fault.blame == Blame::NotAllowed => {
-                // The broker has closed it or does not know it: what is here stays for an operator.
-                tracing::error!(%session, code = fault.code, detail = %fault.detail, "the broker does not take a recording");
-                return;
+        let permit = permits.acquire().await;
+        let pushed = push(outbox, link, session).await;
+        drop(permit);
+        let Err(fault) = pushed else { return };
+        waiting.get_or_insert_with(Waits::begin);
+        match fault.blame {
+            Blame::NotAllowed | Blame::Peer => {
+                tracing::error!(%session, code = fault.code, detail = %fault.detail, "the broker does not take a recording; it is kept");
             }
-            Err(fault) => tracing::warn!(%session, code = fault.code, detail = %fault.detail, "a recording waits"),
+            _ => tracing::warn!(%session, code = fault.code, detail = %fault.detail, "a recording waits"),
         }
         if *stop.borrow() {
             return;
@@ -81,6 +84,23 @@ async fn one(outbox: &Outbox, link: &Link, session: SessionId, mut stop: watch::
             _ = stop.changed() => {}
         }
         wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// Counts a recording among those that wait after a failure, until it is dropped.
+struct Waits(metrics::Gauge);
+
+impl Waits {
+    fn begin() -> Self {
+        let gauge = metrics::gauge!("writ_gateway_recordings_waiting");
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

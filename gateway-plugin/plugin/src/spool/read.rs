@@ -45,6 +45,17 @@ pub enum Item<'a> {
     },
 }
 
+impl Item<'_> {
+    /// Whose it is.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        match self {
+            Self::Open { meta, .. } => meta.session,
+            Self::Record { session, .. } => *session,
+        }
+    }
+}
+
 /// What could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {

@@ -226,6 +226,11 @@ impl Sealer {
         self.sessions.contains_key(&session)
     }
 
+    /// Forgets a session that is open, and what was not made a segment of it: it is to be sealed again from its last progress.
+    pub fn forget(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+    }
+
     /// The sessions that are open.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.sessions.keys().copied()
