@@ -7,6 +7,7 @@ mod compose;
 mod demo;
 mod dev;
 mod failure;
+mod interrupt;
 mod out;
 mod private;
 mod toml_file;

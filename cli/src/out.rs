@@ -1,6 +1,23 @@
 //! What the user sees: plain text, one voice, and nothing from outside that could steer the terminal.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the program goes on where nobody reads, because it has something to clean up.
+static OUTLIVES_ITS_READER: AtomicBool = AtomicBool::new(false);
+/// Whether nobody reads any more.
+static UNREAD: AtomicBool = AtomicBool::new(false);
+
+/// From here on a closed pipe does not end the program: what it prints is dropped, and [`unread`] says so.
+pub(crate) fn outlive_the_reader() {
+    OUTLIVES_ITS_READER.store(true, Ordering::Relaxed);
+}
+
+/// Whether something that was printed could not be.
+#[must_use]
+pub(crate) fn unread() -> bool {
+    UNREAD.load(Ordering::Relaxed)
+}
 
 /// Prints a line to standard output. A closed pipe ends the program quietly, as users of `head` expect.
 pub(crate) fn line(text: &str) {
@@ -19,7 +36,10 @@ pub(crate) fn note(text: &str) {
 
 fn write_or_leave(to: &mut dyn std::io::Write, text: &str, end: &str) {
     if to.write_all(text.as_bytes()).and_then(|()| to.write_all(end.as_bytes())).and_then(|()| to.flush()).is_err() {
-        std::process::exit(141);
+        if !OUTLIVES_ITS_READER.load(Ordering::Relaxed) {
+            std::process::exit(141);
+        }
+        UNREAD.store(true, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 mod balancer;
 mod canary;
 mod clients;
+mod demo;
 mod door;
 pub(crate) mod evidence;
 mod middle;

@@ -9,6 +9,7 @@ use super::config::{self, Read};
 use super::serve::Server;
 use super::telemetry;
 use crate::failure::{Doing as _, Failure};
+use crate::interrupt::Interrupt;
 use crate::out;
 
 /// How often files are looked at.
@@ -47,15 +48,14 @@ pub(crate) async fn run(path: &Path, roles: Roles) -> Result<(), Failure> {
     choose(&mut read, roles)?;
     let metrics = telemetry::start(&read.config.log)?;
     let files = watched(&read);
+    let mut interrupt = Interrupt::new()?;
     let mut server = Server::start(read, Some(metrics)).await?;
     let mut hangup = signal(SignalKind::hangup()).doing("signals cannot be taken")?;
     let mut before = stamps(&files);
     let mut watch = tokio::time::interval(WATCH_EVERY);
-    let stopped = crate::dev::interrupted();
-    tokio::pin!(stopped);
     loop {
         tokio::select! {
-            () = &mut stopped => break,
+            () = interrupt.next() => break,
             _ = hangup.recv() => {}
             _ = watch.tick() => {
                 let now = stamps(&files);

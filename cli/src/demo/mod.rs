@@ -16,6 +16,7 @@ use writ_core::credential::Secret;
 
 use crate::dev;
 use crate::failure::{Doing as _, Failure};
+use crate::interrupt::Interrupt;
 use crate::{out, private};
 
 /// Options of `writ demo`.
@@ -38,22 +39,24 @@ struct Scene {
 /// # Errors
 /// If a part cannot be started, or a step did not show what it claims.
 pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::with_hangup()?;
+    out::outlive_the_reader();
     out::line("Writ: a CI job queries PostgreSQL with nothing but its OIDC token.");
     out::line("Everything runs on loopback, in a temporary directory that is removed at the end.");
-    let scene = tokio::select! {
-        scene = Scene::set() => scene?,
-        () = dev::interrupted() => return Ok(()),
-    };
+    // Not cut short: what is half started cannot be stopped in order. It takes seconds.
+    let scene = Scene::set().await?;
     let outcome = tokio::select! {
+        biased;
+        () = interrupt.next() => Err(Failure::new("the demo was ended before it had shown every step")),
         outcome = steps::run(&scene) => outcome,
-        () = dev::interrupted() => Ok(()),
     };
-    if outcome.is_ok() && !demo.exit {
+    if outcome.is_ok() && !demo.exit && !out::unread() {
         steps::invite(&scene);
-        dev::interrupted().await;
+        interrupt.next().await;
+        out::line("\nEnding: sessions first, then the broker, then PostgreSQL.");
     }
-    scene.strike().await;
-    outcome
+    let struck = scene.strike(&mut interrupt).await;
+    outcome.and(struck)
 }
 
 impl Scene {
@@ -97,10 +100,15 @@ impl Scene {
         Ok(Self { stack, postgres, directory })
     }
 
-    async fn strike(self) {
-        self.stack.stop().await;
+    /// Stops everything and removes the directory. A second Ctrl-C does so without waiting for recordings.
+    async fn strike(self, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        tokio::select! {
+            () = self.stack.stop() => {}
+            () = interrupt.next() => {}
+        }
         drop(self.postgres);
-        drop(self.directory);
+        let path = self.directory.path().display().to_string();
+        self.directory.close().doing(format!("`{path}` cannot be removed"))
     }
 }
 

@@ -3,8 +3,11 @@
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -12,6 +15,8 @@ use nix::unistd::{Pid, Uid, User, chown};
 
 /// How long the server may take to answer.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// How many free ports are tried.
+const PORTS_TRIED: u32 = 5;
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,9 @@ pub(crate) enum PostgresFault {
         /// What it printed.
         output: String,
     },
+    /// It ended by itself.
+    #[error("PostgreSQL ended by itself: {0}")]
+    Ended(String),
     /// It does not answer.
     #[error("PostgreSQL did not answer within {0:?}: see `{1}`")]
     NotReady(Duration, String),
@@ -50,7 +58,7 @@ pub(crate) enum PostgresFault {
 pub(crate) struct Postgres {
     bin: PathBuf,
     port: u16,
-    server: Child,
+    server: Server,
 }
 
 impl Postgres {
@@ -66,7 +74,6 @@ impl Postgres {
         if let Some(user) = &account {
             hand_over(directory, &data, user)?;
         }
-        let log = data.join("server.log");
         let cluster = data.join("cluster");
         let mut initdb = command(&bin.join("initdb"), account.as_ref());
         initdb.args(["-D".as_ref(), cluster.as_os_str()]);
@@ -74,16 +81,28 @@ impl Postgres {
         run(&mut initdb)?;
         std::fs::write(cluster.join("pg_hba.conf"), HBA)
             .map_err(|source| io("pg_hba.conf cannot be written", source))?;
+        for _ in 1..PORTS_TRIED {
+            match Self::listen(&bin, account.as_ref(), &data) {
+                // Somebody else took the port since it was found free.
+                Err(PostgresFault::Ended(log)) if log.contains("could not bind") => {}
+                outcome => return outcome,
+            }
+        }
+        Self::listen(&bin, account.as_ref(), &data)
+    }
+
+    fn listen(bin: &Path, account: Option<&User>, data: &Path) -> Result<Self, PostgresFault> {
+        let log = data.join("server.log");
         let port = free_port()?;
-        let mut server = command(&bin.join("postgres"), account.as_ref());
-        server.args(["-D".as_ref(), cluster.as_os_str()]).args(["-k".as_ref(), data.as_os_str()]);
+        let mut server = command(&bin.join("postgres"), account);
+        server.args(["-D".as_ref(), data.join("cluster").as_os_str()]).args(["-k".as_ref(), data.as_os_str()]);
         server.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB"]);
         server.args(["-c", "fsync=off", "-c", "log_connections=off"]);
         let output = std::fs::File::create(&log).map_err(|source| io("the server's log cannot be made", source))?;
-        let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn();
-        let server = server.map_err(|source| io("the server cannot be started", source))?;
-        let postgres = Self { bin, port, server };
-        postgres.wait_until_ready(&data, &log)?;
+        server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+        let server = Server::start(server).map_err(|source| io("the server cannot be started", source))?;
+        let postgres = Self { bin: bin.to_owned(), port, server };
+        postgres.wait_until_ready(data, &log)?;
         Ok(postgres)
     }
 
@@ -150,18 +169,53 @@ impl Postgres {
             if probe.status().is_ok_and(|status| status.success()) {
                 return Ok(());
             }
+            if self.server.ended() {
+                return Err(PostgresFault::Ended(std::fs::read_to_string(log).unwrap_or_default()));
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
         Err(PostgresFault::NotReady(START_LIMIT, log.display().to_string()))
     }
 }
 
-impl Drop for Postgres {
+/// The server's process and the thread that waits for it.
+///
+/// The kernel ends the server (`PR_SET_PDEATHSIG`) with the *thread* that started it, so that it does not outlive a demo that
+/// was killed. That thread therefore lives exactly as long as the server.
+#[derive(Debug)]
+struct Server {
+    pid: Pid,
+    waiting: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(mut command: Command) -> std::io::Result<Self> {
+        let (started, pid) = mpsc::channel();
+        let waiting = std::thread::Builder::new().name("postgres".to_owned()).spawn(move || {
+            let _ = match command.spawn() {
+                Ok(mut child) => started.send(Ok(child.id())).map(|()| drop(child.wait())),
+                Err(error) => started.send(Err(error)),
+            };
+        })?;
+        let pid = pid.recv().map_err(std::io::Error::other)??;
+        let pid = i32::try_from(pid).map_err(std::io::Error::other)?;
+        Ok(Self { pid: Pid::from_raw(pid), waiting: Some(waiting) })
+    }
+
+    fn ended(&self) -> bool {
+        self.waiting.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Server {
+    /// Fast shutdown: sessions end, and the server's own processes with them.
     fn drop(&mut self) {
-        if let Ok(pid) = i32::try_from(self.server.id()) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+        if !self.ended() {
+            let _ = kill(self.pid, Signal::SIGINT);
         }
-        let _ = self.server.wait();
+        if let Some(waiting) = self.waiting.take() {
+            let _ = waiting.join();
+        }
     }
 }
 
@@ -197,17 +251,16 @@ fn hand_over(above: &Path, data: &Path, user: &User) -> Result<(), PostgresFault
         .map_err(|source| io("the state directory's mode cannot be set", source))
 }
 
+/// A program of the server's, as the server's account. It has a process group of its own: Ctrl-C in the terminal is for Writ,
+/// which ends its sessions before it ends the server.
 fn command(program: &Path, account: Option<&User>) -> Command {
-    match account {
-        None => Command::new(program),
-        Some(user) => {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string(), "--clear-groups"]);
-            command.args(["--pdeathsig", "INT"]).arg(program);
-            command.current_dir("/");
-            command
-        }
+    let mut command = Command::new("setpriv");
+    if let Some(user) = account {
+        command.args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string(), "--clear-groups"]);
+        command.current_dir("/");
     }
+    command.args(["--pdeathsig", "INT"]).arg(program).process_group(0);
+    command
 }
 
 fn run(command: &mut Command) -> Result<(), PostgresFault> {

@@ -1,7 +1,9 @@
 //! Commands whose output is shown as it is, and what is claimed of it.
 
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
 
 use crate::failure::{Doing as _, Failure};
 use crate::out;
@@ -27,49 +29,27 @@ pub(crate) fn heading(number: usize, text: &str) {
 ///
 /// # Errors
 /// If it cannot be started or takes longer than a minute.
-pub(crate) fn run(line: &str, command: &mut Command) -> Result<Shown, Failure> {
+pub(crate) async fn run(line: &str, command: &mut Command) -> Result<Shown, Failure> {
     out::line(&format!("    $ {line}"));
-    let output = finished(line, command)?;
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.push_str(&String::from_utf8_lossy(&output.stderr));
-    for line in text.trim_end().lines() {
+    let shown = quietly(line, command).await?;
+    for line in shown.text.trim_end().lines() {
         out::line(&format!("    {}", out::harmless(line)));
     }
-    Ok(Shown { text, success: output.status.success() })
+    Ok(shown)
 }
 
-fn finished(line: &str, command: &mut Command) -> Result<Output, Failure> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .doing(format!("`{line}` cannot be started"))?;
-    let begun = Instant::now();
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let reader = |stream: Option<Box<dyn std::io::Read + Send>>| {
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            if let Some(mut stream) = stream {
-                let _ = stream.read_to_end(&mut bytes);
-            }
-            bytes
-        })
-    };
-    let stdout = reader(stdout.map(|stream| Box::new(stream) as _));
-    let stderr = reader(stderr.map(|stream| Box::new(stream) as _));
-    let status = loop {
-        match child.try_wait().doing(format!("`{line}`"))? {
-            Some(status) => break status,
-            None if begun.elapsed() > LIMIT => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(Failure::new(format!("`{line}` did not end within {LIMIT:?}")));
-            }
-            None => std::thread::sleep(Duration::from_millis(10)),
-        }
-    };
-    Ok(Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() })
+/// Runs the command without showing it. It ends with the one who waits for it.
+///
+/// # Errors
+/// If it cannot be started or takes longer than a minute.
+pub(crate) async fn quietly(line: &str, command: &mut Command) -> Result<Shown, Failure> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(LIMIT, output).await;
+    let output = output.map_err(|_| Failure::new(format!("`{line}` did not end within {LIMIT:?}")))?;
+    let output = output.doing(format!("`{line}` cannot be started"))?;
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    Ok(Shown { text, success: output.status.success() })
 }
 
 impl Shown {

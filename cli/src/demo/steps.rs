@@ -1,8 +1,8 @@
 //! The steps of the demo, in order.
 
 use std::path::Path;
-use std::process::Command;
 
+use tokio::process::Command;
 use writ_core::id::{SessionId, WritId};
 use writ_core::time::Timestamp;
 
@@ -21,11 +21,11 @@ const QUERY: &str = "select id, name, card, amount_cents from cardholders order 
 pub(crate) async fn run(scene: &Scene) -> Result<(), Failure> {
     let token = workload_has_a_token(scene)?;
     rows_come_back(scene, &token).await?;
-    refusals(scene, &token)?;
+    refusals(scene, &token).await?;
     let (writ, session) = writ_is_shown(scene).await?;
     session_is_replayed(scene, session).await?;
-    ledger_verifies(scene)?;
-    tampering_is_found(scene, writ)?;
+    ledger_verifies(scene).await?;
+    tampering_is_found(scene, writ).await?;
     out::line("\nEvery step showed what it claims.");
     Ok(())
 }
@@ -46,10 +46,11 @@ fn workload_has_a_token(scene: &Scene) -> Result<String, Failure> {
 
 async fn rows_come_back(scene: &Scene, token: &str) -> Result<(), Failure> {
     heading(4, "It runs psql through the gateway, with the token where a password would stand");
-    psql(scene, "payments", token)?.succeeds_with(&["Ada Okafor", "4111 1111 1111 1111", "(3 rows)"])?;
+    psql(scene, "payments", token).await?.succeeds_with(&["Ada Okafor", "4111 1111 1111 1111", "(3 rows)"])?;
     heading(5, "What PostgreSQL saw was a role made for this one session, and it is gone again");
     let fresh = self::token(scene, "writ", 300)?;
-    psql_query(scene, "payments", &fresh, "select session_user, current_user")?
+    psql_query(scene, "payments", &fresh, "select session_user, current_user")
+        .await?
         .succeeds_with(&["writ-", "payments_reader"])?;
     roles_are_gone(scene).await
 }
@@ -68,18 +69,18 @@ async fn roles_are_gone(scene: &Scene) -> Result<(), Failure> {
     Err(Failure::new("this step did not show what it claims: a role was left"))
 }
 
-fn refusals(scene: &Scene, used: &str) -> Result<(), Failure> {
+async fn refusals(scene: &Scene, used: &str) -> Result<(), Failure> {
     heading(6, "A target that policy does not give to this workload is refused");
-    psql(scene, "payroll", &token(scene, "writ", 300)?)?.is_refused_with(&["FATAL", "req-"])?;
+    psql(scene, "payroll", &token(scene, "writ", 300)?).await?.is_refused_with(&["FATAL", "req-"])?;
     heading(7, "So is a token that was used before, one that has ended, and one that is for somebody else");
-    psql(scene, "payments", used)?.is_refused_with(&["FATAL", "@uses", "/v1/token"])?;
-    psql(scene, "payments", &token(scene, "writ", -300)?)?.is_refused_with(&["FATAL", "req-"])?;
-    psql(scene, "payments", &token(scene, "https://elsewhere.example", 300)?)?.is_refused_with(&["FATAL", "req-"])
+    psql(scene, "payments", used).await?.is_refused_with(&["FATAL", "@uses", "/v1/token"])?;
+    psql(scene, "payments", &token(scene, "writ", -300)?).await?.is_refused_with(&["FATAL", "req-"])?;
+    psql(scene, "payments", &token(scene, "https://elsewhere.example", 300)?).await?.is_refused_with(&["FATAL", "req-"])
 }
 
 async fn writ_is_shown(scene: &Scene) -> Result<(WritId, SessionId), Failure> {
     heading(8, "The writ: who got what, under which policy, and which session used it");
-    let listed = writ(scene, &["writs", "ls", "--json"], false)?;
+    let listed = writ(scene, &["writs", "ls", "--json"], false).await?;
     let page: serde_json::Value = serde_json::from_str(&listed.text).doing("the list of writs cannot be read")?;
     let first = page
         .get("items")
@@ -88,7 +89,7 @@ async fn writ_is_shown(scene: &Scene) -> Result<(WritId, SessionId), Failure> {
     let field = |name: &str| first.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
     let writ_id: WritId = field("id").parse().doing("the writ's id cannot be read")?;
     let session: SessionId = field("session").parse().doing("the session's id cannot be read")?;
-    writ(scene, &["writs", "show", &writ_id.to_string()], true)?.succeeds_with(&[
+    writ(scene, &["writs", "show", &writ_id.to_string()], true).await?.succeeds_with(&[
         "minted for this writ alone",
         "repo:acme/payments",
         "policy",
@@ -99,23 +100,24 @@ async fn writ_is_shown(scene: &Scene) -> Result<(WritId, SessionId), Failure> {
 async fn session_is_replayed(scene: &Scene, session: SessionId) -> Result<(), Failure> {
     heading(9, "The session's recording, replayed");
     scene.stack.wait_until_recorded(session).await?;
-    writ(scene, &["sessions", "replay", &session.to_string(), "--speed", "0"], true)?
+    writ(scene, &["sessions", "replay", &session.to_string(), "--speed", "0"], true)
+        .await?
         .succeeds_with(&["select id, name, card", "SELECT 3"])
 }
 
-fn ledger_verifies(scene: &Scene) -> Result<(), Failure> {
+async fn ledger_verifies(scene: &Scene) -> Result<(), Failure> {
     heading(10, "An auditor verifies the ledger and every recording, from the files alone");
     let evidence = scene.stack.evidence_directory();
-    writ(scene, &verify_arguments(scene, &evidence), true)?.succeeds_with(&["verified"])
+    writ(scene, &verify_arguments(scene, &evidence), true).await?.succeeds_with(&["verified"])
 }
 
-fn tampering_is_found(scene: &Scene, writ_id: WritId) -> Result<(), Failure> {
+async fn tampering_is_found(scene: &Scene, writ_id: WritId) -> Result<(), Failure> {
     heading(11, "Somebody changes one byte of the evidence, and verification finds it");
     let copy = scratch(scene, "tampered")?;
     copy_tree(&scene.stack.evidence_directory(), &copy).doing("the evidence cannot be copied")?;
     let (file, offset) = flip_one_byte(&copy, writ_id).doing("the evidence cannot be changed")?;
     out::line(&format!("    byte {offset} of `{file}` was changed in a copy of the evidence"));
-    writ(scene, &verify_arguments(scene, &copy), true)?.is_refused_with(&["error"])
+    writ(scene, &verify_arguments(scene, &copy), true).await?.is_refused_with(&["error"])
 }
 
 /// Says how to go on by hand.
@@ -137,28 +139,27 @@ fn token(scene: &Scene, audience: &str, expires_in: i64) -> Result<String, Failu
     scene.stack.issuer().token(&request, Timestamp::now()).doing("the dev issuer gives no token")
 }
 
-fn psql(scene: &Scene, target: &str, token: &str) -> Result<Shown, Failure> {
-    psql_query(scene, target, token, QUERY)
+async fn psql(scene: &Scene, target: &str, token: &str) -> Result<Shown, Failure> {
+    psql_query(scene, target, token, QUERY).await
 }
 
-fn psql_query(scene: &Scene, target: &str, token: &str, query: &str) -> Result<Shown, Failure> {
+async fn psql_query(scene: &Scene, target: &str, token: &str, query: &str) -> Result<Shown, Failure> {
     let connection = scene.stack.connection_string(target);
     let line = format!("PGPASSWORD=$OIDC_TOKEN psql \"{connection}\" -c \"{query}\"");
     // The token is the workload's own; psql takes it from its environment, as it takes any password.
     let mut command = Command::new("psql");
     command.args(["-X", &connection, "-c", query]).env("PGPASSWORD", token).env("PGCONNECT_TIMEOUT", "20");
-    shown::run(&line, &mut command)
+    shown::run(&line, &mut command).await
 }
 
-fn writ(scene: &Scene, arguments: &[&str], show: bool) -> Result<Shown, Failure> {
+async fn writ(scene: &Scene, arguments: &[&str], show: bool) -> Result<Shown, Failure> {
     let exe = std::env::current_exe().doing("this program does not know its own path")?;
     let mut command = Command::new(exe);
     command.args(arguments).arg("--state").arg(scene.stack.state_directory());
     if show {
-        return shown::run(&format!("writ {}", arguments.join(" ")), &mut command);
+        return shown::run(&format!("writ {}", arguments.join(" ")), &mut command).await;
     }
-    let output = command.output().doing("writ cannot be started")?;
-    Ok(Shown { text: String::from_utf8_lossy(&output.stdout).into_owned(), success: output.status.success() })
+    shown::quietly("writ", &mut command).await
 }
 
 fn verify_arguments<'a>(scene: &'a Scene, evidence: &'a Path) -> [&'a str; 6] {

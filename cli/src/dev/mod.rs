@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::commands::Connection;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::out;
 
 pub(crate) use stack::{Settings, Stack};
@@ -43,6 +44,7 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
         return Err(Failure::new(format!("`{}` is not a loopback address", dev.listen))
             .help("`writ dev` is for this machine alone; use `writ serve --config writ.toml` to serve others"));
     }
+    let mut interrupt = Interrupt::with_hangup()?;
     let target = TargetSettings::from_url(&dev.target)?;
     let name = target.name.clone();
     let stack = Stack::start(Settings {
@@ -62,25 +64,9 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
     out::line(&format!("  export PGPASSWORD=$(writ token --state {state})"));
     out::line(&format!("  psql \"{}\"", stack.connection_string(&name)));
     out::line("\nA token opens one session; ask for another for the next. Ctrl-C ends it.");
-    interrupted().await;
+    interrupt.next().await;
     stack.stop().await;
     Ok(())
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn interrupted() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => core::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }
 
 /// 256 random bits in hexadecimal.

@@ -414,7 +414,10 @@ fn psql() -> Result<PathBuf, String> {
 }
 
 /// The binary beside the tests: `target/PROFILE/writ`, the tests being in `target/PROFILE/deps`.
-fn binary() -> Result<PathBuf, String> {
+///
+/// # Errors
+/// What to build, if it is not there.
+pub fn binary() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(said("the test's path"))?;
     let profile = own.ancestors().nth(2).ok_or("the test's path has no target directory")?;
     packages::need(&profile.join("writ"), "`cargo build -p writ` first")
