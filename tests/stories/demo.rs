@@ -11,7 +11,7 @@ use nix::unistd::{Pid, Uid};
 use writ_world::stack::{binary, printed};
 
 /// Ten times what a loaded machine was seen to take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A demo in a temporary directory of its own.
 struct Demo {
@@ -125,13 +125,9 @@ fn the_three_commands_work_when_pasted_and_the_last_is_refused() {
 
 #[test]
 fn a_demo_that_is_ended_early_cleans_up_and_does_not_claim_success() {
-    for (signal, at) in [
-        (Signal::SIGINT, "Writ: a CI job"),
-        (Signal::SIGTERM, "[1]"),
-        (Signal::SIGHUP, "[2]"),
-        (Signal::SIGINT, "[4]"),
-        (Signal::SIGTERM, "[7]"),
-    ] {
+    for (signal, at) in
+        [(Signal::SIGTERM, "[1]"), (Signal::SIGHUP, "[2]"), (Signal::SIGINT, "[4]"), (Signal::SIGTERM, "[7]")]
+    {
         let mut shown = Demo::start(|_| demo(&["--exit"]));
         shown.wait_until_said(at);
         shown.signal(signal);

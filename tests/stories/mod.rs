@@ -12,6 +12,7 @@ mod pipelines;
 mod printed;
 mod raw;
 mod refusals;
+mod reload;
 mod secrets;
 mod upstream;
 mod wide;

@@ -29,7 +29,7 @@ pub(crate) struct Config {
 }
 
 /// How a gateway reaches its broker, and what it keeps.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LinkConfig {
     /// The directory of the gateway's identity, spool and outbox.

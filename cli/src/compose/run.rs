@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::config::{self, Read};
+use super::config::{self, Config, Read};
 use super::serve::Server;
 use super::telemetry;
 use crate::failure::{Doing as _, Failure};
@@ -14,6 +14,8 @@ use crate::out;
 
 /// How often files are looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// How often everything is read again though nothing changed: self-made certificates are renewed by it.
+const RENEW_EVERY: Duration = Duration::from_hours(24);
 
 /// Which roles to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +49,19 @@ pub(crate) async fn run(path: &Path, roles: Roles) -> Result<(), Failure> {
     let mut read = config::read(path)?;
     choose(&mut read, roles)?;
     let metrics = telemetry::start(&read.config.log)?;
-    let files = watched(&read);
+    let mut files = watched(&read.config, &read.path);
     let mut interrupt = Interrupt::new()?;
-    let mut server = Server::start(read, Some(metrics)).await?;
     let mut hangup = signal(SignalKind::hangup()).doing("signals cannot be taken")?;
+    let mut server = Server::start(read, Some(metrics)).await?;
     let mut before = stamps(&files);
     let mut watch = tokio::time::interval(WATCH_EVERY);
+    let mut renewal = tokio::time::interval(RENEW_EVERY);
+    renewal.reset();
     loop {
         tokio::select! {
             () = interrupt.next() => break,
             _ = hangup.recv() => {}
+            _ = renewal.tick() => {}
             _ = watch.tick() => {
                 let now = stamps(&files);
                 if now == before {
@@ -65,13 +70,25 @@ pub(crate) async fn run(path: &Path, roles: Roles) -> Result<(), Failure> {
                 before = now;
             }
         }
-        match server.reload().await {
-            Ok(()) => tracing::info!("the configuration was read again"),
-            Err(failure) => tracing::error!("the new configuration is refused, the old one stays: {failure}"),
-        }
+        reload(&mut server, path, &mut files).await;
     }
     server.stop().await;
     Ok(())
+}
+
+async fn reload(server: &mut Server, path: &Path, files: &mut Vec<PathBuf>) {
+    match server.reload().await {
+        Ok(restart) => {
+            tracing::info!("the configuration was read again");
+            for what in restart {
+                tracing::warn!("the new configuration is in force but for this, which needs a restart: {what}");
+            }
+            if let Ok(read) = config::read(path) {
+                *files = watched(&read.config, path);
+            }
+        }
+        Err(failure) => tracing::error!("the new configuration is refused, the old one stays: {failure}"),
+    }
 }
 
 fn choose(read: &mut Read, roles: Roles) -> Result<(), Failure> {
@@ -91,10 +108,13 @@ fn choose(read: &mut Read, roles: Roles) -> Result<(), Failure> {
     }
 }
 
-/// The configuration and every policy.
-fn watched(read: &Read) -> Vec<PathBuf> {
-    let policies = read.config.broker.as_ref().map(|broker| broker.policies.clone());
-    core::iter::once(read.path.clone()).chain(policies).collect()
+/// The configuration, every policy, and every certificate that clients are shown.
+fn watched(config: &Config, path: &Path) -> Vec<PathBuf> {
+    let policies = config.broker.as_ref().map(|broker| broker.policies.clone());
+    let certificates = config.gateway.iter().flat_map(|gateway| &gateway.listeners);
+    let certificates = certificates.filter_map(|listener| listener.certificate.clone());
+    let certificates = certificates.flat_map(|certificate| [certificate.chain, certificate.key]);
+    core::iter::once(path.to_owned()).chain(policies).chain(certificates).collect()
 }
 
 /// When each file, and each file in a directory, was changed.

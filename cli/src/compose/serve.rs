@@ -17,13 +17,14 @@ use writ_plugin::{Plugin, PluginSettings};
 
 use super::broker::BrokerRole;
 use super::config::{self, Config, LinkConfig, Read};
+use super::telemetry::LogConfig;
 use crate::failure::{Doing as _, Failure};
 
 /// How long the gateway may take to be ready once its broker is.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 /// How long recordings may take to be uploaded at the end.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(20);
-/// The life of a gateway's self-made certificate; a restart makes a new one.
+/// The life of a gateway's self-made certificate; a reload and a restart make a new one.
 const CERTIFICATE_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A running server.
@@ -32,6 +33,32 @@ pub(crate) struct Server {
     hash: String,
     broker: Option<BrokerRole>,
     gateway: Option<GatewayRole>,
+    fixed: Fixed,
+}
+
+/// What was read at the start and holds until the end.
+struct Fixed {
+    link: Option<LinkConfig>,
+    log: LogConfig,
+    broker: Option<(SocketAddr, PathBuf)>,
+}
+
+impl Fixed {
+    fn of(config: &Config) -> Self {
+        let broker = config.broker.as_ref().map(|broker| (broker.listen, broker.state.clone()));
+        Self { link: config.link.clone(), log: config.log.clone(), broker }
+    }
+
+    /// What is written otherwise now, and needs a restart.
+    fn changes(&self, config: &Config) -> Vec<String> {
+        let new = Self::of(config);
+        let unlike = [
+            (new.link != self.link, "`[link]` was changed"),
+            (new.log != self.log, "`[log]` was changed"),
+            (self.broker.is_some() && new.broker != self.broker, "`broker.listen` or `broker.state` was changed"),
+        ];
+        unlike.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what.to_owned()).collect()
+    }
 }
 
 struct GatewayRole {
@@ -46,6 +73,7 @@ impl Server {
     /// What is wrong, and what to do.
     pub(crate) async fn start(read: Read, metrics: Option<PrometheusHandle>) -> Result<Self, Failure> {
         let Read { config, hash, path } = read;
+        let fixed = Fixed::of(&config);
         let broker = match &config.broker {
             Some(settings) => Some(BrokerRole::start(settings, hash.clone(), metrics).await?),
             None => None,
@@ -54,7 +82,7 @@ impl Server {
             (Some(gateway), Some(link)) => Some(start_gateway(gateway, link, broker.as_ref(), &config).await?),
             _ => None,
         };
-        Ok(Self { path, hash, broker, gateway })
+        Ok(Self { path, hash, broker, gateway, fixed })
     }
 
     /// The ledger's key, where the broker runs here.
@@ -75,17 +103,39 @@ impl Server {
         self.gateway.as_ref().and_then(|role| role.gateway.addresses().first().copied())
     }
 
-    /// Reads the configuration again and takes it, or keeps the old one. `false` where nothing changed.
+    /// Reads the configuration again and takes it whole, or keeps the old one whole: everything is checked before anything is
+    /// changed. Gives what a restart alone can change.
     ///
     /// # Errors
     /// What is wrong; then nothing changed.
-    pub(crate) async fn reload(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn reload(&mut self) -> Result<Vec<String>, Failure> {
         let read = config::read(&self.path)?;
+        let mut restart = self.fixed.changes(&read.config);
+        let prepared = match (&self.gateway, &read.config.gateway) {
+            (Some(role), Some(settings)) => {
+                let settings = self.completed(settings, &read.config)?;
+                let prepared = role.gateway.prepare(&settings);
+                Some(prepared.map_err(|fault| failed("the new configuration of the gateway is refused", &fault))?)
+            }
+            _ => None,
+        };
         if let (Some(broker), Some(settings)) = (&self.broker, &read.config.broker) {
             broker.reload(settings, read.hash.clone()).await?;
         }
+        if let (Some(role), Some(prepared)) = (&mut self.gateway, prepared) {
+            restart.extend(role.gateway.apply(prepared));
+        }
         self.hash = read.hash;
-        Ok(())
+        Ok(restart)
+    }
+
+    /// The gateway's settings with a self-made certificate, a fresh one, for each listener that has none.
+    fn completed(&self, settings: &GatewayConfig, config: &Config) -> Result<GatewayConfig, Failure> {
+        let mut settings = settings.clone();
+        if let (Some(broker), Some(link)) = (&self.broker, &self.fixed.link) {
+            certify(&mut settings, link, broker, config)?;
+        }
+        Ok(settings)
     }
 
     /// Stops in the order in which evidence flows: sessions, recordings, broker.

@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::failure::{Doing as _, Failure};
 
 /// How to log.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogConfig {
     /// `pretty` for people (default), `json` for machines.

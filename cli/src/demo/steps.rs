@@ -114,10 +114,12 @@ async fn ledger_verifies(scene: &Scene) -> Result<(), Failure> {
 async fn tampering_is_found(scene: &Scene, writ_id: WritId) -> Result<(), Failure> {
     heading(11, "Somebody changes one byte of the evidence, and verification finds it");
     let copy = scratch(scene, "tampered")?;
-    copy_tree(&scene.stack.evidence_directory(), &copy).doing("the evidence cannot be copied")?;
+    copy_evidence(&scene.stack.evidence_directory(), &copy).doing("the evidence cannot be copied")?;
     let (file, offset) = flip_one_byte(&copy, writ_id).doing("the evidence cannot be changed")?;
     out::line(&format!("    byte {offset} of `{file}` was changed in a copy of the evidence"));
-    writ(scene, &verify_arguments(scene, &copy), true).await?.is_refused_with(&["error"])
+    writ(scene, &verify_arguments(scene, &copy), true)
+        .await?
+        .is_refused_with(&["does not verify", "one of them was changed"])
 }
 
 /// Says how to go on by hand.
@@ -171,6 +173,14 @@ fn executable() -> String {
     std::env::current_exe().map_or_else(|_| "writ".to_owned(), |path| path.display().to_string())
 }
 
+/// The checkpoint first: whatever is written meanwhile, what it covers is there.
+fn copy_evidence(from: &Path, to: &Path) -> std::io::Result<()> {
+    let checkpoint = Path::new("ledger").join("checkpoint");
+    let covered = std::fs::read(from.join(&checkpoint))?;
+    copy_tree(from, to)?;
+    std::fs::write(to.join(checkpoint), covered)
+}
+
 fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
@@ -179,42 +189,30 @@ fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_tree(&entry.path(), &target)?;
         } else {
-            std::fs::copy(entry.path(), target)?;
+            match std::fs::copy(entry.path(), target) {
+                // A file that was being written under another name has its own by now.
+                Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => {}
+                copied => drop(copied?),
+            }
         }
     }
     Ok(())
 }
 
-/// Flips one bit inside the entry that names the writ, in the newest bundle of entries that holds it.
+/// Flips one bit inside the entry that names the writ, in the bundle of entries that the checkpoint covers: a newer one may
+/// be there already, and no checkpoint vouches for it yet.
 fn flip_one_byte(evidence: &Path, writ: WritId) -> std::io::Result<(String, usize)> {
+    let checkpoint = std::fs::read_to_string(evidence.join("ledger").join("checkpoint"))?;
+    let size = checkpoint.lines().nth(1).unwrap_or_default();
+    let shown = format!("ledger/tile/entries/000.p/{size}");
+    let path = evidence.join(&shown);
+    let mut bytes = std::fs::read(&path)?;
     let needle = writ.to_string();
-    let mut found: Vec<_> = files_below(&evidence.join("ledger").join("tile").join("entries"))?
-        .into_iter()
-        .filter_map(|path| {
-            let bytes = std::fs::read(&path).ok()?;
-            let at = bytes.windows(needle.len()).position(|window| window == needle.as_bytes())?;
-            Some((bytes.len(), path, bytes, at))
-        })
-        .collect();
-    found.sort();
-    let (_, path, mut bytes, at) = found.pop().ok_or_else(|| std::io::Error::other("no entry names the writ"))?;
-    if let Some(byte) = bytes.get_mut(at + 6) {
+    let at = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
+    let at = at.ok_or_else(|| std::io::Error::other("no entry names the writ"))? + 6;
+    if let Some(byte) = bytes.get_mut(at) {
         *byte ^= 1;
     }
     std::fs::write(&path, bytes)?;
-    let shown = path.strip_prefix(evidence).unwrap_or(&path).display().to_string();
-    Ok((shown, at + 6))
-}
-
-fn files_below(directory: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            files.extend(files_below(&entry.path())?);
-        } else {
-            files.push(entry.path());
-        }
-    }
-    Ok(files)
+    Ok((shown, at))
 }

@@ -25,13 +25,13 @@ struct Inner {
     sessions: HashMap<u32, (CancelKey, Option<Goal>)>,
     tokens: f64,
     refilled: Instant,
+    rate: u32,
 }
 
 /// The sessions that can be cancelled.
 #[derive(Debug, Clone)]
 pub struct Registry {
     inner: Arc<Mutex<Inner>>,
-    rate: u32,
 }
 
 /// A session's entry; dropping it takes the session out.
@@ -45,8 +45,13 @@ impl Registry {
     /// An empty registry that answers at most `rate` requests a second.
     #[must_use]
     pub fn new(rate: u32) -> Self {
-        let inner = Inner { sessions: HashMap::new(), tokens: f64::from(rate), refilled: Instant::now() };
-        Self { inner: Arc::new(Mutex::new(inner)), rate }
+        let inner = Inner { sessions: HashMap::new(), tokens: f64::from(rate), refilled: Instant::now(), rate };
+        Self { inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Answers at most `rate` requests a second from now on.
+    pub fn limit(&self, rate: u32) {
+        self.lock().rate = rate;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -77,7 +82,7 @@ impl Registry {
     #[must_use]
     pub fn find(&self, asked: &BackendKey, now: Instant) -> Option<Goal> {
         let mut inner = self.lock();
-        let rate = f64::from(self.rate);
+        let rate = f64::from(inner.rate);
         let passed = now.saturating_duration_since(inner.refilled).as_secs_f64();
         inner.tokens = passed.mul_add(rate, inner.tokens).min(rate);
         inner.refilled = now;

@@ -1,4 +1,4 @@
-//! Start, accept, drain, stop.
+//! Start, accept, reload, drain, stop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use writ_wire_postgres::startup::{AuthMethod, LoginSettings, OAuth};
 use crate::cancel::Registry;
 use crate::config::{self, Auth, GatewayConfig, Listener};
 use crate::evidence::Evidence;
-use crate::login::Door;
+use crate::login::{Door, Limits};
 use crate::proxy::Peers;
 use crate::tls;
 use crate::worker::{self, Arrived, Common, Counted, Phase};
@@ -31,8 +31,28 @@ pub struct Gateway {
     acceptors: JoinSet<()>,
     workers: Vec<JoinHandle<()>>,
     phase: watch::Sender<Phase>,
-    drain: Duration,
     sessions: Arc<AtomicU32>,
+    fronts: Vec<watch::Sender<Arc<Front>>>,
+    registry: Registry,
+    /// What is in force.
+    config: GatewayConfig,
+}
+
+/// How a listener takes new connections at present.
+#[derive(Debug)]
+struct Front {
+    door: Arc<Door>,
+    proxies: Vec<Peers>,
+    max_pending: u32,
+}
+
+/// A configuration that was checked whole: its certificates are read, its listeners can be served. Putting it in force cannot
+/// fail.
+#[derive(Debug)]
+pub struct Prepared {
+    fronts: Vec<(usize, Arc<Front>)>,
+    config: GatewayConfig,
+    restart: Vec<String>,
 }
 
 struct Lane {
@@ -43,7 +63,6 @@ struct Lane {
 struct Hall {
     lanes: Vec<Lane>,
     pending: Arc<AtomicU32>,
-    max_pending: u32,
 }
 
 impl Gateway {
@@ -57,9 +76,6 @@ impl Gateway {
         let common = Arc::new(Common {
             evidence,
             registry: Registry::new(config.cancel_rate),
-            login_timeout: config.login_timeout,
-            idle_timeout: config.idle_timeout,
-            max_sessions: config.max_sessions,
             sessions: Arc::clone(&sessions),
             phase: watched,
         });
@@ -73,15 +89,57 @@ impl Gateway {
             workers.push(worker);
         }
         let pending = Arc::new(AtomicU32::new(0));
-        let hall = Arc::new(Hall { lanes, pending, max_pending: config.max_pending });
-        let (mut addresses, mut acceptors) = (Vec::new(), JoinSet::new());
+        let hall = Arc::new(Hall { lanes, pending });
+        let (mut addresses, mut acceptors, mut fronts) = (Vec::new(), JoinSet::new(), Vec::new());
         for listener in &config.listeners {
-            let door = Arc::new(door(listener)?);
+            let (front, present) = watch::channel(Arc::new(front(listener, config)?));
             let bound = TcpListener::bind(listener.listen).await.map_err(|error| unbound(listener.listen, &error))?;
             addresses.push(bound.local_addr().map_err(|error| unbound(listener.listen, &error))?);
-            acceptors.spawn(accept(bound, door, listener.proxy_protocol_from.clone(), Arc::clone(&hall)));
+            acceptors.spawn(accept(bound, present, Arc::clone(&hall)));
+            fronts.push(front);
         }
-        Ok(Self { addresses, acceptors, workers, phase, drain: config.drain_timeout, sessions })
+        let registry = common.registry.clone();
+        Ok(Self { addresses, acceptors, workers, phase, sessions, fronts, registry, config: config.clone() })
+    }
+
+    /// Checks a new configuration without changing anything.
+    ///
+    /// # Errors
+    /// A certificate cannot be used, or a listener cannot be served.
+    pub fn prepare(&self, config: &GatewayConfig) -> Result<Prepared, Fault> {
+        let (mut fronts, mut restart, mut config) = (Vec::new(), Vec::new(), config.clone());
+        for (index, old) in self.config.listeners.iter().enumerate() {
+            let same = |new: &&Listener| new.listen == old.listen;
+            let new = config.listeners.get(index).filter(same).or_else(|| config.listeners.iter().find(same));
+            match new {
+                Some(new) => fronts.push((index, Arc::new(front(new, &config)?))),
+                None => restart.push(format!("the listener on `{}` was taken out and still listens", old.listen)),
+            }
+        }
+        for new in &config.listeners {
+            if !self.config.listeners.iter().any(|old| old.listen == new.listen) {
+                restart.push(format!("the listener on `{}` is new and does not listen yet", new.listen));
+            }
+        }
+        if config.workers != self.config.workers {
+            restart.push("`gateway.workers` was changed and the threads are as many as before".to_owned());
+        }
+        config.workers = self.config.workers;
+        config.listeners.clone_from(&self.config.listeners);
+        Ok(Prepared { fronts, config, restart })
+    }
+
+    /// Puts a configuration in force for connections from now on; sessions go on as they began. Gives what a restart alone
+    /// can change, and what stays as it is until then.
+    pub fn apply(&mut self, prepared: Prepared) -> Vec<String> {
+        for (index, front) in prepared.fronts {
+            if let Some(sender) = self.fronts.get(index) {
+                sender.send_replace(front);
+            }
+        }
+        self.registry.limit(prepared.config.cancel_rate);
+        self.config = prepared.config;
+        prepared.restart
     }
 
     /// Where it listens, in the order of the configuration.
@@ -98,7 +156,7 @@ impl Gateway {
 
     /// Takes no more connections, lets sessions finish their transaction until the drain time is over, ends the rest.
     pub async fn drain(self) {
-        let limit = self.drain;
+        let limit = self.config.drain_timeout;
         self.stop(limit).await;
     }
 
@@ -122,7 +180,17 @@ fn unbound(address: SocketAddr, error: &std::io::Error) -> Fault {
     Fault::new("gateway.listen", Blame::Ours, format!("the gateway cannot listen on `{address}`: {error}"))
 }
 
-fn door(listener: &Listener) -> Result<Door, Fault> {
+fn front(listener: &Listener, config: &GatewayConfig) -> Result<Front, Fault> {
+    let limits = Limits {
+        login_timeout: config.login_timeout,
+        idle_timeout: config.idle_timeout,
+        max_sessions: config.max_sessions,
+    };
+    let door = Arc::new(door(listener, limits)?);
+    Ok(Front { door, proxies: listener.proxy_protocol_from.clone(), max_pending: config.max_pending })
+}
+
+fn door(listener: &Listener, limits: Limits) -> Result<Door, Fault> {
     let tls = listener.certificate.as_ref().map(tls::server).transpose()?.map(TlsAcceptor::from);
     let auth = match listener.auth {
         Auth::Password => AuthMethod::Password,
@@ -134,7 +202,7 @@ fn door(listener: &Listener) -> Result<Door, Fault> {
     }
     let told = |oauth: &config::OAuth| OAuth { discovery_url: oauth.discovery_url(), scope: oauth.scope.clone() };
     let login = Arc::new(LoginSettings { tls: tls.is_some(), auth, oauth: listener.oauth.as_ref().map(told) });
-    Ok(Door { login, tls, allow_plain_loopback: listener.allow_plain_loopback })
+    Ok(Door { login, tls, allow_plain_loopback: listener.allow_plain_loopback, limits })
 }
 
 fn start_worker<E: Evidence>(index: u32, common: &Arc<Common<E>>, queue: u32) -> Result<(Lane, JoinHandle<()>), Fault> {
@@ -151,7 +219,7 @@ fn start_worker<E: Evidence>(index: u32, common: &Arc<Common<E>>, queue: u32) ->
     Ok((Lane { sender, load: Arc::new(AtomicU32::new(0)) }, thread))
 }
 
-async fn accept(bound: TcpListener, door: Arc<Door>, proxies: Vec<Peers>, hall: Arc<Hall>) {
+async fn accept(bound: TcpListener, present: watch::Receiver<Arc<Front>>, hall: Arc<Hall>) {
     loop {
         let (socket, mut peer) = match bound.accept().await {
             Ok(accepted) => accepted,
@@ -161,7 +229,8 @@ async fn accept(bound: TcpListener, door: Arc<Door>, proxies: Vec<Peers>, hall: 
                 continue;
             }
         };
-        let Some(pending) = Counted::below(&hall.pending, hall.max_pending) else {
+        let front = Arc::clone(&present.borrow());
+        let Some(pending) = Counted::below(&hall.pending, front.max_pending) else {
             metrics::counter!("writ_gateway_connections_dropped_total").increment(1);
             continue;
         };
@@ -170,8 +239,8 @@ async fn accept(bound: TcpListener, door: Arc<Door>, proxies: Vec<Peers>, hall: 
         let Some(load) = Counted::below(&lane.load, u32::MAX) else { continue };
         // IPv4 that came in over IPv6 is the same client to policy.
         peer.set_ip(peer.ip().to_canonical());
-        let proxied = proxies.iter().any(|listed| listed.contains(peer.ip()));
-        let arrived = Arrived { socket, peer, door: Arc::clone(&door), proxied, pending, load };
+        let proxied = front.proxies.iter().any(|listed| listed.contains(peer.ip()));
+        let arrived = Arrived { socket, peer, door: Arc::clone(&front.door), proxied, pending, load };
         if lane.sender.try_send(arrived).is_err() {
             metrics::counter!("writ_gateway_connections_dropped_total").increment(1);
         }

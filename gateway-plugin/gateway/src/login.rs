@@ -42,6 +42,25 @@ pub struct Door {
     pub tls: Option<TlsAcceptor>,
     /// Whether loopback clients may show a token in the clear.
     pub allow_plain_loopback: bool,
+    /// What its connections may take. A session keeps what was in force when its client connected.
+    pub limits: Limits,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("tls", &self.tls.is_some()).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// What one connection may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long its login may take.
+    pub login_timeout: Duration,
+    /// How long its session may be idle.
+    pub idle_timeout: Duration,
+    /// The most sessions that there may be, this one among them.
+    pub max_sessions: u32,
 }
 
 /// What a connection turned out to be.

@@ -72,13 +72,7 @@ pub struct Common<E> {
     pub evidence: Arc<E>,
     /// What can be cancelled.
     pub registry: Registry,
-    /// How long a login may take.
-    pub login_timeout: Duration,
-    /// How long a session may be idle.
-    pub idle_timeout: Duration,
-    /// The most sessions.
-    pub max_sessions: u32,
-    /// How many there are.
+    /// How many sessions there are.
     pub sessions: Arc<AtomicU32>,
     /// Where the gateway stands.
     pub phase: watch::Receiver<Phase>,
@@ -148,11 +142,11 @@ async fn serve<E: Evidence>(here: Rc<Here<E>>, arrived: Arrived) {
     drop(pending);
     metrics::counter!("writ_gateway_sessions_total").increment(1);
     let span = ready.span.clone();
-    session(&here, ready).instrument(span).await;
+    session(&here, ready, door.limits.idle_timeout).instrument(span).await;
     drop(load);
 }
 
-async fn session<E: Evidence>(here: &Here<E>, ready: Ready<E>) {
+async fn session<E: Evidence>(here: &Here<E>, ready: Ready<E>, idle_timeout: Duration) {
     let Ready { running, mut live, deadline, entry, counted, span: _ } = ready;
     let mut phase = here.common.phase.clone();
     let mut hard = here.common.phase.clone();
@@ -169,7 +163,7 @@ async fn session<E: Evidence>(here: &Here<E>, ready: Ready<E>) {
         // An error means that the gateway itself is gone, which is the same.
         drop(phase.wait_for(|phase| *phase != Phase::Open).await);
     };
-    let over = running.run(control, drain, here.common.idle_timeout).await;
+    let over = running.run(control, drain, idle_timeout).await;
     drop((entry, counted));
     let closed = here.worker.borrow_mut().gate.close(over.gate, Timestamp::now(), over.end, over.code);
     if let Err(fault) = closed {
@@ -196,7 +190,7 @@ async fn admit<E: Evidence>(
     let broken = |error: std::io::Error| {
         Fault::new("login.connection", Blame::Peer, "the connection broke during the login").detail(error.to_string())
     };
-    let deadline = Instant::now() + here.common.login_timeout;
+    let deadline = Instant::now() + door.limits.login_timeout;
     let mut socket = TcpStream::from_std(socket).map_err(broken)?;
     crate::listener::tune(&socket);
     let heard = async {
@@ -216,7 +210,7 @@ async fn admit<E: Evidence>(
         }
         Arrival::Token(pending, mut stream) => {
             let rejection = pending.rejection();
-            let begun = in_time(deadline, begin(here, *pending, peer)).await;
+            let begun = in_time(deadline, begin(here, *pending, peer, door.limits.max_sessions)).await;
             match begun.and_then(|begun| prepare(here, begun)) {
                 Ok(prepared) => Ok(Some(prepared.with(here, stream))),
                 Err(fault) => {
@@ -280,12 +274,17 @@ struct Begun<E: Evidence> {
     counted: Counted,
 }
 
-async fn begin<E: Evidence>(here: &Here<E>, mut pending: Pending, peer: SocketAddr) -> Result<Begun<E>, Fault> {
+async fn begin<E: Evidence>(
+    here: &Here<E>,
+    mut pending: Pending,
+    peer: SocketAddr,
+    max_sessions: u32,
+) -> Result<Begun<E>, Fault> {
     let full = || {
         Fault::new("gateway.full", Blame::Ours, "the gateway has as many sessions as it may have")
             .help("try again later")
     };
-    let counted = Counted::below(&here.common.sessions, here.common.max_sessions).ok_or_else(full)?;
+    let counted = Counted::below(&here.common.sessions, max_sessions).ok_or_else(full)?;
     let token = pending.take_token();
     let startup = pending.startup();
     let (target, role, database) = (startup.target.clone(), startup.role.clone(), startup.database.clone());

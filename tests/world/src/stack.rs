@@ -174,6 +174,14 @@ impl Stack {
         Ok(())
     }
 
+    /// Tells every part to read its configuration again.
+    ///
+    /// # Errors
+    /// If one does not run.
+    pub fn hang_up(&self) -> Result<(), String> {
+        self.processes.iter().try_for_each(Process::hang_up)
+    }
+
     /// Kills one part as a power cut would.
     pub fn kill(&mut self, part: Part) {
         self.processes.iter_mut().filter(|process| process.part == part).for_each(Process::kill);

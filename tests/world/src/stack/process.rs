@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 /// Which part of Writ a process runs.
@@ -84,6 +84,15 @@ impl Process {
     /// If the system does not say.
     pub fn runs(&mut self) -> Result<bool, String> {
         Ok(self.child.try_wait().map_err(|error| format!("the state of writ: {error}"))?.is_none())
+    }
+
+    /// Tells it to read its configuration again.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn hang_up(&self) -> Result<(), String> {
+        let process = i32::try_from(self.child.id()).map_err(|error| error.to_string())?;
+        kill(Pid::from_raw(process), Signal::SIGHUP).map_err(|error| error.to_string())
     }
 
     /// Ends it as a power cut would, and waits for it.
