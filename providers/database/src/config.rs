@@ -4,20 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use writ_provider_source::Source;
 
-use crate::source::Source;
 use crate::sql;
 
-/// A mistake in the configuration, in words for whoever wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigFault(String);
-
-impl ConfigFault {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
+pub use writ_provider_source::ConfigFault;
 
 /// The provider's settings. Host, port and TLS are the target's own unless named here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -107,17 +98,7 @@ impl DatabaseConfig {
     }
 
     pub(crate) fn source(&self) -> Result<Source, ConfigFault> {
-        match (&self.password_file, &self.password_env) {
-            (Some(path), None) => Ok(Source::File(path.clone())),
-            (None, Some(name)) if !name.is_empty() && !name.contains(['=', '\0']) => Ok(Source::Variable(name.clone())),
-            (None, Some(_)) => {
-                Err(ConfigFault::new("`password_env` is not a name: write an environment variable's name"))
-            }
-            (None, None) => Err(ConfigFault::new("no password: write `password_file` or `password_env`")),
-            (Some(_), Some(_)) => Err(ConfigFault::new(
-                "both `password_file` and `password_env`: write one of the two and leave out the other",
-            )),
-        }
+        Source::chosen(self.password_file.as_deref(), self.password_env.as_deref())
     }
 
     pub(crate) const fn call_timeout(&self) -> Duration {

@@ -22,7 +22,6 @@ mod probe;
 pub mod provider;
 mod revoke;
 mod scram;
-mod source;
 mod sql;
 mod sweep;
 

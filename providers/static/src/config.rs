@@ -3,19 +3,9 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use writ_provider_source::Source;
 
-use crate::source::Source;
-
-/// A mistake in the configuration, in words for whoever wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigFault(String);
-
-impl ConfigFault {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
+pub use writ_provider_source::ConfigFault;
 
 /// The provider's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -42,16 +32,6 @@ impl StaticConfig {
     }
 
     pub(crate) fn source(&self) -> Result<Source, ConfigFault> {
-        match (&self.password_file, &self.password_env) {
-            (Some(path), None) => Ok(Source::File(path.clone())),
-            (None, Some(name)) if !name.is_empty() && !name.contains(['=', '\0']) => Ok(Source::Variable(name.clone())),
-            (None, Some(_)) => {
-                Err(ConfigFault::new("`password_env` is not a name: write an environment variable's name"))
-            }
-            (None, None) => Err(ConfigFault::new("no password: write `password_file` or `password_env`")),
-            (Some(_), Some(_)) => Err(ConfigFault::new(
-                "both `password_file` and `password_env`: write one of the two and leave out the other",
-            )),
-        }
+        Source::chosen(self.password_file.as_deref(), self.password_env.as_deref())
     }
 }

@@ -9,7 +9,6 @@
 //! error or a log.
 
 pub mod config;
-mod source;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,9 +19,9 @@ use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
 use writ_core::target::Target;
 use writ_core::writ::Writ;
+use writ_provider_source::Source;
 
 pub use config::{ConfigFault, StaticConfig};
-use source::Source;
 
 /// Gives out one configured password.
 pub struct StaticProvider {

@@ -1,5 +1,4 @@
-//! Where the password of the broker's own login is read from: a file or an environment variable, never the
-//! configuration itself.
+//! Where a provider's own secret is read from: a file or an environment variable, never the configuration itself.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,21 +7,57 @@ use std::path::{Path, PathBuf};
 use writ_core::credential::Secret;
 use zeroize::Zeroizing;
 
-use crate::config::ConfigFault;
+/// A mistake in a provider's configuration, in words for whoever wrote it: what is wrong, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigFault(String);
+
+impl ConfigFault {
+    /// A mistake in these words.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
 
 /// No password is longer: a larger file is not a password file.
 const LIMIT: usize = 64 * 1024;
 
 /// One of the two places.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
+    /// A file that holds the password and nothing else.
     File(PathBuf),
+    /// An environment variable, by its name.
     Variable(String),
 }
 
 impl Source {
+    /// The place that the settings `password_file` and `password_env` name.
+    ///
+    /// # Errors
+    /// If they name none, or both, or no variable.
+    pub fn chosen(file: Option<&Path>, variable: Option<&str>) -> Result<Self, ConfigFault> {
+        match (file, variable) {
+            (Some(path), None) => Ok(Self::File(path.to_owned())),
+            (None, Some(name)) if !name.is_empty() && !name.contains(['=', '\0']) => {
+                Ok(Self::Variable(name.to_owned()))
+            }
+            (None, Some(_)) => {
+                Err(ConfigFault::new("`password_env` is not a name: write an environment variable's name"))
+            }
+            (None, None) => Err(ConfigFault::new("no password: write `password_file` or `password_env`")),
+            (Some(_), Some(_)) => Err(ConfigFault::new(
+                "both `password_file` and `password_env`: write one of the two and leave out the other",
+            )),
+        }
+    }
+
     /// Reads the password; one trailing line end is not part of it.
-    pub(crate) fn read(&self) -> Result<Secret, ConfigFault> {
+    ///
+    /// # Errors
+    /// If there is nothing to be read, or more than a password can be.
+    pub fn read(&self) -> Result<Secret, ConfigFault> {
         let mut bytes = match self {
             Self::File(path) => read_file(path)?,
             Self::Variable(name) => read_variable(name)?,
@@ -33,11 +68,18 @@ impl Source {
             }
         }
         if bytes.is_empty() {
-            return Err(ConfigFault::new(format!(
-                "the password in {self} is empty: write the broker's password there"
-            )));
+            return Err(ConfigFault::new(format!("the password in {self} is empty: write the password there")));
         }
         Ok(Secret::new(std::mem::take(&mut *bytes)))
+    }
+
+    /// The place as a fingerprint names it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::File(path) => format!("file:{}", path.display()),
+            Self::Variable(name) => format!("env:{name}"),
+        }
     }
 }
 
@@ -81,3 +123,6 @@ fn read_variable(name: &str) -> Result<Zeroizing<Vec<u8>>, ConfigFault> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;
