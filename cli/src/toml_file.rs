@@ -47,10 +47,19 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Mi
 
 fn mistake(file: &str, text: &str, error: &toml::de::Error) -> Mistake {
     let (line, column) = error.span().map_or((0, 0), |span| position(text, span.start));
-    let excerpt = text.lines().nth(line.wrapping_sub(1)).filter(|_| line > 0).map(crate::out::harmless);
+    let excerpt = text.lines().nth(line.wrapping_sub(1)).filter(|line| !may_hold_a_secret(line));
+    let excerpt = excerpt.filter(|_| line > 0).map(crate::out::harmless);
     let message = error.message().trim();
     let (what, help) = instead(message);
     Mistake { file: file.to_owned(), line, column, excerpt, what, help }
+}
+
+/// Whether a line gives a secret its value, as people do who have not read that the file holds none.
+fn may_hold_a_secret(line: &str) -> bool {
+    let Some((name, _)) = line.split_once('=') else { return false };
+    let name = name.trim().to_lowercase();
+    let named = ["password", "secret", "token", "passphrase", "credential"].iter().any(|word| name.contains(word));
+    named && !["_file", "_env", "_life"].iter().any(|end| name.ends_with(end))
 }
 
 fn position(text: &str, offset: usize) -> (usize, usize) {
@@ -75,16 +84,37 @@ fn instead(message: &str) -> (String, Option<String>) {
         return (format!("the setting {field} is missing"), Some(format!("add {field}")));
     }
     match message.split_once(", expected ") {
-        Some((what, expected)) => (what.to_owned(), Some(format!("write {expected}"))),
+        Some((what, expected)) => (what.to_owned(), Some(format!("write {}", plainly(expected)))),
+        None if message == "invalid socket address syntax" => (
+            "this is no address with a port".to_owned(),
+            Some("write the address in figures and the port, such as `127.0.0.1:6432` or `[::]:6432`".to_owned()),
+        ),
         None => (message.to_owned(), None),
     }
 }
 
-/// The expected name that is one or two changes away from the unknown one.
+/// A type, in the user's words.
+fn plainly(expected: &str) -> String {
+    let most = match expected {
+        "u8" => u64::from(u8::MAX),
+        "u16" => u64::from(u16::MAX),
+        "u32" => u64::from(u32::MAX),
+        "u64" | "usize" => u64::MAX >> 1,
+        "a string" => return "text in quotes, such as `\"30s\"` for a length of time".to_owned(),
+        "a boolean" => return "`true` or `false`".to_owned(),
+        "a sequence" => return "a list: `[...]`".to_owned(),
+        other => return other.to_owned(),
+    };
+    format!("a whole number from 0 to {most}, without quotes")
+}
+
+/// The expected name that is one or two changes away from the unknown one, or that begins with it.
 fn nearest<'a>(unknown: &str, expected: &'a str) -> Option<&'a str> {
     let unknown = unknown.trim_matches('`');
-    let names = expected.split('`').skip(1).step_by(2);
-    names.map(|name| (distance(unknown, name), name)).filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
+    let mut names = expected.split('`').skip(1).step_by(2);
+    let close = names.clone().map(|name| (distance(unknown, name), name)).filter(|(distance, _)| *distance <= 2).min();
+    let longer = || names.find(|name| unknown.len() > 3 && name.starts_with(unknown));
+    close.map(|(_, name)| name).or_else(longer)
 }
 
 /// The Levenshtein distance: how many characters to insert, remove or replace.
@@ -133,6 +163,15 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown() {
+        let text = shown("listen = \"x\"\npassword = \"hunter2\"\n");
+        assert!(
+            !text.contains("hunter2") && text.starts_with("writ.toml:2:1: there is no setting `password`"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn a_missing_setting_is_named() {
         assert!(shown("workers = 2\n").contains("the setting `listen` is missing"), "{}", shown("workers = 2\n"));
     }
@@ -141,7 +180,7 @@ mod tests {
     fn a_wrong_type_says_what_to_write() {
         let text = shown("listen = \"x\"\nworkers = \"two\"\n");
         assert!(text.starts_with("writ.toml:2:11: invalid type: string \"two\""), "{text}");
-        assert!(text.ends_with("help: write u16"), "{text}");
+        assert!(text.ends_with("help: write a whole number from 0 to 65535, without quotes"), "{text}");
     }
 
     #[test]

@@ -53,6 +53,14 @@ nothing. A setting that is not listed here is refused.
 
 Durations are a whole number and a unit: `500ms`, `30s`, `5m`, `1h`. No secret stands in the file: settings name the file or the
 environment variable that holds it.
+
+## Reading it again
+
+`writ serve`, `writ broker` and `writ gateway` read the file again on SIGHUP, and by themselves within seconds after it, a policy or
+a listener's certificate was changed. What is read is taken whole or not at all: with one mistake, in whatever table, everything
+stays as it is, and the log says what to write instead, with file and line. Sessions go on as they began; new connections find what
+is new. `gateway.workers`, the addresses of listeners, `broker.listen`, `broker.state`, `[link]` and `[log]` are taken at a restart
+alone; the log names each that was changed.
 ";
 
 fn reference() -> String {

@@ -9,6 +9,7 @@ use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_static::StaticConfig;
 
+use crate::compose::place;
 use crate::compose::telemetry::LogConfig;
 use crate::failure::Failure;
 use crate::toml_file::{self, Mistake};
@@ -112,28 +113,79 @@ pub(crate) fn read(path: &Path) -> Result<Read, Failure> {
 
 fn mistakes(config: &Config, path: &Path, text: &str) -> Vec<String> {
     let file = path.display().to_string();
+    let at = |line: usize, what: String| {
+        Mistake { file: file.clone(), line, column: 1, excerpt: None, what, help: None }.to_string()
+    };
+    let located =
+        |setting: &str, problem: &str| at(place::line(text, setting, problem), format!("{setting}: {problem}"));
     let mut found: Vec<String> = Vec::new();
     if config.broker.is_none() && config.gateway.is_none() {
         found.push(format!("{file}: no role is configured: add `[broker]`, `[gateway]` or both"));
     }
+    found.extend(config.log.mistake().map(|problem| located("log.filter", &problem)));
     if let Some(broker) = &config.broker {
-        let stated = broker.mistakes().into_iter();
-        found.extend(stated.map(|mistake| located(&file, text, &mistake.setting, &mistake.problem)));
-        found.extend(policy_mistakes(&broker.policies));
+        found.extend(broker.mistakes().iter().map(|mistake| located(&mistake.setting, &mistake.problem)));
+        found.extend(provider_mistakes(broker).iter().map(|(setting, problem)| located(setting, problem)));
+        match policy_mistakes(&broker.policies) {
+            Ok(mistakes) => found.extend(mistakes),
+            Err(problem) => found.push(located("broker.policies", &problem)),
+        }
     }
     if let Some(gateway) = &config.gateway {
         let problems = gateway_mistakes(gateway, config);
-        found.extend(problems.into_iter().map(|(setting, problem)| located(&file, text, setting, problem)));
+        found.extend(problems.iter().map(|(setting, problem)| located(setting, problem)));
+        let certificates = gateway.listeners.iter().filter_map(|listener| listener.certificate.as_ref());
+        found.extend(certificates.filter_map(|certificate| {
+            let fault = writ_gateway::tls::server(certificate).err()?;
+            Some(at(place::line_of_file(text, &certificate.chain), format!("gateway.listeners: {}", fault.detail)))
+        }));
     }
+    found.extend(unreadable(config).iter().map(|(path, error)| {
+        let problem = format!("`{}` cannot be read: {error}", path.display());
+        at(place::line_of_file(text, path), problem)
+    }));
     found
 }
 
-fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static str, &'static str)> {
-    let mut found = Vec::new();
+/// The files that are named for good and cannot be read.
+fn unreadable(config: &Config) -> Vec<(&Path, std::io::Error)> {
+    let broker = config.broker.iter();
+    let issuers = broker.clone().flat_map(|broker| &broker.issuers).filter_map(|issuer| issuer.jwks_file.as_deref());
+    let targets = broker.flat_map(|broker| &broker.targets).flat_map(|target| {
+        let password = match &target.provider {
+            ProviderTable::Database(settings) => settings.password_file.as_deref(),
+            ProviderTable::Static(settings) => settings.password_file.as_deref(),
+        };
+        [target.ca_file.as_deref(), password].into_iter().flatten()
+    });
+    let files = issuers.chain(targets);
+    files.filter_map(|path| std::fs::File::open(path).err().map(|error| (path, error))).collect()
+}
+
+fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, String)> {
+    let validated = broker.targets.iter().map(|target| {
+        let problem = match &target.provider {
+            ProviderTable::Database(settings) => settings.validate().err().map(|fault| fault.to_string()),
+            ProviderTable::Static(settings) => settings.validate().err().map(|fault| fault.to_string()),
+        };
+        problem.map(|problem| (format!("broker.target `{}`", target.name), problem))
+    });
+    validated.flatten().collect()
+}
+
+fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static str, String)> {
+    let mut found: Vec<(&'static str, &'static str)> = Vec::new();
     let alone = config.broker.is_none();
     if gateway.listeners.is_empty() {
         found.push(("gateway.listeners", "nobody could connect: add `[[gateway.listeners]]` with `listen`"));
     }
+    let numbers = [
+        ("gateway.workers", gateway.workers.unwrap_or(1)),
+        ("gateway.max_sessions", gateway.max_sessions),
+        ("gateway.max_pending", gateway.max_pending),
+    ];
+    let none = numbers.iter().filter(|(_, number)| *number == 0);
+    found.extend(none.map(|(setting, _)| (*setting, "with 0 nobody could connect: write from 1")));
     found.extend(gateway.listeners.iter().filter_map(Listener::mistake));
     if let Some(broker) = &config.broker {
         let named = gateway.listeners.iter().filter_map(|listener| listener.oauth.as_ref());
@@ -159,31 +211,28 @@ fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static s
         }
         Some(_) => {}
     }
-    found
+    let found = found.into_iter().map(|(setting, problem)| (setting, problem.to_owned()));
+    found.chain(taken_twice(gateway, config).map(|problem| ("gateway.listeners.listen", problem))).collect()
 }
 
-fn policy_mistakes(directory: &Path) -> Vec<String> {
-    match writ_broker::bundle::read_files(directory) {
-        Ok(files) => writ_policy::check(&files).iter().map(ToString::to_string).collect(),
-        Err(fault) => vec![fault.to_string()],
+/// The address that two would listen on.
+fn taken_twice(gateway: &GatewayConfig, config: &Config) -> Option<String> {
+    let mut taken: Vec<_> = gateway.listeners.iter().map(|listener| listener.listen).collect();
+    taken.retain(|address| address.port() != 0);
+    let broker = config.broker.as_ref().map(|broker| broker.listen);
+    if let Some(both) = taken.iter().find(|address| broker == Some(**address)) {
+        return Some(format!("`{both}` is the broker's own: write another port"));
     }
+    taken.sort();
+    let twice = taken.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first().copied()));
+    twice.flatten().map(|address| format!("two listeners have `{address}`: keep one, or write another port"))
 }
 
-/// A mistake with the line of the setting that it names: `broker.max_ttl` is looked for as `max_ttl`.
-fn located(file: &str, text: &str, setting: &str, problem: &str) -> String {
-    let last = setting.split([' ', '.']).next_back().unwrap_or(setting).trim_matches('`');
-    let line = text.lines().position(|line| {
-        let line = line.trim_start().trim_start_matches('[');
-        let keyed = line.strip_prefix(last).is_some_and(|rest| rest.trim_start().starts_with('='));
-        keyed || line.contains(&format!("\"{last}\""))
-    });
-    Mistake {
-        file: file.to_owned(),
-        line: line.map_or(0, |line| line + 1),
-        column: 1,
-        excerpt: None,
-        what: format!("{setting}: {problem}"),
-        help: None,
-    }
-    .to_string()
+/// The mistakes in the policies, or why they cannot be read.
+fn policy_mistakes(directory: &Path) -> Result<Vec<String>, String> {
+    let files = writ_broker::bundle::read_files(directory).map_err(|fault| fault.to_string())?;
+    Ok(writ_policy::check(&files).iter().map(ToString::to_string).collect())
 }
+
+#[cfg(test)]
+mod tests;

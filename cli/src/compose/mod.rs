@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod config;
+mod place;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod telemetry;

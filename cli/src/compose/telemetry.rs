@@ -18,6 +18,15 @@ pub(crate) struct LogConfig {
     pub filter: Option<String>,
 }
 
+impl LogConfig {
+    /// What is wrong with it that its form does not show.
+    pub(crate) fn mistake(&self) -> Option<String> {
+        let filter = self.filter.as_deref()?;
+        let error = EnvFilter::try_new(filter).err()?;
+        Some(format!("`{filter}` is no filter ({error}): write a level, or `part=level` with commas between: `info`"))
+    }
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

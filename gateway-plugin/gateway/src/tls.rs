@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use writ_core::fault::{Blame, Fault};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -27,6 +27,13 @@ fn unusable(what: &str, detail: impl std::fmt::Display) -> Fault {
     Fault::new("gateway.tls", Blame::Ours, format!("{what} cannot be used: {detail}"))
 }
 
+fn unread(wanted: &str, error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => format!("it holds no {wanted} in PEM"),
+        _ => format!("it is not PEM, or was cut short: it should hold a {wanted}"),
+    }
+}
+
 /// What clients are answered with.
 ///
 /// # Errors
@@ -36,9 +43,10 @@ pub fn server(certificate: &Certificate) -> Result<Arc<ServerConfig>, Fault> {
     let read = |path: &std::path::Path| fs::read(path).map_err(|error| unusable(&shown(path), error));
     let chain = CertificateDer::pem_slice_iter(&read(&certificate.chain)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unusable(&shown(&certificate.chain), error))?;
+        .map_err(|error| unusable(&shown(&certificate.chain), unread("certificate", &error)))?;
     let pem = zeroize::Zeroizing::new(read(&certificate.key)?);
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unusable(&shown(&certificate.key), error))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|error| unusable(&shown(&certificate.key), unread("private key", &error)))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable("TLS", error))?

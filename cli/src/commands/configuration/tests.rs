@@ -127,6 +127,45 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<LogConfig>("[log]", "");
 }
 
+/// Stated or left out, the same comes of it.
+fn defaults<T: DeserializeOwned + std::fmt::Debug>(head: &str, rest: &str) {
+    let in_rest = |name: &str| rest.lines().any(|line| line.starts_with(&format!("{name} =")));
+    let (mut given, mut optional) = (String::new(), Vec::new());
+    for setting in table(head).settings {
+        match setting.default {
+            None if !setting.example.is_empty() && !in_rest(setting.name) => {
+                let _ = writeln!(given, "{} = {}", setting.name, setting.example);
+            }
+            None | Some("") => {}
+            Some(default) => optional.push((setting.name, default)),
+        }
+    }
+    let read =
+        |text: &str| format!("{:?}", toml::from_str::<T>(text).unwrap_or_else(|error| panic!("{error}: {text}")));
+    let left_out = read(&format!("{given}{rest}"));
+    for (name, default) in optional {
+        let value = format!("x = {default}");
+        let value =
+            if toml::from_str::<toml::Table>(&value).is_ok() { default.to_owned() } else { format!("{default:?}") };
+        assert_eq!(read(&format!("{name} = {value}\n{given}{rest}")), left_out, "{head} {name}");
+    }
+}
+
+#[test]
+fn the_stated_defaults_are_the_types_own() {
+    defaults::<BrokerConfig<ProviderTable>>("[broker]", "");
+    defaults::<RatesConfig>("[broker.rates]", "");
+    defaults::<IssuerConfig>("[[broker.issuer]]", "");
+    defaults::<CacheConfig>("[broker.issuer.cache]", "");
+    defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
+    defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
+    defaults::<StaticConfig>("[broker.target.provider.static]", "");
+    defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
+    defaults::<Listener>("[[gateway.listeners]]", "");
+    defaults::<LinkConfig>("[link]", "");
+    defaults::<LogConfig>("[log]", "");
+}
+
 #[test]
 fn the_checked_in_reference_is_the_printed_one() {
     let path = root().join("docs").join("configuration.md");

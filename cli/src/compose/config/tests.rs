@@ -1,0 +1,188 @@
+//! What `writ check` says of typical mistakes: the file, the line, what is wrong, and what to write instead.
+
+use std::path::{Path, PathBuf};
+
+/// A configuration without a mistake, and every file that it names.
+struct Sound {
+    directory: tempfile::TempDir,
+    text: String,
+}
+
+impl Sound {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        std::fs::create_dir(at.join("policies")).unwrap();
+        std::fs::write(at.join("policies/one.cedar"), POLICY).unwrap();
+        for secret in ["admin-token", "login.password"] {
+            crate::private::replace(&at.join(secret), b"0123456789abcdef0123456789abcdef").unwrap();
+        }
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(at.join("chain.pem"), made.cert.pem()).unwrap();
+        crate::private::replace(&at.join("chain.key"), made.signing_key.serialize_pem().as_bytes()).unwrap();
+        std::fs::write(at.join("broken.pem"), "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n").unwrap();
+        let text = SOUND.replace("@", &at.display().to_string());
+        Self { directory, text }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// What is said when `from` stands as `to`, and the line on which it stands.
+    fn said(&self, from: &str, to: &str) -> (String, usize) {
+        let at = self.directory.path().display().to_string();
+        let (from, to) = (from.replace("@/", &format!("{at}/")), to.replace("@/", &format!("{at}/")));
+        let offset = self.text.find(&from).unwrap_or_else(|| panic!("`{from}` stands in the file"));
+        let line = self.text[..offset].matches('\n').count() + 1;
+        let said = check(&self.path("writ.toml"), &self.text.replacen(&from, &to, 1));
+        (said.replace(&format!("{at}/"), ""), line)
+    }
+}
+
+fn check(path: &Path, text: &str) -> String {
+    std::fs::write(path, text).unwrap();
+    crate::compose::run::check(path).map_or_else(|failure| failure.to_string(), |()| "nothing".to_owned())
+}
+
+const POLICY: &str = "@id(\"one\")\n@ttl(\"15m\")\npermit (principal, action, resource);\n";
+
+const SOUND: &str = r#"[log]
+format = "json"
+
+[broker]
+listen = "127.0.0.1:7000"
+url = "https://127.0.0.1:7000"
+state = "@/broker"
+policies = "@/policies"
+audience = "writ"
+admin_token_file = "@/admin-token"
+max_ttl = "1h"
+
+[[broker.issuer]]
+name = "ci"
+issuer = "https://issuer.example"
+algorithms = ["ES256"]
+max_lifetime = "10m"
+
+[[broker.target]]
+name = "payments"
+host = "db.example"
+port = 5432
+tls = "verify-full"
+
+[broker.target.provider.database]
+user = "writ_broker"
+password_file = "@/login.password"
+database = "payments"
+
+[link]
+state = "@/gateway"
+broker_grace = "60s"
+
+[gateway]
+workers = 2
+idle_timeout = "1h"
+
+[[gateway.listeners]]
+listen = "127.0.0.1:6432"
+certificate = { chain = "@/chain.pem", key = "@/chain.key" }
+"#;
+
+/// What is written, what is written instead, how many lines behind its first the mistake stands, and what is said of it.
+const MISTAKES: &[(&str, &str, usize, &str)] = &[
+    ("[log]", "[logs]", 0, "there is no setting `logs` here"),
+    ("format = \"json\"", "format = \"xml\"", 0, "`json`"),
+    ("format = \"json\"", "filter = \"a=b=c\"", 0, "log.filter"),
+    ("audience = ", "audiance = ", 0, "did you mean `audience`?"),
+    ("port = 5432", "port = \"5432\"", 0, "write a whole number from 0 to 65535, without quotes"),
+    ("port = 5432", "port = 70000", 0, "invalid value: integer `70000`"),
+    ("max_ttl = \"1h\"", "max_ttl = \"1 hour\"", 0, "not a duration: write numbers with their units"),
+    ("max_ttl = \"1h\"", "max_ttl = 3600", 0, "text in quotes"),
+    ("max_ttl = \"1h\"", "max_ttl = \"400d\"", 0, "`400d` is out of range"),
+    ("max_ttl = \"1h\"", "max_ttl = \"8000h\"", 0, "out of range: write 1s to"),
+    ("listen = \"127.0.0.1:7000\"", "listen = \"localhost\"", 0, "write the address in figures and the port"),
+    ("url = \"https://127.0.0.1:7000\"", "url = \"http://127.0.0.1:7000\"", 0, "write it as `https://host:port`"),
+    ("url = \"https://127.0.0.1:7000\"", "url = \"https://127.0.0.1:7000/v1\"", 0, "without a path"),
+    ("audience = \"writ\"", "audience = \"\"", 0, "name the audience"),
+    ("policies = \"@/policies\"", "policies = \"@/nowhere\"", 0, "nowhere"),
+    ("issuer = \"https://issuer.example\"", "issuer = \"http://issuer.example\"", 0, "https"),
+    ("issuer = \"https://issuer.example\"", "issuer = \"issuer.example\"", 0, "or an https address"),
+    ("algorithms = [\"ES256\"]", "algorithms = []", 0, "algorithm"),
+    ("algorithms = [\"ES256\"]", "algorithms = [\"HS256\"]", 0, "HS256"),
+    ("algorithms = [\"ES256\"]", "algorithms = [\"none\"]", 0, "none"),
+    ("max_lifetime = \"10m\"", "max_lifetime = \"10m\"\njwks_file = \"@/jwks.json\"", 1, "jwks.json"),
+    ("name = \"ci\"\n", "", 0, "the setting `name` is missing"),
+    ("tls = \"verify-full\"", "tls = \"prefer\"", 0, "prefer"),
+    ("tls = \"verify-full\"", "tls = \"disable\"", 0, "loopback addresses alone"),
+    ("port = 5432", "port = 5432\nca_file = \"@/nowhere.pem\"", 1, "nowhere.pem"),
+    ("[broker.target.provider.database]", "[broker.target.provider.oracle]", 0, "oracle"),
+    ("password_file = \"@/login.password\"", "password_file = \"@/nothing\"", 0, "nothing"),
+    ("password_file = \"@/login.password\"", "password = \"hunter2\"", 0, "did you mean `password_file`?"),
+    ("broker_grace = \"60s\"", "broker_grace = \"60\"", 0, "not a duration: write"),
+    ("idle_timeout = \"1h\"", "idle_timeout = \"0s\"", 0, "is not a duration"),
+    ("workers = 2", "workers = -2", 0, "-2"),
+    ("workers = 2", "workers = 0", 0, "write from 1"),
+    ("listen = \"127.0.0.1:6432\"", "listen = \"127.0.0.1:7000\"", 0, "`127.0.0.1:7000` is the broker's own"),
+    ("chain = \"@/chain.pem\"", "chain = \"@/broken.pem\"", 0, "`broken.pem` cannot be used: it is not PEM"),
+    ("chain = \"@/chain.pem\"", "chain = \"@/none.pem\"", 0, "none.pem"),
+    ("key = \"@/chain.key\"", "key = \"@/chain.pem\"", 0, "`chain.pem` cannot be used: it holds no private key in PEM"),
+    ("listen = \"127.0.0.1:6432\"", "listen = \"127.0.0.1:6432\"\nauth = \"oauthbearer\"", 1, "add `oauth = "),
+    (
+        "listen = \"127.0.0.1:6432\"",
+        "listen = \"127.0.0.1:6432\"\nproxy_protocol_from = [\"10.0.0.0/40\"]",
+        1,
+        "10.0.0.0/40",
+    ),
+    ("[gateway]", "[gateway", 0, "help: write `]`"),
+];
+
+#[test]
+fn a_sound_file_is_taken() {
+    let sound = Sound::new();
+    assert_eq!(check(&sound.path("writ.toml"), &sound.text), "nothing");
+}
+
+#[test]
+fn each_mistake_is_named_with_its_line() {
+    let sound = Sound::new();
+    let mut wrong = String::new();
+    for (from, to, further, words) in MISTAKES {
+        let (said, line) = sound.said(from, to);
+        // A missing setting is missing from its table.
+        let place = if to.is_empty() { "writ.toml:".to_owned() } else { format!("writ.toml:{}:", line + further) };
+        if !said.contains(words) || !said.contains(&place) {
+            wrong.push_str(&format!("{from} -> {to}\n  wanted `{place}` and `{words}`\n  said {said}\n"));
+        }
+        assert!(!said.contains("hunter2"), "a secret is shown: {said}");
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let sound = Sound::new();
+    let text =
+        sound.text.replace("audience = \"writ\"", "audience = \"\"").replace("max_ttl = \"1h\"", "max_ttl = \"0s\"");
+    let said = check(&sound.path("writ.toml"), &text.replace("chain.pem", "broken.pem"));
+    for words in ["name the audience", "out of range", "broken.pem"] {
+        assert!(said.contains(words), "`{words}`: {said}");
+    }
+}
+
+#[test]
+fn a_policy_is_checked_with_its_file_and_line() {
+    let sound = Sound::new();
+    let policy = sound.path("policies/two.cedar");
+    for (text, words) in [
+        ("@id(\"two\")\n@tll(\"15m\")\npermit (principal, action, resource);", "tll"),
+        ("@id(\"two\")\n@ttl(\"soon\")\npermit (principal, action, resource);", "soon"),
+        ("@id(\"one\")\npermit (principal, action, resource);", "one"),
+        ("permit (principal, action, resource)", "two.cedar"),
+        ("@id(\"two\")\npermit (principal, action == Writ::Action::\"fly\", resource);", "fly"),
+    ] {
+        std::fs::write(&policy, text).unwrap();
+        let said = check(&sound.path("writ.toml"), &sound.text);
+        assert!(said.contains("two.cedar:") && said.contains(words), "{text}: {said}");
+    }
+}
