@@ -2,14 +2,41 @@
 //!
 //! Clients get our own keys, never the target's. A request is matched in constant time, its rate is limited for each
 //! gateway, and what goes to the target is a request with the target's own key.
+//!
+//! A balancer may bring a request to another gateway than the one that has the session, and the request holds nothing but the
+//! key. So the key's number names both: [`GATEWAY_BITS`] of it the gateway, the rest the session. Whoever knows the gateways can
+//! tell where a request belongs; of a request that belongs elsewhere this one knows nothing and does nothing.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use writ_core::fault::{Blame, Fault};
+use writ_core::id::GatewayId;
 use writ_core::target::Address;
 use writ_wire_postgres::cancel::{BackendKey, CancelKey};
+
+/// How many bits of a key's number name the gateway. Two of a hundred gateways may share a name; they share no key.
+pub const GATEWAY_BITS: u32 = 11;
+/// How many bits name the session. Together they make 31: libpq keeps the number with a sign.
+const SESSION_BITS: u32 = 31 - GATEWAY_BITS;
+const SESSIONS: u32 = 1 << SESSION_BITS;
+
+/// How a gateway is named in the numbers of its keys: the last bits of its id, which are random.
+#[must_use]
+pub const fn number_of(gateway: GatewayId) -> u32 {
+    let [.., high, low] = gateway.to_bytes();
+    (((high as u32) << 8) | low as u32) & ((1 << GATEWAY_BITS) - 1)
+}
+
+/// How the gateway is named that gave this key.
+#[must_use]
+pub const fn gateway_in(key: &BackendKey) -> u32 {
+    key.pid >> SESSION_BITS
+}
 
 /// What a cancel request leads to.
 #[derive(Debug, Clone)]
@@ -32,6 +59,7 @@ struct Inner {
 #[derive(Debug, Clone)]
 pub struct Registry {
     inner: Arc<Mutex<Inner>>,
+    gateway: u32,
 }
 
 /// A session's entry; dropping it takes the session out.
@@ -42,11 +70,11 @@ pub struct Entry {
 }
 
 impl Registry {
-    /// An empty registry that answers at most `rate` requests a second.
+    /// An empty registry of this gateway that answers at most `rate` requests a second.
     #[must_use]
-    pub fn new(rate: u32) -> Self {
+    pub fn new(gateway: GatewayId, rate: u32) -> Self {
         let inner = Inner { sessions: HashMap::new(), tokens: f64::from(rate), refilled: Instant::now(), rate };
-        Self { inner: Arc::new(Mutex::new(inner)) }
+        Self { inner: Arc::new(Mutex::new(inner)), gateway: number_of(gateway) }
     }
 
     /// Answers at most `rate` requests a second from now on.
@@ -61,21 +89,31 @@ impl Registry {
     /// Enters a session and makes its key, of `length` bytes.
     ///
     /// # Errors
-    /// The system has no randomness to give.
+    /// There are as many sessions as can be told apart, or the system has no randomness to give.
     pub fn enter(&self, length: usize, goal: Option<Goal>) -> Result<Entry, Fault> {
         let none = || Fault::new("gateway.random", Blame::Ours, "the gateway has no randomness for a cancel key");
         let key = CancelKey::random(length).ok_or_else(none)?;
         let mut inner = self.lock();
+        // Half of all numbers: a free one is found at once.
+        if inner.sessions.len() >= (SESSIONS / 2) as usize {
+            return Err(Fault::new("gateway.full", Blame::Ours, "the gateway has as many sessions as it may have")
+                .help("try again later"));
+        }
         loop {
-            let number = CancelKey::random(4).ok_or_else(none)?;
-            let Some(bytes) = number.expose().first_chunk::<4>() else { return Err(none()) };
-            // libpq keeps it in a signed number.
-            let pid = u32::from_be_bytes(*bytes) & 0x7fff_ffff;
+            let random = CancelKey::random(4).ok_or_else(none)?;
+            let Some(bytes) = random.expose().first_chunk::<4>() else { return Err(none()) };
+            let pid = (self.gateway << SESSION_BITS) | (u32::from_be_bytes(*bytes) & (SESSIONS - 1));
             if pid != 0 && !inner.sessions.contains_key(&pid) {
                 inner.sessions.insert(pid, (key.clone(), goal));
                 return Ok(Entry { registry: self.clone(), key: BackendKey { pid, key } });
             }
         }
+    }
+
+    /// Whether a request, by its number, is for a session of another gateway.
+    #[must_use]
+    pub const fn is_elsewhere(&self, asked: &BackendKey) -> bool {
+        gateway_in(asked) != self.gateway
     }
 
     /// What a request leads to; `None` where it is unknown, wrong, or one too many.

@@ -6,7 +6,7 @@ use writ_broker_api::gateway::OpenRequest as Ask;
 use writ_core::command::{Command, CommandId};
 use writ_core::event::SessionEnd;
 use writ_core::fault::{Blame, Fault};
-use writ_core::id::SessionId;
+use writ_core::id::{GatewayId, SessionId};
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::time::Timestamp;
 use writ_mask::Identity;
@@ -38,6 +38,10 @@ impl Evidence for Embedded {
     type Ticket = Ticket;
     type Gate = EmbeddedGate;
     type Live = LiveSession;
+
+    fn gateway(&self) -> GatewayId {
+        self.0.gateway()
+    }
 
     async fn open(&self, request: OpenRequest) -> Result<Opened<Ticket>, Fault> {
         let token = String::from_utf8(request.token.to_vec()).map_err(|_| {

@@ -10,7 +10,7 @@ use writ_core::command::{Command, CommandId};
 use writ_core::credential::Secret;
 use writ_core::event::SessionEnd;
 use writ_core::fault::Fault;
-use writ_core::id::{SessionId, WritId};
+use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::target::{Target, TargetName};
 use writ_core::time::Timestamp;
@@ -87,6 +87,9 @@ pub trait Evidence: Send + Sync + 'static {
     type Gate: Gate<Ticket = Self::Ticket> + 'static;
     /// A running session's place in the registry of what can be killed.
     type Live: Live + 'static;
+
+    /// The gateway's name.
+    fn gateway(&self) -> GatewayId;
 
     /// Asks for a session. May be awaited on any runtime.
     ///

@@ -73,12 +73,8 @@ impl Gateway {
     pub async fn start<E: Evidence>(config: &GatewayConfig, evidence: Arc<E>) -> Result<Self, Fault> {
         let (phase, watched) = watch::channel(Phase::Open);
         let sessions = Arc::new(AtomicU32::new(0));
-        let common = Arc::new(Common {
-            evidence,
-            registry: Registry::new(config.cancel_rate),
-            sessions: Arc::clone(&sessions),
-            phase: watched,
-        });
+        let registry = Registry::new(evidence.gateway(), config.cancel_rate);
+        let common = Arc::new(Common { evidence, registry, sessions: Arc::clone(&sessions), phase: watched });
         let count = config.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
         });

@@ -17,7 +17,7 @@ use writ_wire_postgres::relay::{Relay, RelaySettings};
 use writ_wire_postgres::startup::Pending;
 
 use crate::batch::{Session, Shared};
-use crate::cancel::{Goal, Registry};
+use crate::cancel::{self, Goal, Registry};
 use crate::evidence::{Ending, Evidence, Gate as _, Live as _, OpenRequest, Opened};
 use crate::login::{self, Arrival, Door};
 use crate::relay::{Running, SCRATCH, Worker};
@@ -200,6 +200,10 @@ async fn admit<E: Evidence>(
     let (arrival, peer) = in_time(deadline, heard).await?;
     match arrival {
         Arrival::Cancel(key, stream) => {
+            if here.common.registry.is_elsewhere(&key) {
+                metrics::counter!("writ_gateway_cancels_elsewhere_total").increment(1);
+                tracing::debug!(gateway = cancel::gateway_in(&key), "a cancel request is for another gateway");
+            }
             let outcome = match here.common.registry.find(&key, Instant::now()) {
                 Some(goal) => in_time(deadline, login::cancel(&goal.address, &goal.key)).await,
                 None => Ok(()),
