@@ -2,6 +2,7 @@
 
 mod balancer;
 mod canary;
+mod cancel;
 mod clients;
 mod demo;
 mod door;

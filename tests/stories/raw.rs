@@ -20,8 +20,8 @@ pub(crate) const V3_2: u32 = 0x0003_0002;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-trait Both: Read + Write {}
-impl<T: Read + Write> Both for T {}
+trait Both: Read + Write + Send {}
+impl<T: Read + Write + Send> Both for T {}
 
 /// A connection, with or without TLS.
 pub(crate) struct Raw(Box<dyn Both>);
