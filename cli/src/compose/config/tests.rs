@@ -33,8 +33,8 @@ impl Sound {
     fn said(&self, from: &str, to: &str) -> (String, usize) {
         let at = self.directory.path().display().to_string();
         let (from, to) = (from.replace("@/", &format!("{at}/")), to.replace("@/", &format!("{at}/")));
-        let offset = self.text.find(&from).unwrap_or_else(|| panic!("`{from}` stands in the file"));
-        let line = self.text[..offset].matches('\n').count() + 1;
+        let (before, _) = self.text.split_once(&from).unwrap_or_else(|| panic!("`{from}` stands in the file"));
+        let line = before.matches('\n').count() + 1;
         let said = check(&self.path("writ.toml"), &self.text.replacen(&from, &to, 1));
         (said.replace(&format!("{at}/"), ""), line)
     }
