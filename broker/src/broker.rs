@@ -19,9 +19,11 @@ use crate::config::BrokerConfig;
 use crate::evidence::{Evidence, EvidenceFault, LedgerDirectory};
 use crate::humans::Humans;
 use crate::identity::config::ConfigFault;
-use crate::identity::session_token::{SessionIssuer, SessionTokenFault};
+use crate::identity::jwks::Key;
+use crate::identity::session_token::{self, SessionIssuer, SessionTokenFault};
 use crate::identity::verify::Verifier;
-use crate::keys::{KeyFault, Keys};
+use crate::keys::session::Fresh;
+use crate::keys::{Introduced, KeyFault, Keys, SessionKeys};
 use crate::rates::{Caller, Rates, RatesConfig};
 use crate::refusal::{Refusal, no_evidence};
 use crate::store::sqlite::Sqlite;
@@ -53,6 +55,10 @@ pub struct Settings {
     pub max_ttl: Duration,
     /// The life of a gateway's certificate.
     pub gateway_certificate_life: Duration,
+    /// How long one key signs session tokens.
+    pub session_token_key_life: Duration,
+    /// How long the key before it is kept: longer than its last token can be accepted.
+    pub session_token_overlap: Duration,
     /// How long a provider may take.
     pub provider_timeout: Duration,
     /// How long a gateway may be unheard.
@@ -184,7 +190,7 @@ impl Broker {
         let directory =
             |path: PathBuf| move |source| StartFault::Directory { path: path.display().to_string(), source };
         crate::keys::files::create_private_directory(&config.state)?;
-        let keys = Keys::load_or_create(&config.state.join("keys"))?;
+        let keys = Keys::load_or_create(&config.state.join("keys"), clock.now())?;
         let ledger_path = config.state.join("evidence").join("ledger");
         let ledger = Arc::new(LedgerDirectory::open(&ledger_path).map_err(directory(ledger_path))?);
         let recordings = config.state.join("evidence").join("recordings");
@@ -196,13 +202,7 @@ impl Broker {
         let mut set = JoinSet::new();
         set.spawn(writer.run());
 
-        let session_issuer = SessionIssuer::new(
-            config.url.clone(),
-            config.audience.clone(),
-            config.session_token_life,
-            &keys.session_token,
-            &[],
-        )?;
+        let session_issuer = session_issuer(config, &*keys.session_token.lock().await)?;
         let loaded = load(config, targets, &session_issuer)?;
         let policies = bundle::load(bundle::read_files(&config.policies)?)?;
         let number = store.policy_number(policies.hash().as_str()).await?;
@@ -278,6 +278,29 @@ impl Broker {
         Err(Refusal { status: 429, ..Refusal::new(over.fault, request) })
     }
 
+    /// Makes a new key for session tokens when the one in use is old enough, and forgets those whose tokens have ended. The
+    /// ledger knows a key before anything is signed with it.
+    ///
+    /// # Errors
+    /// [`StartFault`]; then the key before stays in use.
+    pub(crate) async fn rotate_session_key(&self) -> Result<(), StartFault> {
+        let (now, settings) = (self.clock.now(), &self.settings);
+        let mut keys = self.keys.session_token.lock().await;
+        let due = keys.is_due(now, settings.session_token_key_life);
+        if due {
+            let fresh = Fresh::make(now)?;
+            let Introduced { purpose, public } = fresh.introduced.clone();
+            self.evidence.event(Event::KeyIntroduced { purpose: purpose.to_owned(), public }).await?;
+            keys.rotate(fresh)?;
+        }
+        let forgotten = keys.forget(now, settings.session_token_overlap);
+        if due || !matches!(forgotten, Ok(false)) {
+            self.session_issuer.rotate(keys.signing(), &former(&keys)?)?;
+            tracing::info!(due, former = keys.former().count(), "the keys of session tokens changed");
+        }
+        forgotten.map(drop).map_err(StartFault::from)
+    }
+
     /// The key that verifies the ledger's checkpoints, in the form of C2SP signed-note.
     #[must_use]
     pub fn ledger_key(&self) -> String {
@@ -309,10 +332,24 @@ fn settings<P>(config: &BrokerConfig<P>, recordings: PathBuf) -> Settings {
         recordings,
         max_ttl: config.max_ttl.get(),
         gateway_certificate_life: config.gateway_certificate_life.get(),
+        session_token_key_life: config.session_token_key_life.get(),
+        session_token_overlap: config.session_token_life.get() + OVERLAP_MARGIN,
         provider_timeout: config.provider_timeout.get(),
         gateway_lost: config.gateway_lost.get(),
         max_segment_bytes: config.max_segment_bytes,
     }
+}
+
+/// Beyond a session token's life: the leeway of its verification, and the clocks of replicas.
+const OVERLAP_MARGIN: Duration = Duration::from_secs(60);
+
+fn session_issuer<P>(config: &BrokerConfig<P>, keys: &SessionKeys) -> Result<SessionIssuer, SessionTokenFault> {
+    let (url, audience) = (config.url.clone(), config.audience.clone());
+    SessionIssuer::new(url, audience, config.session_token_life, keys.signing(), &former(keys)?)
+}
+
+fn former(keys: &SessionKeys) -> Result<Vec<Key>, SessionTokenFault> {
+    keys.former().map(session_token::public_key).collect()
 }
 
 fn load<P>(config: &BrokerConfig<P>, targets: Targets, sessions: &SessionIssuer) -> Result<Loaded, StartFault> {

@@ -45,6 +45,9 @@ pub struct BrokerConfig<P> {
     /// The life of session tokens.
     #[serde(default = "defaults::session_token_life")]
     pub session_token_life: Span,
+    /// How long one key signs session tokens.
+    #[serde(default = "defaults::session_token_key_life")]
+    pub session_token_key_life: Span,
     /// The longest session, whatever policies say.
     #[serde(default = "defaults::max_ttl")]
     pub max_ttl: Span,
@@ -111,6 +114,9 @@ mod defaults {
     pub(super) const fn session_token_life() -> Span {
         Span::seconds(300)
     }
+    pub(super) const fn session_token_key_life() -> Span {
+        Span::seconds(30 * 24 * 3600)
+    }
     pub(super) const fn max_ttl() -> Span {
         Span::seconds(12 * 3600)
     }
@@ -172,6 +178,7 @@ impl<P> BrokerConfig<P> {
         }
         let positive = [
             ("broker.session_token_life", self.session_token_life, 3600),
+            ("broker.session_token_key_life", self.session_token_key_life, 366 * 24 * 3600),
             ("broker.max_ttl", self.max_ttl, 7 * 24 * 3600),
             ("broker.gateway_certificate_life", self.gateway_certificate_life, 30 * 24 * 3600),
             ("broker.provider_timeout", self.provider_timeout, 120),
@@ -193,6 +200,10 @@ impl<P> BrokerConfig<P> {
         ];
         for (setting, _) in rates.into_iter().filter(|(_, rate)| *rate == 0) {
             found.push(ConfigMistake::new(setting, "0 would admit nobody: write how many a second, from 1"));
+        }
+        if self.session_token_key_life.get() < self.session_token_life.get() {
+            let problem = "a key signs for at least as long as its tokens live: write `session_token_life` or more";
+            found.push(ConfigMistake::new("broker.session_token_key_life", problem));
         }
         found.extend(
             self.issuers

@@ -71,6 +71,9 @@ impl Broker {
         if let Err(fault) = self.store.prune(now).await {
             tracing::error!(%fault, "what has ended cannot be forgotten");
         }
+        if let Err(fault) = self.rotate_session_key().await {
+            tracing::error!(%fault, "the key of session tokens cannot be changed; the one before stays in use");
+        }
     }
 
     async fn settle_lost_gateways(self: &Arc<Self>, now: Timestamp) {

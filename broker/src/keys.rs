@@ -5,7 +5,7 @@
 //! | `ca.key`, `ca.pem` | signs certificates of gateways and of the broker's own listener |
 //! | `ledger.key` | signs checkpoints |
 //! | `bundle.key` | signs policy bundles |
-//! | `session-token.key` | signs session tokens |
+//! | `session-token-<seconds>.key` | signs session tokens; made anew on a schedule |
 //! | `recording.key` | wraps the data keys of recordings |
 //!
 //! The directory is 0700 and each file 0600; a file that others may read is refused. A missing key is made, and its making
@@ -16,14 +16,18 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use tokio::sync::Mutex;
+use writ_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::ca::CertificateAuthority;
 
 pub mod files;
 pub mod recording;
+pub mod session;
 
 pub use recording::{FileRecordingKey, RecordingKey};
+pub use session::SessionKeys;
 
 /// A key that cannot be read, made or used.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +37,7 @@ pub enum KeyFault {
     Io {
         /// Which file.
         path: String,
-        /// `read` or `written`.
+        /// `read`, `written` or `removed`.
         verb: &'static str,
         /// Why.
         source: std::io::Error,
@@ -77,8 +81,8 @@ pub struct Keys {
     pub ledger: Seed,
     /// Signs policy bundles.
     pub bundle: BundleKey,
-    /// The session tokens' key: PKCS#8 of ECDSA P-256.
-    pub session_token: Zeroizing<Vec<u8>>,
+    /// Sign session tokens.
+    pub session_token: Mutex<SessionKeys>,
     /// Wraps data keys.
     pub recording: Arc<dyn RecordingKey>,
     /// Those that were made just now.
@@ -138,13 +142,13 @@ impl Keys {
     ///
     /// # Errors
     /// [`KeyFault`] if a file cannot be read or written, can be read by others, or holds something else.
-    pub fn load_or_create(directory: &Path) -> Result<Self, KeyFault> {
+    pub fn load_or_create(directory: &Path, now: Timestamp) -> Result<Self, KeyFault> {
         files::create_private_directory(directory)?;
         let mut introduced = Vec::new();
         let ca = CertificateAuthority::load_or_create(directory, &mut introduced)?;
         let ledger = seed(directory, "ledger", &mut introduced)?;
         let bundle = BundleKey::from_seed(&seed(directory, "bundle", &mut introduced)?)?;
-        let session_token = p256(directory, "session-token", &mut introduced)?;
+        let session_token = Mutex::new(SessionKeys::load_or_create(directory, now, &mut introduced)?);
         let recording = seed(directory, "recording", &mut introduced)?;
         Ok(Self {
             ca: Arc::new(ca),
@@ -176,25 +180,6 @@ fn seed(directory: &Path, purpose: &'static str, introduced: &mut Vec<Introduced
     };
     introduced.push(Introduced { purpose, public });
     Ok(Seed(seed))
-}
-
-fn p256(
-    directory: &Path,
-    purpose: &'static str,
-    introduced: &mut Vec<Introduced>,
-) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
-    let path = directory.join(format!("{purpose}.key"));
-    if let Some(bytes) = files::read(&path)? {
-        return match rcgen::KeyPair::try_from(bytes.as_slice()) {
-            Ok(_) => Ok(bytes),
-            Err(_) => Err(files::malformed(&path, "a P-256 key in PKCS#8")),
-        };
-    }
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| KeyFault::Crypto(purpose))?;
-    let bytes = Zeroizing::new(pair.serialize_der());
-    files::create(&path, &bytes)?;
-    introduced.push(Introduced { purpose, public: files::hex(pair.public_key_raw()) });
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -93,14 +94,51 @@ pub struct SessionIssuer {
     issuer: String,
     audience: String,
     life: Span,
+    ring: Arc<ArcSwap<Ring>>,
+}
+
+/// The keys in use: replaced as a whole, for those who sign and those who verify at once.
+pub(crate) struct Ring {
     signing: SigningKey,
     kid: String,
     keys: Arc<KeySet>,
 }
 
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+impl Ring {
+    fn new(pkcs8: &[u8], former: &[Key]) -> Result<Self, SessionTokenFault> {
+        let signing = SigningKey::read(pkcs8)?;
+        let key = Key::from_jwk(&signing.public()).ok_or(SessionTokenFault::Key)?;
+        let kid = key.thumbprint().to_owned();
+        let former = former.iter().map(|key| key.clone().named(key.thumbprint()));
+        let keys = core::iter::once(key.clone().named(&kid)).chain(former).collect();
+        Ok(Self { signing, kid, keys: Arc::new(KeySet::of(keys)) })
+    }
+
+    pub(crate) fn keys(&self) -> Arc<KeySet> {
+        Arc::clone(&self.keys)
+    }
+}
+
+/// The public key that belongs to a signing key in PKCS#8.
+///
+/// # Errors
+/// [`SessionTokenFault::Key`] if it is neither ECDSA P-256 nor Ed25519.
+pub fn public_key(pkcs8: &[u8]) -> Result<Key, SessionTokenFault> {
+    Key::from_jwk(&SigningKey::read(pkcs8)?.public()).ok_or(SessionTokenFault::Key)
+}
+
 impl fmt::Debug for SessionIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionIssuer").field("issuer", &self.issuer).field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("SessionIssuer")
+            .field("issuer", &self.issuer)
+            .field("ring", &self.ring.load())
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,13 +155,18 @@ impl SessionIssuer {
         pkcs8: &[u8],
         former: &[Key],
     ) -> Result<Self, SessionTokenFault> {
-        let signing = SigningKey::read(pkcs8)?;
-        let key = Key::from_jwk(&signing.public()).ok_or(SessionTokenFault::Key)?;
-        let kid = key.thumbprint().to_owned();
-        let former = former.iter().map(|key| key.clone().named(key.thumbprint()));
-        let keys = core::iter::once(key.clone().named(&kid)).chain(former).collect();
-        let keys = Arc::new(KeySet::of(keys));
-        Ok(Self { issuer: issuer.into(), audience: audience.into(), life, signing, kid, keys })
+        let ring = Arc::new(ArcSwap::from_pointee(Ring::new(pkcs8, former)?));
+        Ok(Self { issuer: issuer.into(), audience: audience.into(), life, ring })
+    }
+
+    /// Signs with another key from now on. Tokens by the keys in `former` are still accepted, by every verifier of this
+    /// issuer's.
+    ///
+    /// # Errors
+    /// [`SessionTokenFault::Key`] if the key is of no use; then nothing changes.
+    pub fn rotate(&self, pkcs8: &[u8], former: &[Key]) -> Result<(), SessionTokenFault> {
+        self.ring.store(Arc::new(Ring::new(pkcs8, former)?));
+        Ok(())
     }
 
     /// Makes a session token for the workload and the target, bound to the key with this thumbprint if there is one.
@@ -152,10 +195,11 @@ impl SessionIssuer {
         if let (Some(thumbprint), Some(members)) = (thumbprint, body.as_object_mut()) {
             members.insert(CONFIRMATION.to_owned(), json!({ "jkt": thumbprint }));
         }
-        let header = json!({ "alg": self.signing.algorithm().name(), "typ": TYP, "kid": self.kid });
+        let ring = self.ring.load();
+        let header = json!({ "alg": ring.signing.algorithm().name(), "typ": TYP, "kid": ring.kid });
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(&header), encode(&body));
-        let signature = self.signing.sign(signed.as_bytes())?;
+        let signature = ring.signing.sign(signed.as_bytes())?;
         let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
         if token.len() > MAX_TOKEN_BYTES { Err(SessionTokenFault::TooLong) } else { Ok(token) }
     }
@@ -183,8 +227,8 @@ impl SessionIssuer {
         vec![Algorithm::Es256, Algorithm::EdDsa]
     }
 
-    pub(crate) fn keys(&self) -> Arc<KeySet> {
-        Arc::clone(&self.keys)
+    pub(crate) fn ring(&self) -> Arc<ArcSwap<Ring>> {
+        Arc::clone(&self.ring)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use writ_core::proof::Verified;
 use writ_core::time::Timestamp;
 use writ_core::workload::{Issuer, Subject, TokenId, TokenKind, Workload};
@@ -19,7 +20,7 @@ use super::fault::{IdentityFault, shown};
 use super::header::{Compact, Header};
 use super::json::Object;
 use super::jwks::KeySet;
-use super::session_token::{self, SessionIssuer};
+use super::session_token::{self, Ring, SessionIssuer};
 use crate::duration::Span;
 
 /// Verifies tokens of the configured issuers.
@@ -42,6 +43,8 @@ struct Trusted {
 #[derive(Debug)]
 enum Keys {
     Fixed(Arc<KeySet>),
+    /// The broker's own, which change while it runs.
+    Own(Arc<ArcSwap<Ring>>),
     Fetched(Cache),
 }
 
@@ -191,7 +194,7 @@ impl Trusted {
                 leeway: Span::seconds(5),
                 require_jti: true,
             },
-            keys: Keys::Fixed(sessions.keys()),
+            keys: Keys::Own(sessions.ring()),
         }
     }
 
@@ -221,6 +224,7 @@ impl Trusted {
         let kid = compact.header.kid.as_deref();
         let keys = match &self.keys {
             Keys::Fixed(keys) => Arc::clone(keys),
+            Keys::Own(ring) => ring.load().keys(),
             Keys::Fetched(cache) => cache
                 .keys(kid, now)
                 .await

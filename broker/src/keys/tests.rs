@@ -4,14 +4,19 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use writ_core::id::SessionId;
 
+use super::session::Fresh;
 use super::*;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
 
 #[test]
 fn keys_are_made_once_and_read_again() {
     let directory = tempfile::tempdir().unwrap();
-    let first = Keys::load_or_create(directory.path()).unwrap();
+    let first = Keys::load_or_create(directory.path(), now()).unwrap();
     assert_eq!(first.introduced.len(), 5);
-    let second = Keys::load_or_create(directory.path()).unwrap();
+    let second = Keys::load_or_create(directory.path(), now()).unwrap();
     assert!(second.introduced.is_empty());
     assert_eq!(first.bundle.public(), second.bundle.public());
     assert_eq!(first.ca.pem(), second.ca.pem());
@@ -25,31 +30,31 @@ fn keys_are_made_once_and_read_again() {
 #[test]
 fn a_key_that_others_may_read_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    Keys::load_or_create(directory.path()).unwrap();
+    Keys::load_or_create(directory.path(), now()).unwrap();
     let path = directory.path().join("ledger.key");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let fault = Keys::load_or_create(directory.path()).unwrap_err();
+    let fault = Keys::load_or_create(directory.path(), now()).unwrap_err();
     assert!(fault.to_string().ends_with("can be read by others (mode 640): set it to 0600"), "{fault}");
 }
 
 #[test]
 fn a_damaged_key_is_refused_and_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
-    Keys::load_or_create(directory.path()).unwrap();
-    for name in ["ledger.key", "session-token.key", "ca.key", "recording.key", "bundle.key"] {
+    Keys::load_or_create(directory.path(), now()).unwrap();
+    for name in ["ledger.key", "session-token-1800000000.key", "ca.key", "recording.key", "bundle.key"] {
         let path = directory.path().join(name);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, b"short").unwrap();
-        assert!(matches!(Keys::load_or_create(directory.path()), Err(KeyFault::Malformed { .. })), "{name}");
+        assert!(matches!(Keys::load_or_create(directory.path(), now()), Err(KeyFault::Malformed { .. })), "{name}");
         std::fs::write(&path, whole).unwrap();
     }
-    Keys::load_or_create(directory.path()).unwrap();
+    Keys::load_or_create(directory.path(), now()).unwrap();
 }
 
 #[test]
 fn a_data_key_unwraps_for_its_session_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let keys = Keys::load_or_create(directory.path()).unwrap();
+    let keys = Keys::load_or_create(directory.path(), now()).unwrap();
     let session = SessionId::fresh();
     let wrapped = keys.recording.wrap(session, &[3; 32]).unwrap();
     assert_eq!(*keys.recording.unwrap_key(session, &wrapped).unwrap(), [3; 32]);
@@ -64,8 +69,32 @@ fn a_data_key_unwraps_for_its_session_alone() {
 #[test]
 fn no_key_shows_itself() {
     let directory = tempfile::tempdir().unwrap();
-    let keys = Keys::load_or_create(directory.path()).unwrap();
+    let keys = Keys::load_or_create(directory.path(), now()).unwrap();
     let shown = format!("{:?} {:?} {:?}", keys.ledger, keys.bundle, keys.recording);
     assert!(!shown.contains(&files::hex(keys.ledger.expose())), "{shown}");
     assert!(shown.starts_with("Seed(..) BundleKey(..) FileRecordingKey("), "{shown}");
+}
+
+#[test]
+fn session_keys_overlap_and_go_with_their_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+    let (hour, minute) = (std::time::Duration::from_secs(3600), std::time::Duration::from_secs(60));
+    let files = || std::fs::read_dir(directory.path()).unwrap().count();
+    // A key of a time when keys had no date: it is due at once.
+    let undated = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_der();
+    files::create(&directory.path().join("session-token.key"), &undated).unwrap();
+    let open = || SessionKeys::load_or_create(directory.path(), at(0), &mut Vec::new()).unwrap();
+    let mut keys = open();
+    assert!(keys.signing() == undated && keys.is_due(at(0), hour));
+    keys.rotate(Fresh::make(at(0)).unwrap()).unwrap();
+    assert!(!keys.is_due(at(3599), hour) && keys.is_due(at(3600), hour));
+    assert_eq!((keys.forget(at(59), minute).unwrap(), keys.former().count(), files()), (false, 1, 2));
+    keys.rotate(Fresh::make(at(30)).unwrap()).unwrap();
+    let mut again = open();
+    assert!(again.signing() == keys.signing() && again.former().eq(keys.former()), "a restart changes nothing");
+    assert_eq!((again.forget(at(60), minute).unwrap(), again.former().count(), files()), (true, 1, 2));
+    assert_eq!((again.forget(at(90), minute).unwrap(), again.former().count(), files()), (true, 0, 1));
+    assert!(again.signing() == keys.signing() && !again.forget(at(9999), minute).unwrap());
+    assert_eq!(open().signing(), keys.signing());
 }

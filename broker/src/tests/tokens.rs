@@ -3,6 +3,10 @@
 use serde_json::json;
 use writ_broker_api::token::{ExchangeReply, ExchangeRequest};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use writ_core::event::Event;
+
 use super::world::{PERMIT, Place, TARGET, World, kinds, refusals, world};
 use crate::identity::exchange::{GRANT_TYPE, JWT, Refusal};
 
@@ -80,5 +84,72 @@ async fn a_token_that_is_bound_to_a_key_opens_nothing_where_the_key_cannot_be_pr
         assert!(exchange(&world, token, TARGET).await.is_err(), "{cnf}: no proof came with it");
     }
     assert!(world.place.provider.minted().is_empty());
+    world.stop().await;
+}
+
+async fn exchanged(world: &World) -> String {
+    exchange(world, world.place.token(), TARGET).await.ok().unwrap().access_token
+}
+
+fn key_of(token: &str) -> String {
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+    header["kid"].as_str().unwrap().to_owned()
+}
+
+fn session_keys(events: &[Event]) -> usize {
+    let is = |event: &&Event| matches!(event, Event::KeyIntroduced { purpose, .. } if purpose == "session-token");
+    events.iter().filter(is).count()
+}
+
+fn key_files(world: &World) -> usize {
+    let names = std::fs::read_dir(world.place.path("keys")).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("session-token")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_changes_on_schedule_and_tokens_of_the_one_before_live_out_their_time() {
+    let mut world = world().await;
+    world.place.clock.step(3500);
+    world.broker.settle().await;
+    let before = exchanged(&world).await;
+    assert_eq!((session_keys(&world.events().await), key_files(&world)), (1, 1), "it is not due");
+
+    world.place.clock.step(100);
+    world.broker.settle().await;
+    let after = exchanged(&world).await;
+    assert_ne!(key_of(&before), key_of(&after));
+    assert_eq!((session_keys(&world.events().await), key_files(&world)), (2, 2));
+    for token in [&before, &after] {
+        assert_eq!(code(&world, token, TARGET).await, "opened");
+    }
+    world = world.stop().await.start().await;
+    for token in [&before, &after] {
+        assert_eq!(code(&world, token, TARGET).await, "opened", "a restart forgets neither key");
+    }
+    assert_eq!(key_of(&exchanged(&world).await), key_of(&after));
+
+    world.place.clock.step(199);
+    world.broker.settle().await;
+    assert_eq!(code(&world, &before, TARGET).await, "opened", "until its end");
+    world.place.clock.step(161);
+    world.broker.settle().await;
+    assert_eq!((session_keys(&world.events().await), key_files(&world)), (2, 1));
+    assert_eq!(key_of(&exchanged(&world).await), key_of(&after));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_ledger_does_not_know_signs_nothing() {
+    let world = world().await;
+    let before = exchanged(&world).await;
+    world.place.clock.step(3600);
+    world.store.all(true);
+    assert!(world.broker.rotate_session_key().await.is_err());
+    world.store.all(false);
+    assert_eq!((key_files(&world), key_of(&exchanged(&world).await)), (1, key_of(&before)));
+    world.broker.rotate_session_key().await.unwrap();
+    assert_ne!(key_of(&exchanged(&world).await), key_of(&before));
+    assert_eq!(session_keys(&world.events().await), 2);
     world.stop().await;
 }

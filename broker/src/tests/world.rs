@@ -125,7 +125,7 @@ impl Place {
         serde_json::from_value(json!({
             "listen": "127.0.0.1:0", "url": URL, "audience": AUDIENCE,
             "state": self.state.path().join("state"), "policies": self.state.path().join("policies"),
-            "admin_token_file": self.state.path().join("admin.token"), "provider_timeout": "1s", "gateway_lost": "120s", "rates": self.rates,
+            "admin_token_file": self.state.path().join("admin.token"), "session_token_key_life": "1h", "provider_timeout": "1s", "gateway_lost": "120s", "rates": self.rates,
             "issuer": [{
                 "name": "ci", "issuer": ISSUER, "algorithms": ["ES256"], "jwks": json!({"keys": [key]}).to_string(),
             }],

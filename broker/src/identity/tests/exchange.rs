@@ -108,7 +108,8 @@ fn a_changed_key_leaves_former_session_tokens_good() {
     let Pair::Ed(_) = &*ED else { panic!("an Ed25519 key") };
     let pkcs8 = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
     let old = sessions();
-    let old_keys: Vec<Key> = old.keys().candidates(None, crate::identity::Algorithm::Es256).cloned().collect();
+    let old_keys: Vec<Key> =
+        old.ring().load().keys().candidates(None, crate::identity::Algorithm::Es256).cloned().collect();
     let new = SessionIssuer::new(BROKER, AUDIENCE, Span::seconds(300), pkcs8.as_ref(), &old_keys).unwrap();
     let verifier = crate::identity::Verifier::new(&[config()], AUDIENCE, Some(&new)).unwrap();
     let workload = wait(verifier.verify(&good(), now())).unwrap();

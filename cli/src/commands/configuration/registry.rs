@@ -78,6 +78,13 @@ pub(super) const TABLES: &[Table] = &[
             ),
             optional("session_token_life", "duration", "5m", "The life of session tokens, at most 1h.", "\"2m\""),
             optional(
+                "session_token_key_life",
+                "duration",
+                "30d",
+                "How long one key signs session tokens, at most 366 days. Tokens by the one before stay good until they end.",
+                "\"7d\"",
+            ),
+            optional(
                 "max_ttl",
                 "duration",
                 "12h",
