@@ -12,11 +12,10 @@ use writ_core::id::{GatewayId, RequestId};
 use writ_core::target::Labels;
 use writ_core::time::Clock;
 use writ_core::writ::Writ;
-use writ_ledger::note::Signer;
 
 use crate::bundle::{self, InForce, PolicyFault};
 use crate::config::BrokerConfig;
-use crate::evidence::{Evidence, EvidenceFault, LedgerDirectory};
+use crate::evidence::{Evidence, EvidenceFault, LedgerDirectory, LedgerSigner};
 use crate::humans::Humans;
 use crate::identity::config::ConfigFault;
 use crate::identity::jwks::Key;
@@ -196,7 +195,7 @@ impl Broker {
         let recordings = config.state.join("evidence").join("recordings");
         std::fs::create_dir_all(&recordings).map_err(directory(recordings.clone()))?;
         let signer =
-            Signer::from_seed(&ledger_name(config), keys.ledger.expose()).map_err(|_| KeyFault::Crypto("ledger"))?;
+            LedgerSigner::new(&ledger_name(config), keys.ledger.clone()).map_err(|_| KeyFault::Crypto("ledger"))?;
         let (evidence, writer) = Evidence::recover(store.clone(), ledger.clone(), signer, clock.clone()).await?;
         let (stop, stopping) = watch::channel(false);
         let mut set = JoinSet::new();

@@ -19,14 +19,16 @@ use writ_core::event::{Entry, Event};
 use writ_core::proof::{Intended, Logged, Minted};
 use writ_core::time::{Clock, Timestamp};
 use writ_core::writ::{CredentialFacts, Writ, WritState};
-use writ_ledger::note::{Signer, Verifier};
-use writ_ledger::{Checkpoint, Hash, Head, TileSource as _};
+use writ_ledger::note::Verifier;
+use writ_ledger::{Hash, Head, TileSource as _};
 
 use crate::store::{Change, Condition, Request, Store, StoreFault, StoredHead};
 
 mod directory;
+mod signer;
 
 pub use directory::LedgerDirectory;
+pub use signer::LedgerSigner;
 
 /// How many requests one commit takes at most.
 const MAX_BATCH: usize = 1024;
@@ -122,7 +124,7 @@ struct Committer {
 struct Publisher {
     store: Arc<dyn Store>,
     directory: Arc<LedgerDirectory>,
-    signer: Signer,
+    signer: LedgerSigner,
     /// The head over all that is applied to the tiles.
     applied: Head,
     committed: watch::Receiver<u64>,
@@ -137,7 +139,7 @@ impl Evidence {
     pub async fn recover(
         store: Arc<dyn Store>,
         directory: Arc<LedgerDirectory>,
-        signer: Signer,
+        signer: LedgerSigner,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Writer), EvidenceFault> {
         let stored = store.head().await?;
@@ -145,12 +147,12 @@ impl Evidence {
             Head::load(stored.applied, &*directory).map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))?;
         // Before anything is signed or written: a tile that was changed must not become a checkpoint.
         let head = complete(&*store, &applied, &stored).await?;
-        let note = Checkpoint::sign(&signer, applied.size(), &applied.root());
+        let note = signer.checkpoint(applied.size(), &applied.root()).await?;
         let first = Published { size: applied.size(), root: applied.root(), note, healthy: true };
         let (published, watching) = watch::channel(first);
         let (sender, staged) = mpsc::channel(QUEUE);
         let (committed, committing) = watch::channel(stored.size);
-        let verifier = signer.verifier();
+        let verifier = signer.verifier().clone();
         let mut publisher = Publisher {
             store: store.clone(),
             directory,
@@ -378,7 +380,7 @@ impl Publisher {
             self.applied = self.apply_batch(entries).await?;
         }
         let (size, root) = (self.applied.size(), self.applied.root());
-        let note = Checkpoint::sign(&self.signer, size, &root);
+        let note = self.signer.checkpoint(size, &root).await?;
         self.write_files(vec![("checkpoint".to_owned(), note.clone().into_bytes())]).await?;
         self.store.applied(size).await?;
         self.published.send_replace(Published { size, root, note, healthy: true });

@@ -25,9 +25,11 @@ use crate::ca::CertificateAuthority;
 pub mod files;
 pub mod recording;
 pub mod session;
+pub mod signer;
 
 pub use recording::{FileRecordingKey, RecordingKey};
 pub use session::SessionKeys;
+pub use signer::{FileSigner, SignFault, Signer};
 
 /// A key that cannot be read, made or used.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +79,8 @@ pub struct Introduced {
 pub struct Keys {
     /// Signs certificates.
     pub ca: Arc<CertificateAuthority>,
-    /// The seed of the ledger's Ed25519 key.
-    pub ledger: Seed,
+    /// Signs checkpoints.
+    pub ledger: Arc<dyn Signer>,
     /// Signs policy bundles.
     pub bundle: BundleKey,
     /// Sign session tokens.
@@ -146,13 +148,13 @@ impl Keys {
         files::create_private_directory(directory)?;
         let mut introduced = Vec::new();
         let ca = CertificateAuthority::load_or_create(directory, &mut introduced)?;
-        let ledger = seed(directory, "ledger", &mut introduced)?;
+        let ledger = FileSigner::from_seed(seed(directory, "ledger", &mut introduced)?.expose(), "ledger")?;
         let bundle = BundleKey::from_seed(&seed(directory, "bundle", &mut introduced)?)?;
         let session_token = Mutex::new(SessionKeys::load_or_create(directory, now, &mut introduced)?);
         let recording = seed(directory, "recording", &mut introduced)?;
         Ok(Self {
             ca: Arc::new(ca),
-            ledger,
+            ledger: Arc::new(ledger),
             bundle,
             session_token,
             recording: Arc::new(FileRecordingKey::new(recording)?),

@@ -21,7 +21,13 @@ impl Checkpoint {
     /// Signs a head.
     #[must_use]
     pub fn sign(signer: &Signer, size: u64, root: &Hash) -> String {
-        signer.sign(&format!("{}\n{size}\n{}\n", signer.verifier().name(), STANDARD.encode(root.0)))
+        signer.sign(&Self::text(signer.verifier().name(), size, root))
+    }
+
+    /// The bytes that are signed for a head.
+    #[must_use]
+    pub fn text(origin: &str, size: u64, root: &Hash) -> String {
+        format!("{origin}\n{size}\n{}\n", STANDARD.encode(root.0))
     }
 
     /// Reads a checkpoint that `verifier` signed.

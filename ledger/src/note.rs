@@ -59,10 +59,7 @@ impl Signer {
     /// The note that `text` makes, signed. `text` ends with a line end.
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
-        let id = key_id(&self.name, self.pair.public_key().as_ref());
-        let signature = self.pair.sign(text.as_bytes());
-        let line = STANDARD.encode([id.as_slice(), signature.as_ref()].concat());
-        format!("{text}\n\u{2014} {} {line}\n", self.name)
+        self.verifier().note(text, self.pair.sign(text.as_bytes()).as_ref())
     }
 }
 
@@ -98,6 +95,24 @@ impl core::str::FromStr for Verifier {
 }
 
 impl Verifier {
+    /// The key of a signer that is elsewhere: 32 bytes of Ed25519.
+    ///
+    /// # Errors
+    /// [`NoteFault::MalformedKey`] if the key is of another length, or the name is empty or holds a plus sign or white space.
+    pub fn from_public(name: &str, public: &[u8]) -> Result<Self, NoteFault> {
+        let right = public.len() == 32 && valid_name(name);
+        if right { Ok(Self { name: name.to_owned(), public: public.to_vec() }) } else { Err(NoteFault::MalformedKey) }
+    }
+
+    /// The note that `text` makes with this key's signature over its bytes. `text` ends with a line end. The signature is not
+    /// checked: [`Self::open`] does that.
+    #[must_use]
+    pub fn note(&self, text: &str, signature: &[u8]) -> String {
+        let id = key_id(&self.name, &self.public);
+        let line = STANDARD.encode([id.as_slice(), signature].concat());
+        format!("{text}\n\u{2014} {} {line}\n", self.name)
+    }
+
     /// The key's name.
     #[must_use]
     pub fn name(&self) -> &str {

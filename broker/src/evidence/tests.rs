@@ -6,6 +6,7 @@ use writ_core::time::SystemClock;
 use writ_ledger::verify::{Visitor, verify};
 
 use super::*;
+use crate::keys::{FileSigner, SignFault, Signer};
 use crate::store::sqlite::Sqlite;
 
 struct Count(u64);
@@ -20,8 +21,12 @@ impl Visitor for Count {
     fn progress(&mut self, _: u64, _: u64) {}
 }
 
-fn signer() -> Signer {
-    Signer::from_seed("test", &[1; 32]).unwrap()
+fn key() -> FileSigner {
+    FileSigner::from_seed(&[1; 32], "ledger").unwrap()
+}
+
+fn signer() -> LedgerSigner {
+    LedgerSigner::new("test", Arc::new(key())).unwrap()
 }
 
 async fn open(state: &Path) -> (Evidence, Writer) {
@@ -37,7 +42,7 @@ fn event(number: usize) -> Event {
 fn verified(state: &Path) -> u64 {
     let directory = LedgerDirectory::open(&state.join("ledger")).unwrap();
     let mut count = Count(0);
-    let checkpoint = verify(&directory, &signer().verifier(), &[], &mut count).unwrap();
+    let checkpoint = verify(&directory, signer().verifier(), &[], &mut count).unwrap();
     assert_eq!(checkpoint.size, count.0);
     count.0
 }
@@ -154,4 +159,55 @@ async fn an_entry_that_is_too_long_harms_nobody_else() {
     drop(evidence);
     task.await.unwrap();
     assert_eq!(verified(state.path()), 1);
+}
+
+/// A key elsewhere, which fails in one of the ways that a service has.
+#[derive(Debug)]
+struct Elsewhere {
+    key: FileSigner,
+    fails: std::sync::Mutex<Option<&'static str>>,
+}
+
+impl Signer for Elsewhere {
+    fn key_id(&self) -> &str {
+        "elsewhere"
+    }
+
+    fn public(&self) -> &[u8] {
+        self.key.public()
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> writ_core::provider::Pending<'a, Result<Vec<u8>, SignFault>> {
+        let fails = *self.fails.lock().unwrap();
+        match fails {
+            None => self.key.sign(message),
+            Some("another text") => self.key.sign(b"another text"),
+            Some(why) => Box::pin(async move { Err(SignFault { key: "elsewhere".to_owned(), why: why.to_owned() }) }),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_signature_that_verifies_nothing_is_published_and_nothing_new_taken() {
+    for why in ["it cannot be reached", "another text"] {
+        let state = tempfile::tempdir().unwrap();
+        let elsewhere = Arc::new(Elsewhere { key: key(), fails: std::sync::Mutex::default() });
+        let store = Sqlite::open(&state.path().join("writ.db")).unwrap();
+        let directory = Arc::new(LedgerDirectory::open(&state.path().join("ledger")).unwrap());
+        let signer = LedgerSigner::new("test", elsewhere.clone()).unwrap();
+        let (evidence, writer) = Evidence::recover(store, directory, signer, Arc::new(SystemClock)).await.unwrap();
+        let task = tokio::spawn(writer.run());
+        *elsewhere.fails.lock().unwrap() = Some(why);
+        evidence.event(event(1)).await.unwrap();
+        let mut published = evidence.published();
+        published.wait_for(|published| !published.healthy).await.unwrap();
+        assert_eq!(published.borrow().size, 0);
+        assert!(matches!(evidence.event(event(2)).await, Err(EvidenceFault::Unwritable(_))), "{why}");
+        *elsewhere.fails.lock().unwrap() = None;
+        published.wait_for(|published| published.healthy && published.size == 1).await.unwrap();
+        evidence.event(event(3)).await.unwrap();
+        drop(evidence);
+        task.await.unwrap();
+        assert_eq!(verified(state.path()), 2);
+    }
 }
