@@ -8,6 +8,7 @@ use writ_core::fault::{Blame, Fault};
 use writ_core::grant::PolicyHash;
 use writ_core::proof::{Clearance, Recorded};
 use writ_wire_machine::{Ask, Effect, Effects, Machine, Masked, Outcome, Side, TextAt};
+use writ_wire_postgres::frame::{HEADER, Reader};
 use writ_wire_postgres::relay::{Relay, RelaySettings};
 
 /// A text that holds this is refused.
@@ -141,7 +142,7 @@ impl Driver {
         }
         let (text, stands) = match &ask.text {
             TextAt::Buffer(span) => (part(&self.client, span), true),
-            TextAt::Spilled => (self.spool.clone(), true),
+            TextAt::Spilled => (spilled(&self.spool), true),
             TextAt::Prepared(id) => {
                 let known = self.recorded.get(&id.0);
                 assert!(known.is_some(), "a command refers to a text that was never asked about");
@@ -161,6 +162,14 @@ impl Driver {
             Outcome::Suspended | Outcome::Skipped | Outcome::Empty => {}
         }
     }
+}
+
+/// The text of a command that went through the spool: frame headers are there included.
+fn spilled(spool: &[u8]) -> Vec<u8> {
+    let mut reader = Reader::new(spool, HEADER);
+    let first = reader.text();
+    let text = if spool.first() == Some(&b'P') { reader.text() } else { first };
+    text.unwrap_or_default().to_vec()
 }
 
 /// A span must lie within its buffer.

@@ -12,7 +12,7 @@ use super::driver::Driver;
 use crate::Input;
 
 const NAMES: [&str; 3] = ["", "a", "b"];
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 16] = [
     "select 1",
     "select 2",
     "deallocate a",
@@ -26,16 +26,21 @@ const TEXTS: [&str; 14] = [
     "prepare a as select 6; broken at its end",
     "deallocate a; prepare a as select 7",
     "close a; declare a cursor for select 8",
+    "commit; begin; declare a cursor for select 9",
+    "call ends_transactions",
     "denied",
 ];
 /// How often client and server may go on to and fro at the end: more than any queue is long.
 const ROUNDS: usize = 2000;
 
-/// Each byte is a message, or the server's turn.
+/// The first byte chooses bounds; each further byte is a message, or the server's turn.
 pub(crate) fn names(data: &[u8]) {
-    let settings = RelaySettings { max_pipeline: 16, max_names: 4, ..RelaySettings::default() };
-    let (mut driver, mut server) = (Driver::new(settings), Server::default());
     let mut input = Input(data);
+    let choice = input.byte();
+    let spill_above = if choice & 1 == 0 { RelaySettings::default().spill_above } else { 20 };
+    let max_names = if choice & 2 == 0 { 64 } else { 3 };
+    let settings = RelaySettings { spill_above, max_pipeline: 16, max_names, ..RelaySettings::default() };
+    let (mut driver, mut server) = (Driver::new(settings), Server::default());
     while !input.0.is_empty() {
         match message(input.byte()) {
             Some(message) => driver.feed(Side::Client, &[&message]),
@@ -235,6 +240,10 @@ impl Server {
             ["close", name] => {
                 self.portals.remove(name.as_bytes())?;
                 "CLOSE CURSOR".to_owned()
+            }
+            ["call", _] => {
+                self.portals.clear();
+                "CALL".to_owned()
             }
             ["begin"] => {
                 self.in_block = true;

@@ -7,10 +7,11 @@
 //!
 //! # Names that SQL changes
 //! SQL shares these names: `DEALLOCATE a; PREPARE a AS ...` gives a new meaning to what was made by a Parse message, and
-//! `CLOSE c; DECLARE c ...` to a Bind's portal. Nothing that the server answers tells which name it was. So once a name
-//! may have been dropped by SQL, the first that SQL makes puts an end to all: a later use is told that the name is not
-//! known, and drivers prepare again. A text that could make a name is found by its words (`words.rs`); a use of a name
-//! behind it waits until the server has said what it did. Nothing SQL does reaches the unnamed statement.
+//! `CLOSE c; DECLARE c ...` to a Bind's portal. Nothing that the server answers tells which name it was. So once a statement
+//! may have been dropped by SQL, the first that SQL makes puts an end to all; and each cursor that SQL makes to all portals,
+//! since any end of a transaction drops those. A later use is told that the name is not known, and drivers prepare again.
+//! A text that could make a name is found by its words (`words.rs`); a use of a name behind it waits until the server has
+//! said what it did. Nothing that SQL does reaches the unnamed statement.
 //! A name must be ASCII and fit into what the server keeps of it, or two names here could be one at the server.
 //!
 //! What SQL does inside of a function or a `DO` block the server does not report: there, as everywhere, dynamic SQL is
@@ -215,15 +216,7 @@ impl Names {
         }
     }
 
-    /// A transaction ended: what stands in a segment up to `through` is gone, and what is left may be.
-    pub(super) fn ended(&mut self, through: Option<u64>) {
-        if let Some(through) = through {
-            self.forget(through, false);
-        }
-        self.dropped = self.versions > 0;
-    }
-
-    /// The server dropped all that were made up to now.
+    /// The server dropped all named ones that were made up to now, or they may mean other things.
     pub(super) fn cleared(&mut self) {
         self.dropped = false;
         self.forget(u64::MAX, true);

@@ -211,8 +211,7 @@ impl Relay {
             b"DISCARD ALL" | b"DEALLOCATE ALL" => self.statements.cleared(),
             b"DEALLOCATE" => self.statements.dropped(),
             b"PREPARE" => self.statements.made(),
-            b"CLOSE CURSOR" | b"CLOSE CURSOR ALL" | b"COMMIT" | b"ROLLBACK" => self.portals.dropped(),
-            b"DECLARE CURSOR" => self.portals.made(),
+            b"DECLARE CURSOR" => self.portals.cleared(),
             _ => {}
         }
         completed(id, body..body + text.len(), count(text), effects);
@@ -278,10 +277,9 @@ impl Relay {
     /// completion message of its last statement.
     fn failed_midway(&mut self) {
         self.statements.dropped();
-        self.portals.dropped();
         if self.maker_is_out() {
             self.statements.made();
-            self.portals.made();
+            self.portals.cleared();
         }
     }
 
@@ -333,8 +331,8 @@ impl Relay {
         self.copy_in = None;
         self.expect.skipping = false;
         self.expect.skipped_from = None;
-        if self.transaction == TransactionState::Idle {
-            self.portals.ended(segment);
+        if let (TransactionState::Idle, Some(segment)) = (self.transaction, segment) {
+            self.portals.forget(segment, false);
         }
         Ok(())
     }

@@ -119,6 +119,10 @@ fn the_unnamed_statement_waits_for_nothing() {
 fn a_portal_that_sql_may_have_replaced_is_no_longer_known() {
     for (text, outcome) in [
         ("close p; declare p cursor for select 2", &["CLOSE CURSOR", "DECLARE CURSOR"][..]),
+        (
+            "prepare transaction 'x'; begin; declare p cursor for select 2",
+            &["PREPARE TRANSACTION", "BEGIN", "DECLARE CURSOR"],
+        ),
         ("commit; begin; declare p cursor for select 2", &["COMMIT", "BEGIN", "DECLARE CURSOR"]),
     ] {
         let mut rig = rig();
