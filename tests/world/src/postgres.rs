@@ -266,7 +266,11 @@ pub fn free_port() -> Result<u16, String> {
         .map_err(|error| format!("no free port: {error}"))
 }
 
-pub(crate) fn random_hex() -> Result<String, String> {
+/// 256 random bits in hexadecimal: a password.
+///
+/// # Errors
+/// If the system has no randomness to give.
+pub fn random_hex() -> Result<String, String> {
     let mut bytes = [0_u8; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "no random numbers".to_owned())?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -186,3 +186,19 @@ fn a_policy_is_checked_with_its_file_and_line() {
         assert!(said.contains("two.cedar:") && said.contains(words), "{text}: {said}");
     }
 }
+
+#[test]
+fn the_files_in_the_documents_have_the_right_form() {
+    for name in ["docs/install.md", "docs/examples/writ.toml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+        let text = std::fs::read_to_string(path).unwrap();
+        let blocks: Vec<&str> = match name.ends_with(".toml") {
+            true => vec![&text],
+            false => text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect(),
+        };
+        assert!(!blocks.is_empty(), "{name}");
+        for block in blocks {
+            crate::toml_file::parse::<super::Config>(name, block).unwrap_or_else(|mistake| panic!("{mistake}"));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `writ dev` before a database that was there already, with a login that may create roles and nothing more.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use writ_world::packages;
+use writ_world::postgres::{self, Cluster, Version};
+use writ_world::stack::{binary, printed};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn superuser(cluster: &Cluster, database: &str, statement: &str) -> String {
+    let mut command = Command::new(packages::need(Path::new("/usr/bin/psql"), "`apt-get install postgresql`").unwrap());
+    command.args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, "-d", database, "-h", "127.0.0.1"]);
+    command.args(["-U", postgres::SUPERUSER, "-p", &cluster.port().to_string()]);
+    printed(command.env("PGPASSWORD", cluster.password()).stdin(Stdio::null())).unwrap()
+}
+
+#[test]
+fn an_existing_database_is_reached_with_what_is_printed() {
+    let cluster = Cluster::start(Version::V15).unwrap();
+    let password = postgres::random_hex().unwrap();
+    for statement in [
+        "create role app".to_owned(),
+        format!("create role maker login createrole password '{password}'"),
+        "grant app to maker with admin option".to_owned(),
+        "create database shop owner app".to_owned(),
+    ] {
+        superuser(&cluster, "postgres", &statement);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (state, said) = (directory.path().join("state"), directory.path().join("said"));
+    let output = std::fs::File::create(&said).unwrap();
+    let mut command = Command::new(binary().unwrap());
+    command.arg("--state").arg(&state).args(["dev", "--role", "app", "--target"]);
+    command.arg(format!("postgres://maker@127.0.0.1:{}/shop", cluster.port())).env("PGPASSWORD", &password);
+    command.stdin(Stdio::null()).stderr(output.try_clone().unwrap()).stdout(output);
+    let mut running = Running(command.spawn().unwrap());
+    let until = Instant::now() + LIMIT;
+    let said = loop {
+        let text = std::fs::read_to_string(&said).unwrap();
+        if text.contains("Ctrl-C ends it") {
+            break text;
+        }
+        assert!(running.0.try_wait().unwrap().is_none() && Instant::now() < until, "it is not up: {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(said.contains("sslmode=verify-full sslrootcert=") && !said.contains(&password), "{said}");
+
+    let printed_lines: Vec<&str> = said.lines().filter(|line| line.starts_with("  ")).map(str::trim).collect();
+    let [export, psql] = printed_lines.as_slice() else { panic!("{said}") };
+    let path = format!("{}:{}", binary().unwrap().parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let paste = format!("{export}; {psql} -X -A -t -c 'select current_user, current_database()'");
+    let rows = printed(Command::new("bash").args(["-c", &paste]).env("PATH", path).stdin(Stdio::null()));
+    assert_eq!(rows.unwrap(), "app|shop");
+
+    for secret in ["admin-token", "request-token", "shop.password"] {
+        assert_eq!(std::fs::metadata(state.join(secret)).unwrap().permissions().mode() & 0o777, 0o600, "{secret}");
+    }
+    kill(Pid::from_raw(i32::try_from(running.0.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(running.0.wait().unwrap().success());
+    assert_eq!(superuser(&cluster, "shop", "select count(*) from pg_roles where rolname like 'writ-%'"), "0");
+}
+
+#[test]
+fn another_machine_is_not_served() {
+    let mut command = Command::new(binary().unwrap());
+    command.args(["dev", "--listen", "0.0.0.0:0", "--target", "postgres://maker@127.0.0.1:1/shop"]);
+    let refused = printed(&mut command).unwrap_err();
+    assert!(refused.contains("`0.0.0.0:0` is not a loopback address"), "{refused}");
+}
