@@ -177,13 +177,18 @@ fn not_allowed(name: &str) -> Fault {
         .help(help)
 }
 
-/// What the client wrote, cut: a token that was given in the wrong place must not stand whole in the log.
+/// What the client wrote, fit for a log line: without control characters, and cut, since a token that was given in the wrong place
+/// must not stand there whole.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 40;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+    let mut shown = String::with_capacity(text.len().min(LONGEST));
+    for character in text.chars().take(LONGEST) {
+        if character.is_control() { shown.extend(character.escape_default()) } else { shown.push(character) }
     }
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// Splits `options` as the server does (`pg_split_opts`): at white space, a backslash taking the next character as it is.

@@ -279,3 +279,14 @@ fn a_token_in_the_wrong_place_is_not_repeated_whole() {
         assert!(fault.public.len() < 100 && fault.detail.len() < 200, "{fault:?}");
     }
 }
+
+#[test]
+fn what_a_client_wrote_makes_no_log_line_of_its_own() {
+    let forged = "x\n2026-01-01 INFO all is well\u{1b}[2K";
+    for (name, value) in [("user", forged), (forged, "x"), ("options", "-c\u{85}x"), ("options", "-c writ.auth=\u{7}")]
+    {
+        let fault = log_in(V3_0, &[("user", "pay"), (name, value)]).unwrap_err();
+        let shown = format!("{}{fault:?}", fault.public);
+        assert!(!shown.contains(|character: char| character.is_control()), "{shown:?}");
+    }
+}
