@@ -1,0 +1,14 @@
+//! The gateway in front of a real PostgreSQL, driven by real clients.
+//!
+//! `world` has the server, the gateway and a fake of who admits and records. The fake keeps every record in memory and can be
+//! told to fail.
+#![cfg(test)]
+
+mod cancels;
+mod ends;
+mod logins;
+mod long;
+mod slow;
+mod spool;
+mod verdicts;
+mod world;
