@@ -7,7 +7,7 @@ use std::time::Duration;
 use writ_world::stack::Stack;
 
 use super::{assert_ledger, assert_no_role_left, assert_recorded, closed_sessions, keep_checkpoint, live_session};
-use crate::stories::evidence::admin;
+use crate::stories::evidence::{admin, eventually};
 
 const ROUNDS: usize = 4;
 
@@ -51,6 +51,13 @@ fn a_killed_session_ends_within_ten_seconds_and_says_why() {
     let mut psql = stack.client("psql".as_ref(), &stack.token().unwrap());
     let client = psql.args(["-X", "-c", "select pg_sleep(60)"]);
     let client = client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whoever is alive before that may be the session by which the stack was found to be ready.
+    eventually(|| {
+        let asleep =
+            "select count(*) from pg_stat_activity where usename like 'writ-%' and query like '%pg_sleep(60)%'";
+        if stack.superuser(asleep)? == "1" { Ok(()) } else { Err("nobody sleeps yet".to_owned()) }
+    })
+    .unwrap();
     let session = live_session(&stack)["id"].as_str().unwrap().to_owned();
     let ordered = std::time::Instant::now();
     admin(&stack, &["sessions", "kill", &session, "--reason", "a test of the kill switch"]).unwrap();
