@@ -72,7 +72,7 @@ async fn a_gateway_that_takes_no_cancels_passes_none_on() {
 
 #[test]
 fn cancels_beyond_the_rate_are_ignored_until_time_passed() {
-    let registry = Registry::new(3);
+    let registry = Registry::new(writ_core::id::GatewayId::fresh(), 3);
     let key = BackendKey { pid: 7, key: CancelKey::new(&[1, 2, 3, 4]).unwrap() };
     let entry = registry.enter(4, Some(Goal { address: target(1).address, key })).unwrap();
     let mut wrong = entry.key().clone();

@@ -14,7 +14,7 @@ use writ_core::credential::Secret;
 use writ_core::event::SessionEnd;
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::PolicyHash;
-use writ_core::id::{SessionId, WritId};
+use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
@@ -118,6 +118,10 @@ impl Evidence for Shared {
     type Ticket = ();
     type Gate = FakeGate;
     type Live = FakeLive;
+
+    fn gateway(&self) -> GatewayId {
+        GatewayId::fresh()
+    }
 
     async fn open(&self, request: OpenRequest) -> Result<Opened<()>, Fault> {
         let fake = &self.0;
