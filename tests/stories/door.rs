@@ -167,6 +167,8 @@ fn bytes_stuffed_behind_the_request_for_tls_are_refused() {
     socket.write_all(b"Q\0\0\0\x0dselect 1\0").unwrap();
     assert!(secure(&stack, socket, &[]).is_err());
     shows_no_harm(&stack);
+    // A log that goes to a file has no colours in it.
+    assert!(!stack.log().is_empty() && !stack.log().contains('\u{1b}'));
 }
 
 fn shows_no_harm(stack: &Stack) {

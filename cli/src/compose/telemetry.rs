@@ -1,5 +1,7 @@
 //! Logs and metrics. What is logged names things by their ids: no token, no secret, no statement.
 
+use std::io::IsTerminal as _;
+
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -45,6 +47,8 @@ pub(crate) enum LogFormat {
 pub(crate) fn start(config: &LogConfig) -> Result<PrometheusHandle, Failure> {
     let filter = EnvFilter::try_new(config.filter.as_deref().unwrap_or("info")).doing("`log.filter` is malformed")?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a terminal; a file keeps the escape codes for ever.
+    let builder = if std::io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
     let started = match config.format {
         LogFormat::Pretty => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
