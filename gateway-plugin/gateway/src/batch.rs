@@ -61,6 +61,18 @@ impl Output {
         &self.gathered
     }
 
+    /// How many bytes it is to get.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.gathered.len() + (self.run.end - self.run.start)
+    }
+
+    /// Whether it is to get nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Forgets all and keeps a moderate memory.
     pub fn clear(&mut self) {
         self.run = 0..0;
@@ -68,6 +80,9 @@ impl Output {
         self.gathered.shrink_to(1 << 18);
     }
 }
+
+/// Verdicts in the order of their commands.
+pub type Verdicts<A> = VecDeque<(CommandId, Judged<A>)>;
 
 /// What a worker's sessions share: memory that is empty between two batches.
 #[derive(Debug)]
@@ -77,7 +92,8 @@ pub struct Shared<A> {
     /// Its answers to deliveries.
     delivered: Effects,
     masked: Vec<u8>,
-    verdicts: VecDeque<(CommandId, Judged<A>)>,
+    /// What policy said of commands that are neither released nor refused yet.
+    pub verdicts: Verdicts<A>,
     /// What the client is to get.
     pub to_client: Output,
     /// What the server is to get.
@@ -174,6 +190,12 @@ pub struct Batch<'a, G: Gate> {
     pub now: Instant,
     /// When, by the calendar.
     pub at: Timestamp,
+    /// How many of the machine's answers are carried out.
+    pub next: usize,
+    /// Whether the client's left-over bytes are to be looked at again.
+    pub moved: bool,
+    /// Whether a verdict or an outcome was staged.
+    pub staged: bool,
 }
 
 impl<G: Gate> Batch<'_, G> {
@@ -183,35 +205,66 @@ impl<G: Gate> Batch<'_, G> {
     /// The session must end. What stands in the outputs may still be written only where the answer's second part is
     /// true: the records before it were taken.
     pub fn run(&mut self, from: Side) -> Result<(), (Fault, bool)> {
+        self.stage(from)?;
+        self.finish()
+    }
+
+    /// The first half: what came is understood, judged and its records are staged. What stands in the outputs and the
+    /// verdicts waits for [`Self::finish`], before which others may stage theirs.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn stage(&mut self, from: Side) -> Result<(), (Fault, bool)> {
         self.shared.effects.clear();
-        self.shared.verdicts.clear();
-        let mut next = 0;
-        let mut from = from;
+        self.next = 0;
+        self.step(from)
+    }
+
+    /// The second half: one commit, all releases and refusals, then the client's bytes that waited for them.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn finish(&mut self) -> Result<(), (Fault, bool)> {
         loop {
-            let before = (self.client_done, self.session.machine.is_idle());
-            let handled = self.handle(from);
-            self.carry_out(&mut next).map_err(|fault| (fault, false))?;
-            let asked = self.answer(&mut next).map_err(|fault| (fault, false))?;
-            if let Err(fault) = handled {
-                self.commit().map_err(|fault| (fault, false))?;
-                return Err((fault, true));
-            }
-            let moved = from == Side::Server || asked || before.0 != self.client_done;
-            from = Side::Client;
+            let asked = self.answer().map_err(|fault| (fault, false))?;
+            let moved = std::mem::take(&mut self.moved) || asked;
             if !moved || self.client.len() == self.client_done || self.session.closing {
                 break;
             }
+            self.step(Side::Client)?;
         }
         self.commit().map_err(|fault| (fault, false)).map(drop)
+    }
+
+    /// How many bytes would have to be kept if what is staged waits; all of them where a long command is on its way.
+    #[must_use]
+    pub fn keeps(&self) -> usize {
+        if !self.shared.before_spill.is_empty() || self.session.spills.going() || self.session.closing {
+            return usize::MAX;
+        }
+        let left = self.client.len() - self.client_done + self.server.len() - self.server_done;
+        left.saturating_add(self.shared.to_client.len()).saturating_add(self.shared.to_server.len())
+    }
+
+    fn step(&mut self, from: Side) -> Result<(), (Fault, bool)> {
+        let before = self.client_done;
+        let handled = self.handle(from);
+        self.carry_out().map_err(|fault| (fault, false))?;
+        self.moved = from == Side::Server || before != self.client_done;
+        handled.or_else(|fault| {
+            // What came before the fault is answered as if it had come alone.
+            self.answer().and_then(|_| self.commit()).map_err(|fault| (fault, false))?;
+            Err((fault, true))
+        })
     }
 
     /// Ends the session by the protocol's own means.
     pub fn abort(&mut self, why: &Fault) -> Result<(), Fault> {
         self.shared.effects.clear();
-        let mut next = 0;
+        self.next = 0;
         self.session.machine.abort(why, &mut self.shared.effects);
         self.session.closing = true;
-        self.carry_out(&mut next)?;
+        self.carry_out()?;
         self.commit().map(drop)
     }
 
@@ -228,7 +281,7 @@ impl<G: Gate> Batch<'_, G> {
     }
 
     /// Answers all that was asked: one commit, then each release and refusal in order.
-    fn answer(&mut self, next: &mut usize) -> Result<bool, Fault> {
+    fn answer(&mut self) -> Result<bool, Fault> {
         if self.shared.verdicts.is_empty() {
             return Ok(false);
         }
@@ -239,7 +292,7 @@ impl<G: Gate> Batch<'_, G> {
                     self.session.spills.forget(id);
                     let client = self.client.get(self.client_done..).unwrap_or_default();
                     self.session.machine.refuse(id, &fault, client, &mut self.shared.effects);
-                    self.carry_out(next)?;
+                    self.carry_out()?;
                     continue;
                 }
                 Judged::Allow(allowed) => allowed,
@@ -254,15 +307,15 @@ impl<G: Gate> Batch<'_, G> {
             let permit = self.gate.prove(last, &flushed);
             let client = self.client.get(self.client_done..).unwrap_or_default();
             self.session.machine.release(through, &permit, client, &mut self.shared.effects);
-            self.carry_out(next)?;
+            self.carry_out()?;
         }
         Ok(true)
     }
 
-    fn carry_out(&mut self, next: &mut usize) -> Result<(), Fault> {
-        while let Some(effect) = self.shared.effects.list.get(*next) {
+    fn carry_out(&mut self) -> Result<(), Fault> {
+        while let Some(effect) = self.shared.effects.list.get(self.next) {
             let effect = effect.clone();
-            *next += 1;
+            self.next += 1;
             self.carry_out_one(effect)?;
         }
         Ok(())
@@ -347,6 +400,7 @@ impl<G: Gate> Batch<'_, G> {
         let command = Command { id: ask.id, tag: ask.tag, text: shown };
         let parameters = self.shared.effects.parameters.get(ask.parameters.clone()).unwrap_or_default();
         let parameters = parameters.iter().map(|at| parameter(at, client));
+        self.staged = true;
         let judged = self.gate.judge(&mut self.session.gate, &command, self.at, text, parameters)?;
         if matches!(judged, Judged::Allow(_)) {
             self.session.started.push_back((ask.id, self.now));
@@ -405,6 +459,7 @@ impl<G: Gate> Batch<'_, G> {
         let duration = self.now.saturating_duration_since(started);
         let (at, bytes, masks) = (self.at, self.session.bytes, self.session.marks.as_slice());
         let record = OutcomeRecord { id: command, at, ending, text, rows, code, bytes, duration, masks };
+        self.staged = true;
         self.gate.outcome(&mut self.session.gate, &record)?;
         self.session.bytes = 0;
         self.session.marks.clear();

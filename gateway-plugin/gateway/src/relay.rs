@@ -3,6 +3,10 @@
 //! Bytes are read into the worker's scratch memory and written straight out of it; a session owns memory only for what is
 //! left over: a part of a frame, a command that waits, output that a slow peer did not take. What a peer did not take
 //! stops the reading of the other, so that memory stays bounded.
+//!
+//! Where a worker has several sessions, one whose records are staged and whose bytes are few steps back once: those that
+//! are ready too stage theirs, and the first to go on writes the records of all by one commit. A session never goes on
+//! without a commit of its own; it is only that there is mostly nothing left to write.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -18,7 +22,7 @@ use writ_core::fault::{Blame, Fault};
 use writ_core::time::Timestamp;
 use writ_wire_machine::{Machine as _, Side, TransactionState};
 
-use crate::batch::{Batch, Session, Shared};
+use crate::batch::{Batch, Session, Shared, Verdicts};
 use crate::evidence::{Ending, Gate};
 use crate::stream::Stream;
 
@@ -28,6 +32,10 @@ pub const SCRATCH: usize = 64 << 10;
 const MOST_LEFT: usize = (1 << 20) + SCRATCH;
 /// How many rounds one turn of a session may take before others get theirs.
 const ROUNDS: u32 = 16;
+/// How many bytes a session may keep while others stage their records: more are cheaper to write than to copy.
+const MOST_DUE: usize = 16 << 10;
+/// How much memory a peer that owes nothing may keep: an ordinary command's, so that none is allocated for the next.
+const MOST_KEPT: usize = 512;
 /// How long the last words to a peer may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -39,6 +47,8 @@ pub struct Worker<G: Gate> {
     pub shared: Shared<G::Allowed>,
     /// What is read into.
     pub scratch: Vec<u8>,
+    /// How many sessions run.
+    pub sessions: usize,
 }
 
 /// One peer: its socket, what it sent and is not consumed, what it did not take yet.
@@ -71,7 +81,8 @@ impl Peer {
             }
             self.unflushed = self.stream.is_tls();
         }
-        (self.pending, self.written) = (Vec::new(), 0);
+        self.written = 0;
+        empty(&mut self.pending);
         if self.unflushed {
             match Pin::new(&mut self.stream).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
@@ -102,10 +113,10 @@ impl Peer {
         }
     }
 
-    /// Drops what was consumed, and the memory with the last of it.
+    /// Drops what was consumed, and with the last of it the memory, where it is more than an ordinary command needs.
     fn consume(&mut self, count: usize) {
         if count >= self.left.len() {
-            self.left = Vec::new();
+            empty(&mut self.left);
         } else if count > 0 {
             self.left.drain(..count);
         }
@@ -118,6 +129,11 @@ pub struct Running<G: Gate> {
     session: Session<G::Session>,
     client: Peer,
     server: Peer,
+    /// The side whose bytes are staged and wait for the commit. What the peers are to get for them stands in `pending`
+    /// and must not be written before.
+    due: Option<Side>,
+    /// The verdicts that wait with them.
+    verdicts: Verdicts<G::Allowed>,
     /// When something was last read.
     pub active: Instant,
 }
@@ -135,6 +151,8 @@ pub struct Over<S> {
 enum Turn {
     Again,
     Idle,
+    /// Records are staged; others may stage theirs before they are written.
+    Due,
     Over(SessionEnd, &'static str),
 }
 
@@ -150,7 +168,8 @@ impl<G: Gate> Running<G> {
     ) -> Self {
         let (mut client, server) = (Peer::new(client, client_left), Peer::new(server, server_left));
         client.pending = welcome;
-        Self { worker, session, client, server, active: Instant::now() }
+        let (due, verdicts) = (None, Verdicts::new());
+        Self { worker, session, client, server, due, verdicts, active: Instant::now() }
     }
 
     /// Runs until a peer leaves, `control` says that it must end, nothing was read for `idle`, or `drain` resolved and
@@ -161,6 +180,7 @@ impl<G: Gate> Running<G> {
         drain: impl Future<Output = ()>,
         idle: Duration,
     ) -> Over<G::Session> {
+        self.worker.borrow_mut().sessions += 1;
         let (mut control, mut drain, mut draining) = (std::pin::pin!(control), std::pin::pin!(drain), false);
         let sleep = tokio::time::sleep(idle);
         let mut sleep = std::pin::pin!(sleep);
@@ -170,6 +190,9 @@ impl<G: Gate> Running<G> {
                 && let Some(over) = self.begin(cx)
             {
                 return Poll::Ready(over);
+            }
+            if let Turn::Over(end, code) = self.resume(cx) {
+                return Poll::Ready((end, code));
             }
             if let Poll::Ready(ending) = control.as_mut().poll(cx) {
                 return Poll::Ready(self.stop(cx, &ending));
@@ -191,6 +214,7 @@ impl<G: Gate> Running<G> {
             turns
         })
         .await;
+        self.worker.borrow_mut().sessions -= 1;
         self.farewell().await;
         Over { gate: self.session.gate, end, code }
     }
@@ -204,9 +228,11 @@ impl<G: Gate> Running<G> {
             match self.turn(cx) {
                 Turn::Again => {}
                 Turn::Idle => return Poll::Pending,
+                Turn::Due => break,
                 Turn::Over(end, code) => return Poll::Ready((end, code)),
             }
         }
+        // Behind all that are ready now.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -220,6 +246,9 @@ impl<G: Gate> Running<G> {
             }
             let bytes = std::mem::take(&mut peer.left);
             if let Turn::Over(end, code) = self.batch(cx, side, &bytes) {
+                return Some((end, code));
+            }
+            if let Turn::Over(end, code) = self.resume(cx) {
                 return Some((end, code));
             }
         }
@@ -244,14 +273,14 @@ impl<G: Gate> Running<G> {
             match self.read(cx, Side::Server) {
                 Turn::Idle => {}
                 Turn::Again => turn = Turn::Again,
-                over @ Turn::Over(..) => return over,
+                end @ (Turn::Due | Turn::Over(..)) => return end,
             }
         }
         if server_takes && self.client.pending.len() < SCRATCH && self.client.left.len() < MOST_LEFT {
             match self.read(cx, Side::Client) {
                 Turn::Idle => {}
                 Turn::Again => turn = Turn::Again,
-                over @ Turn::Over(..) => return over,
+                end @ (Turn::Due | Turn::Over(..)) => return end,
             }
         }
         turn
@@ -320,7 +349,15 @@ impl<G: Gate> Running<G> {
         turn
     }
 
-    /// Carries through what stands unconsumed of this side, `bytes`; says how much of it is consumed.
+    /// Goes on with what was staged.
+    fn resume(&mut self, cx: &mut Context<'_>) -> Turn {
+        let Some(side) = self.due else { return Turn::Idle };
+        let bytes = std::mem::take(&mut if side == Side::Client { &mut self.client } else { &mut self.server }.left);
+        self.batch_owned(cx, side, bytes)
+    }
+
+    /// Carries through what stands unconsumed of this side, `bytes`; says how much of it is consumed. What is due is
+    /// finished, else it is new.
     fn carry(&mut self, cx: &mut Context<'_>, side: Side, bytes: &[u8]) -> (Turn, usize) {
         let now = Instant::now();
         self.active = now;
@@ -328,33 +365,54 @@ impl<G: Gate> Running<G> {
         let (client, server) = if side == Side::Client { (bytes, other.as_slice()) } else { (other.as_slice(), bytes) };
         let worker = Rc::clone(&self.worker);
         let mut worker = worker.borrow_mut();
+        let others = worker.sessions > 1;
         let Worker { gate, shared, .. } = &mut *worker;
-        let session = &mut self.session;
-        let mut batch =
-            Batch { gate, shared, session, client, server, client_done: 0, server_done: 0, now, at: Timestamp::now() };
+        let mut batch = batch(gate, shared, &mut self.session, (client, server), now);
+        let resumed = self.due.take().is_some();
+        let staged = if resumed {
+            std::mem::swap(&mut batch.shared.verdicts, &mut self.verdicts);
+            batch.moved = true;
+            Ok(())
+        } else {
+            batch.stage(side)
+        };
+        let apart = others && !resumed && staged.is_ok() && batch.staged;
+        let deferred = apart && self.client.is_clear() && self.server.is_clear() && batch.keeps() <= MOST_DUE;
+        let ran = staged.and_then(|()| if deferred { Ok(()) } else { batch.finish() });
         let mut end = None;
-        if let Err((fault, recorded)) = batch.run(side) {
+        if let Err((fault, recorded)) = ran {
             tracing::warn!(code = fault.code, detail = %fault.detail, "the session ends");
             if !recorded {
                 batch.shared.discard();
+                if resumed {
+                    self.client.pending.clear();
+                    self.server.pending.clear();
+                }
             }
             // The fault itself may be that nothing can be recorded; the peers are told all the same.
             drop(batch.abort(&fault));
             end = Some(fault.code);
         }
         let (client_done, server_done) = (batch.client_done, batch.server_done);
-        let written = self.write(cx, shared, client, server);
+        let turn = if deferred {
+            self.server.pending.extend_from_slice(shared.to_server.bytes(client));
+            self.client.pending.extend_from_slice(shared.to_client.bytes(server));
+            std::mem::swap(&mut shared.verdicts, &mut self.verdicts);
+            self.due = Some(side);
+            Turn::Due
+        } else {
+            match (end, self.write(cx, shared, client, server)) {
+                (Some(code), _) => Turn::Over(SessionEnd::Fault, code),
+                (None, Err((_, end))) => Turn::Over(end, ""),
+                (None, Ok(())) => Turn::Again,
+            }
+        };
         shared.clear();
         let (done, other_done) =
             if side == Side::Client { (client_done, server_done) } else { (server_done, client_done) };
         let peer = if side == Side::Client { &mut self.server } else { &mut self.client };
         peer.left = other;
         peer.consume(other_done);
-        let turn = match (end, written) {
-            (Some(code), _) => Turn::Over(SessionEnd::Fault, code),
-            (None, Err((_, end))) => Turn::Over(end, ""),
-            (None, Ok(())) => Turn::Again,
-        };
         (turn, done)
     }
 
@@ -372,11 +430,11 @@ impl<G: Gate> Running<G> {
         let to_server = shared.to_server.bytes(client);
         if self.session.spills.going() {
             self.session.after_spill.extend_from_slice(to_server);
-        } else if !to_server.is_empty() {
+        } else if !to_server.is_empty() || !self.server.is_clear() {
             self.server.put(cx, to_server).map_err(target)?;
         }
         let to_client = shared.to_client.bytes(server);
-        if !to_client.is_empty() {
+        if !to_client.is_empty() || !self.client.is_clear() {
             self.client.put(cx, to_client).map_err(|error| (error, SessionEnd::Client))?;
         }
         Ok(())
@@ -408,10 +466,7 @@ impl<G: Gate> Running<G> {
         let mut worker = worker.borrow_mut();
         let Worker { gate, shared, .. } = &mut *worker;
         let (client, server) = (std::mem::take(&mut self.client.left), std::mem::take(&mut self.server.left));
-        let (now, at) = (Instant::now(), Timestamp::now());
-        let session = &mut self.session;
-        let mut batch =
-            Batch { gate, shared, session, client: &client, server: &server, client_done: 0, server_done: 0, now, at };
+        let mut batch = batch(gate, shared, &mut self.session, (&client, &server), Instant::now());
         if batch.abort(fault).is_ok() {
             // Whoever does not listen any more misses nothing.
             drop(self.write(cx, shared, &client, &server));
@@ -428,6 +483,27 @@ impl<G: Gate> Running<G> {
             };
             drop(tokio::time::timeout(FAREWELL, words).await);
         }
+    }
+}
+
+fn batch<'a, G: Gate>(
+    gate: &'a mut G,
+    shared: &'a mut Shared<G::Allowed>,
+    session: &'a mut Session<G::Session>,
+    (client, server): (&'a [u8], &'a [u8]),
+    now: Instant,
+) -> Batch<'a, G> {
+    let (at, client_done, server_done) = (Timestamp::now(), 0, 0);
+    let (next, moved, staged) = (0, false, false);
+    Batch { gate, shared, session, client, server, client_done, server_done, now, at, next, moved, staged }
+}
+
+/// Empties it and keeps little memory.
+fn empty(bytes: &mut Vec<u8>) {
+    if bytes.capacity() > MOST_KEPT {
+        *bytes = Vec::new();
+    } else {
+        bytes.clear();
     }
 }
 

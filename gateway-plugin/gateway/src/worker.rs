@@ -96,7 +96,7 @@ pub fn run<E: Evidence>(
         Err(fault) => return drop(ready.send(Err(fault))),
     };
     drop(ready.send(Ok(())));
-    let worker = Worker { gate, shared: Shared::default(), scratch: vec![0; SCRATCH] };
+    let worker = Worker { gate, shared: Shared::default(), scratch: vec![0; SCRATCH], sessions: 0 };
     let here = Rc::new(Here { common, worker: Rc::new(RefCell::new(worker)) });
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use writ_core::id::SessionId;
 use writ_record::entry::Kind;
-use writ_record::spool::{FILE_MAGIC, HEADER_BYTES, Header, MAX_RECORD, RECORD_MARK, SessionMeta, SessionReader};
+use writ_record::spool::{FILE_MAGIC, HEADER_BYTES, Header, RECORD_MARK, SessionMeta, SessionReader};
 use writ_record::{DataKey, bytes::Malformed};
 
 use super::file::FILE_HEADER_BYTES;
@@ -96,6 +96,8 @@ pub struct SpoolReader {
     buffer: Vec<u8>,
     /// How much of the buffer was taken.
     taken: usize,
+    /// The record that is looked at.
+    record: Vec<u8>,
     /// The file's offset of the buffer's first byte.
     offset: u64,
     /// How many bytes are being skipped as damaged.
@@ -127,7 +129,17 @@ impl SpoolReader {
             return Err(io::Error::new(io::ErrorKind::InvalidData, Malformed { what: "file of the spool" }));
         }
         let offset = FILE_HEADER_BYTES as u64;
-        Ok(Self { file, keys, buffer: Vec::new(), taken: 0, offset, skipped: 0, changed: false, problems: Vec::new() })
+        Ok(Self {
+            file,
+            keys,
+            buffer: Vec::new(),
+            taken: 0,
+            record: Vec::new(),
+            offset,
+            skipped: 0,
+            changed: false,
+            problems: Vec::new(),
+        })
     }
 
     /// Reads the complete records that the file holds by now; call it again when more was flushed. With `dead`, what is
@@ -178,14 +190,21 @@ impl SpoolReader {
         self.offset + self.taken as u64
     }
 
-    /// Reads more; `false` at the end of the file.
+    /// Reads more, by one call of the system; `false` at the end of the file.
     fn fill(&mut self) -> io::Result<bool> {
         self.buffer.drain(..self.taken);
         self.offset += self.taken as u64;
         self.taken = 0;
-        let limit = CHUNK.min(MAX_RECORD + CHUNK - self.buffer.len().min(MAX_RECORD + CHUNK));
-        let read = (&mut self.file).take(limit as u64).read_to_end(&mut self.buffer)?;
-        Ok(read > 0)
+        let kept = self.buffer.len();
+        self.buffer.resize(kept + CHUNK, 0);
+        let read = loop {
+            match self.file.read(self.buffer.get_mut(kept..).unwrap_or_default()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(kept + read.as_ref().map_or(0, |count| *count));
+        Ok(read? > 0)
     }
 
     /// Skips to where the next record may begin.
@@ -233,9 +252,25 @@ impl SpoolReader {
             return Ok(Step::More);
         }
         // Copied, since a record that does not verify must be looked at again, byte by byte.
-        let mut record = self.left().get(..bytes).unwrap_or_default().to_vec();
+        let mut record = core::mem::take(&mut self.record);
+        record.clear();
+        record.extend_from_slice(self.left().get(..bytes).unwrap_or_default());
+        let step = self.record(header, &mut record, open_key, each);
+        self.record = record;
+        step
+    }
+
+    /// Opens a whole record.
+    fn record(
+        &mut self,
+        header: Header,
+        record: &mut [u8],
+        open_key: &mut dyn FnMut(&SessionMeta) -> Option<DataKey>,
+        each: &mut dyn FnMut(Item<'_>) -> io::Result<()>,
+    ) -> io::Result<Step> {
+        let bytes = record.len();
         if header.kind == Kind::Open {
-            return self.opening(header, &mut record, open_key, each);
+            return self.opening(header, record, open_key, each);
         }
         let Some(known) = self.keys.0.get(&header.session) else {
             // Its length is not confirmed by any key either: what follows is looked for byte by byte.
@@ -243,7 +278,7 @@ impl SpoolReader {
             return Ok(Step::Bad);
         };
         let Some(reader) = known else { return Ok(Step::Taken(bytes)) };
-        let Ok(payload) = reader.open(&header, &mut record) else { return Ok(Step::Bad) };
+        let Ok(payload) = reader.open(&header, record) else { return Ok(Step::Bad) };
         let (session, order, kind) = (header.session, header.counter, header.kind);
         each(Item::Record { session, order, kind, payload })?;
         Ok(Step::Taken(bytes))
