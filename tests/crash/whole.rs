@@ -10,13 +10,15 @@ use super::{assert_ledger, assert_no_role_left, assert_recorded, closed_sessions
 use crate::stories::evidence::{admin, eventually};
 
 const ROUNDS: usize = 4;
+/// So many that sessions of one worker share a commit.
+const CLIENTS: usize = 6;
 
 /// psql runs numbered statements until it is cut off; each answer is printed as it arrives.
-fn numbered(stack: &Stack, round: usize) -> Child {
+fn numbered(stack: &Stack, round: usize, client: usize) -> Child {
     let mut psql = stack.client("psql".as_ref(), &stack.token().unwrap());
     psql.args(["-X", "-q", "-A", "-t"]);
     for number in 0..400 {
-        psql.args(["-c", &format!("select 'seen-{round}-{number}'"), "-c", "select pg_sleep(0.002)"]);
+        psql.args(["-c", &format!("select 'seen-{round}-{client}-{number}'"), "-c", "select pg_sleep(0.002)"]);
     }
     psql.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
@@ -27,13 +29,15 @@ fn kill_nine_loses_nothing_that_was_forwarded_and_leaves_no_credential() {
     let mut seen = BTreeSet::new();
     let mut before = Vec::new();
     for round in 0..ROUNDS {
-        let client = numbered(&stack, round);
+        let clients: Vec<_> = (0..CLIENTS).map(|client| numbered(&stack, round, client)).collect();
         // The moment is another one in each round; the seed is the round.
         std::thread::sleep(Duration::from_millis(120 + 137 * round as u64));
         stack.crash().unwrap();
-        let output = client.wait_with_output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        seen.extend(said.lines().filter(|line| line.starts_with("seen-")).map(str::to_owned));
+        for client in clients {
+            let output = client.wait_with_output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            seen.extend(said.lines().filter(|line| line.starts_with("seen-")).map(str::to_owned));
+        }
         before.push(keep_checkpoint(&stack, &round.to_string()));
     }
     assert!(!seen.is_empty(), "no statement was answered before a kill");

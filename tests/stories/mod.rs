@@ -17,6 +17,7 @@ mod raw;
 mod refusals;
 mod reload;
 mod secrets;
+mod together;
 mod upstream;
 mod wide;
 

@@ -220,6 +220,15 @@ impl<G: Gate> Batch<'_, G> {
         self.step(from)
     }
 
+    /// Takes up what was staged in an earlier batch of this session, with the verdicts that were kept for it.
+    pub fn take_up(&mut self, verdicts: &mut Verdicts<G::Allowed>) {
+        // What stands in the effects is another session's.
+        self.shared.effects.clear();
+        self.next = 0;
+        std::mem::swap(&mut self.shared.verdicts, verdicts);
+        self.moved = true;
+    }
+
     /// The second half: one commit, all releases and refusals, then the client's bytes that waited for them.
     ///
     /// # Errors

@@ -370,8 +370,7 @@ impl<G: Gate> Running<G> {
         let mut batch = batch(gate, shared, &mut self.session, (client, server), now);
         let resumed = self.due.take().is_some();
         let staged = if resumed {
-            std::mem::swap(&mut batch.shared.verdicts, &mut self.verdicts);
-            batch.moved = true;
+            batch.take_up(&mut self.verdicts);
             Ok(())
         } else {
             batch.stage(side)
