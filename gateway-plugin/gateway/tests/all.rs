@@ -7,6 +7,7 @@
 mod cancels;
 mod ends;
 mod logins;
+mod logs;
 mod long;
 mod slow;
 mod spool;

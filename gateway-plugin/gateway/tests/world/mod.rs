@@ -11,6 +11,7 @@ use writ_gateway::{Gateway, GatewayConfig};
 use writ_world::postgres::{Cluster, SUPERUSER, Version};
 
 pub(crate) mod evidence;
+pub(crate) mod logs;
 pub(crate) mod mask;
 pub(crate) mod raw;
 
@@ -86,6 +87,7 @@ impl World {
 
     /// The same for a test that holds [`PROCESS`] itself.
     pub(crate) async fn alone(config: GatewayConfig, set: impl FnOnce(&mut Fake)) -> Self {
+        logs::keep();
         let mut fake = fake();
         set(&mut fake);
         let fake = Arc::new(fake);
