@@ -39,6 +39,34 @@ fn a_broker_that_comes_back_in_time_cuts_nobody() {
     assert_ledger(&stack, &[]);
 }
 
+/// What the gateway answers to a probe, and the status.
+fn probe(port: u16, path: &str) -> String {
+    let mut curl = std::process::Command::new("curl");
+    curl.args(["--silent", "--max-time", "5", "--write-out", " %{http_code}"])
+        .arg(format!("http://127.0.0.1:{port}{path}"));
+    String::from_utf8(curl.output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn a_gateway_on_its_own_says_whether_it_can_serve() {
+    let port = writ_world::postgres::free_port().unwrap();
+    let link = format!("broker_grace = \"60s\"\n\n[telemetry]\nlisten = \"127.0.0.1:{port}\"");
+    let mut stack = stack(&link);
+    assert_eq!(probe(port, "/readyz"), "ready\n 200");
+    assert_eq!(probe(port, "/healthz"), "ok\n 200");
+    assert!(probe(port, "/metrics").contains("writ_gateway_broker_connected 1"));
+    stack.kill(Part::Broker);
+    let deaf = || match probe(port, "/readyz") {
+        said if said.ends_with(" 503") => Ok(said),
+        said => Err(said),
+    };
+    assert_eq!(eventually(deaf).unwrap(), "the gateway does not hear its broker\n 503");
+    assert_eq!(probe(port, "/healthz"), "ok\n 200");
+    stack.begin(Part::Broker).unwrap();
+    stack.wait_until_ready().unwrap();
+    assert_eq!(probe(port, "/readyz"), "ready\n 200");
+}
+
 #[test]
 fn sessions_outlive_a_lost_broker_by_the_grace_and_no_longer() {
     let mut stack = stack("broker_grace = \"2s\"");

@@ -9,6 +9,7 @@ use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_static::StaticConfig;
 
+use crate::compose::health::TelemetryConfig;
 use crate::compose::place;
 use crate::compose::telemetry::LogConfig;
 use crate::failure::Failure;
@@ -24,6 +25,8 @@ pub(crate) struct Config {
     pub gateway: Option<GatewayConfig>,
     /// The gateway's link to its broker, its state and its spool.
     pub link: Option<LinkConfig>,
+    /// Where health and metrics are served, beside the broker's API.
+    pub telemetry: Option<TelemetryConfig>,
     /// How to log.
     #[serde(default)]
     pub log: LogConfig,

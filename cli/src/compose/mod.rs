@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod config;
+pub(crate) mod health;
 mod place;
 pub(crate) mod run;
 pub(crate) mod serve;

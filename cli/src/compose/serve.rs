@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -17,6 +18,7 @@ use writ_plugin::{Plugin, PluginSettings};
 
 use super::broker::BrokerRole;
 use super::config::{self, Config, LinkConfig, Read};
+use super::health::{Health, Parts, TelemetryConfig};
 use super::telemetry::LogConfig;
 use crate::failure::{Doing as _, Failure};
 
@@ -34,19 +36,23 @@ pub(crate) struct Server {
     broker: Option<BrokerRole>,
     gateway: Option<GatewayRole>,
     fixed: Fixed,
+    leaving: Arc<AtomicBool>,
+    /// Held, and ended with the rest.
+    _health: Option<Health>,
 }
 
 /// What was read at the start and holds until the end.
 struct Fixed {
     link: Option<LinkConfig>,
     log: LogConfig,
+    telemetry: Option<TelemetryConfig>,
     broker: Option<(SocketAddr, PathBuf)>,
 }
 
 impl Fixed {
     fn of(config: &Config) -> Self {
         let broker = config.broker.as_ref().map(|broker| (broker.listen, broker.state.clone()));
-        Self { link: config.link.clone(), log: config.log.clone(), broker }
+        Self { link: config.link.clone(), log: config.log.clone(), telemetry: config.telemetry.clone(), broker }
     }
 
     /// What is written otherwise now, and needs a restart.
@@ -55,6 +61,7 @@ impl Fixed {
         let unlike = [
             (new.link != self.link, "`[link]` was changed"),
             (new.log != self.log, "`[log]` was changed"),
+            (new.telemetry != self.telemetry, "`[telemetry]` was changed"),
             (self.broker.is_some() && new.broker != self.broker, "`broker.listen` or `broker.state` was changed"),
         ];
         unlike.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what.to_owned()).collect()
@@ -75,14 +82,25 @@ impl Server {
         let Read { config, hash, path } = read;
         let fixed = Fixed::of(&config);
         let broker = match &config.broker {
-            Some(settings) => Some(BrokerRole::start(settings, hash.clone(), metrics).await?),
+            Some(settings) => Some(BrokerRole::start(settings, hash.clone(), metrics.clone()).await?),
             None => None,
         };
         let gateway = match (&config.gateway, &config.link) {
             (Some(gateway), Some(link)) => Some(start_gateway(gateway, link, broker.as_ref(), &config).await?),
             _ => None,
         };
-        Ok(Self { path, hash, broker, gateway, fixed })
+        let leaving = Arc::new(AtomicBool::new(false));
+        let parts = Parts {
+            broker: broker.as_ref().map(|role| Arc::downgrade(role.broker())),
+            plugin: gateway.as_ref().map(|role| Arc::downgrade(&role.plugin)),
+            metrics,
+            leaving: Arc::clone(&leaving),
+        };
+        let health = match &config.telemetry {
+            Some(telemetry) => Some(Health::start(telemetry, parts).await?),
+            None => None,
+        };
+        Ok(Self { path, hash, broker, gateway, fixed, leaving, _health: health })
     }
 
     /// The ledger's key, where the broker runs here.
@@ -140,6 +158,7 @@ impl Server {
 
     /// Stops in the order in which evidence flows: sessions, recordings, broker.
     pub(crate) async fn stop(self) {
+        self.leaving.store(true, Ordering::Relaxed);
         if let Some(GatewayRole { gateway, plugin }) = self.gateway {
             gateway.drain().await;
             plugin.shutdown(UPLOAD_LIMIT).await;

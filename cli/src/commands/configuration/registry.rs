@@ -31,6 +31,7 @@ pub(super) const TABLES: &[Table] = &[
                 "The gateway's link to its broker, its state and its spool. A gateway needs it.",
                 "",
             ),
+            optional("telemetry", "table", "", "Where health and metrics are served, beside the broker's API.", ""),
             optional("log", "table", "", "How to log.", ""),
         ],
     },
@@ -550,6 +551,16 @@ pub(super) const TABLES: &[Table] = &[
             ),
             optional("request_timeout", "duration", "15s", "How long the broker may take to answer.", "\"5s\""),
         ],
+    },
+    Table {
+        head: "[telemetry]",
+        about: "Health and metrics in plain HTTP, for probes and scrapers beside the process; see `docs/metrics.md`. A gateway on its own has no other API.",
+        settings: &[required(
+            "listen",
+            "address:port",
+            "Where `/healthz`, `/readyz` and `/metrics` listen: loopback, or an inner network.",
+            "\"127.0.0.1:9464\"",
+        )],
     },
     Table {
         head: "[log]",

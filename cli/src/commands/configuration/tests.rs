@@ -13,6 +13,7 @@ use writ_provider_static::StaticConfig;
 use super::registry::TABLES;
 use super::*;
 use crate::compose::config::{Config, LinkConfig, ProviderTable};
+use crate::compose::health::TelemetryConfig;
 use crate::compose::telemetry::LogConfig;
 
 fn root() -> PathBuf {
@@ -52,8 +53,9 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<OAuth>("[gateway.listeners.oauth]");
     same::<Certificate>("[gateway.listeners.certificate]");
     same::<LinkConfig>("[link]");
+    same::<TelemetryConfig>("[telemetry]");
     same::<LogConfig>("[log]");
-    assert_eq!(TABLES.len(), 15, "each table stands above");
+    assert_eq!(TABLES.len(), 16, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -85,6 +87,7 @@ fn maximal(provider: &str) -> String {
     add("[gateway.listeners.oauth]", "[gateway.listeners.oauth]", &[]);
     add("[gateway.listeners.certificate]", "[gateway.listeners.certificate]", &[]);
     add("[link]", "[link]", &[]);
+    add("[telemetry]", "[telemetry]", &[]);
     add("[log]", "[log]", &[]);
     text
 }
@@ -124,6 +127,7 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<OAuth>("[gateway.listeners.oauth]", "");
     required::<Certificate>("[gateway.listeners.certificate]", "");
     required::<LinkConfig>("[link]", "");
+    required::<TelemetryConfig>("[telemetry]", "");
     required::<LogConfig>("[log]", "");
 }
 
