@@ -139,6 +139,12 @@ impl Entry {
     pub const fn key(&self) -> &BackendKey {
         &self.key
     }
+
+    /// What cancels on the target what the session does there; `None` where the target gave no key.
+    #[must_use]
+    pub fn goal(&self) -> Option<Goal> {
+        self.registry.lock().sessions.get(&self.key.pid).and_then(|(_, goal)| goal.clone())
+    }
 }
 
 impl Drop for Entry {

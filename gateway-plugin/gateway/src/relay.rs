@@ -136,6 +136,7 @@ pub struct Running<G: Gate> {
     verdicts: Verdicts<G::Allowed>,
     /// When something was last read.
     pub active: Instant,
+    unfinished: bool,
 }
 
 /// How a session came out: for the record, and with its evidence to be closed.
@@ -146,6 +147,8 @@ pub struct Over<S> {
     pub end: SessionEnd,
     /// The fault's stable code, or empty.
     pub code: &'static str,
+    /// Whether it was ended while the target had something to do for it.
+    pub unfinished: bool,
 }
 
 enum Turn {
@@ -169,7 +172,7 @@ impl<G: Gate> Running<G> {
         let (mut client, server) = (Peer::new(client, client_left), Peer::new(server, server_left));
         client.pending = welcome;
         let (due, verdicts) = (None, Verdicts::new());
-        Self { worker, session, client, server, due, verdicts, active: Instant::now() }
+        Self { worker, session, client, server, due, verdicts, active: Instant::now(), unfinished: false }
     }
 
     /// Runs until a peer leaves, `control` says that it must end, nothing was read for `idle`, or `drain` resolved and
@@ -216,7 +219,7 @@ impl<G: Gate> Running<G> {
         .await;
         self.worker.borrow_mut().sessions -= 1;
         self.farewell().await;
-        Over { gate: self.session.gate, end, code }
+        Over { gate: self.session.gate, end, code, unfinished: self.unfinished }
     }
 
     fn may_leave(&self) -> bool {
@@ -456,6 +459,7 @@ impl<G: Gate> Running<G> {
 
     fn stop(&mut self, cx: &mut Context<'_>, ending: &Ending) -> (SessionEnd, &'static str) {
         let fault = Fault::new("session.ended", Blame::NotAllowed, ending.reason.clone());
+        self.unfinished = !self.session.machine.is_idle();
         self.say(cx, &fault);
         (ending.end, fault.code)
     }

@@ -164,13 +164,23 @@ async fn session<E: Evidence>(here: &Here<E>, ready: Ready<E>, idle_timeout: Dur
         drop(phase.wait_for(|phase| *phase != Phase::Open).await);
     };
     let over = running.run(control, drain, idle_timeout).await;
+    let goal = if over.unfinished { entry.goal() } else { None };
     drop((entry, counted));
     let closed = here.worker.borrow_mut().gate.close(over.gate, Timestamp::now(), over.end, over.code);
     if let Err(fault) = closed {
         tracing::error!(code = fault.code, detail = %fault.detail, "the end of a session was not recorded");
     }
     tracing::info!(end = ?over.end, "a session ended");
+    // A server notices late that its client is gone: what was ended must not go on there.
+    if let Some(goal) = goal
+        && !matches!(tokio::time::timeout(CANCEL, login::cancel(&goal.address, &goal.key)).await, Ok(Ok(())))
+    {
+        tracing::warn!("the target could not be asked to cancel what an ended session ran");
+    }
 }
+
+/// How long the target of an ended session may take to hear that its command is cancelled.
+const CANCEL: Duration = Duration::from_secs(5);
 
 async fn past_drain(phase: &mut watch::Receiver<Phase>) {
     let limit = match phase.wait_for(|phase| *phase != Phase::Open).await.as_deref() {

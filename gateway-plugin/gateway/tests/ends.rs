@@ -122,3 +122,17 @@ async fn a_shutdown_waits_no_longer_than_its_limit() {
     is_told(&open.rest().await, "the gateway is shutting down");
     assert_eq!(world.ended(1).await, ended(SessionEnd::Drained));
 }
+
+#[tokio::test]
+async fn what_a_session_ran_ends_with_it_on_the_server() {
+    let world = World::start(|_| {}).await;
+    let (mut raw, watcher) = (world.raw().await, direct().await);
+    raw.send(&query("select pg_sleep(600), 'ends on the server too'")).await.unwrap();
+    let runs = "exists (select from pg_stat_activity where pid <> pg_backend_pid() and state = 'active' \
+                and query like '%ends on the server too%')";
+    until_server(&watcher, &format!("select {runs}")).await;
+    let reason = "the session was killed by an operator".to_owned();
+    world.fake.kill.send_replace(Some(Ending { end: SessionEnd::Revoked, reason }));
+    raw.rest().await;
+    until_server(&watcher, &format!("select not {runs}")).await;
+}
