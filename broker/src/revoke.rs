@@ -23,8 +23,10 @@ const TICK: Duration = Duration::from_secs(1);
 const IRREVOCABLE_AFTER: u32 = 3;
 /// The longest wait between two attempts, in seconds.
 const MAX_BACKOFF_SECONDS: u64 = 300;
+/// How long a broker that stops goes on taking back what is due; the next start does the rest.
+const LAST_LIMIT: Duration = Duration::from_secs(10);
 
-/// Runs until the broker is gone.
+/// Runs until the broker stops. What is due by then, the sessions that its end closed, is taken back before it is gone.
 pub(crate) async fn run(broker: Weak<Broker>, mut stop: watch::Receiver<bool>) {
     loop {
         let Some(strong) = broker.upgrade() else { return };
@@ -34,7 +36,12 @@ pub(crate) async fn run(broker: Weak<Broker>, mut stop: watch::Receiver<bool>) {
         };
         tokio::select! {
             () = woken => {}
-            _ = stop.changed() => return,
+            _ = stop.changed() => {
+                if tokio::time::timeout(LAST_LIMIT, strong.revoke_due()).await.is_err() {
+                    tracing::warn!("credentials that are due are taken back at the next start: there was no time left");
+                }
+                return;
+            }
         }
     }
 }
