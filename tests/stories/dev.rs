@@ -72,7 +72,12 @@ fn an_existing_database_is_reached_with_what_is_printed() {
     }
     kill(Pid::from_raw(i32::try_from(running.0.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert!(running.0.wait().unwrap().success());
-    assert_eq!(superuser(&cluster, "shop", "select count(*) from pg_roles where rolname like 'writ-%'"), "0");
+    assert_eq!(
+        superuser(&cluster, "shop", "select count(*) from pg_roles where rolname like 'writ-%'"),
+        "0",
+        "{}",
+        std::fs::read_to_string(directory.path().join("said")).unwrap()
+    );
 }
 
 #[test]

@@ -16,13 +16,13 @@ use crate::outbox::Outbox;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Uploads until it is stopped; then what is there is tried once more.
+/// Uploads until nothing is sealed any more and what was is taken, or tried once more after the stop.
 pub(crate) async fn run(
     outbox: Outbox,
     link: Arc<Link>,
     at_once: usize,
     mut ready: mpsc::UnboundedReceiver<SessionId>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let permits = Arc::new(Semaphore::new(at_once.max(1)));
     let mut running: JoinSet<SessionId> = JoinSet::new();
@@ -30,33 +30,35 @@ pub(crate) async fn run(
     for session in outbox.sessions() {
         again.insert(session);
     }
+    // While there is a sealer, and then until what it sealed has been tried: an end may wait behind its session's segments.
+    let mut sealing = true;
     loop {
         for session in core::mem::take(&mut again) {
-            if busy.contains(&session) {
+            if !busy.insert(session) {
                 again.insert(session);
                 continue;
             }
-            busy.insert(session);
             let (outbox, link, permits, stop) = (outbox.clone(), link.clone(), permits.clone(), stop.clone());
             running.spawn(async move {
                 one(&outbox, &link, session, &permits, stop).await;
                 session
             });
         }
+        if !sealing && running.is_empty() {
+            return;
+        }
         tokio::select! {
-            session = ready.recv() => match session {
+            session = ready.recv(), if sealing => match session {
                 Some(session) => { again.insert(session); }
-                None => break,
+                None => sealing = false,
             },
             Some(done) = running.join_next() => {
                 if let Ok(session) = done {
                     busy.remove(&session);
                 }
             }
-            _ = stop.changed() => {}
         }
     }
-    while running.join_next().await.is_some() {}
 }
 
 /// Uploads one session's segments and then its end, as often as it takes. A recording that the broker refuses stays in the
