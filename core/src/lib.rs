@@ -3,7 +3,7 @@
 //! This crate does nothing: no runtime, no I/O, no serialization of secrets. It holds the words that all others share,
 //! and the proofs that one part hands to the next. Read in this order: [`workload`] and [`target`] (who asks for what),
 //! [`grant`] (what policy answered), [`writ`] (what the answer is written down as), [`provider`] and [`credential`]
-//! (what is minted for it), [`command`] and [`verdict`] (what is asked through it), [`event`] (what of all this is
+//! (what is minted for it), [`command`], [`statement`] and [`verdict`] (what is asked through it), [`event`] (what of all this is
 //! evidence), [`proof`] (the chain of trust between these, as values that cannot be forged).
 
 pub mod command;
@@ -15,6 +15,7 @@ pub mod id;
 pub mod mask;
 pub mod proof;
 pub mod provider;
+pub mod statement;
 pub mod target;
 pub mod time;
 pub mod verdict;

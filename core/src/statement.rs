@@ -1,0 +1,214 @@
+//! The statement: one SQL statement as far as its grammar tells.
+//!
+//! A [`Command`](crate::command::Command)'s text holds any number of them. Policy is asked about each [`Access`] of each, so that
+//! what a statement does in passing (a `WITH` that writes, a `SELECT INTO`) is judged like a statement of its own.
+
+use serde::{Deserialize, Serialize};
+
+/// What a statement does, as policies and records write it after `sql:`. What is not understood is [`Kind::Unknown`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Reads: `SELECT`, `TABLE`, `VALUES`, `DECLARE CURSOR`.
+    Select,
+    /// `INSERT`, the inserting arms of `MERGE`.
+    Insert,
+    /// `UPDATE`, the updating arms of `MERGE` and `ON CONFLICT`.
+    Update,
+    /// `DELETE`, the deleting arms of `MERGE`.
+    Delete,
+    /// `TRUNCATE`.
+    Truncate,
+    /// `COPY ... FROM STDIN`.
+    CopyIn,
+    /// `COPY ... TO STDOUT`.
+    CopyOut,
+    /// `COPY` from or to a file or program of the server.
+    CopyServer,
+    /// `LOCK TABLE`, and `SELECT ... FOR UPDATE` and its like.
+    Lock,
+    /// `CALL`.
+    Call,
+    /// `DO`.
+    Do,
+    /// `EXPLAIN` without `ANALYZE`; what it explains is not executed.
+    Explain,
+    /// `CREATE`, `ALTER`, `DROP`, `COMMENT`, `SELECT INTO` and all else that changes the catalog.
+    Ddl,
+    /// `GRANT`, `REVOKE`, roles, policies, ownership, `SET ROLE`, `SET SESSION AUTHORIZATION`, security labels.
+    Privilege,
+    /// `SET`, `RESET`.
+    Set,
+    /// `SHOW`.
+    Show,
+    /// `BEGIN`, `COMMIT`, `ROLLBACK`, savepoints, two-phase commit.
+    Transaction,
+    /// `FETCH`, `MOVE`, `CLOSE`.
+    Cursor,
+    /// `EXECUTE` and `DEALLOCATE` of what `PREPARE` named.
+    Prepared,
+    /// `LISTEN`, `NOTIFY`, `UNLISTEN`.
+    Notify,
+    /// `VACUUM`, `ANALYZE`, `REINDEX`, `CLUSTER`, `CHECKPOINT`, `REFRESH MATERIALIZED VIEW`.
+    Maintenance,
+    /// `DISCARD`.
+    Discard,
+    /// Anything else, and anything that could not be parsed.
+    Unknown,
+}
+
+impl Kind {
+    /// All kinds, for tables over them.
+    pub const ALL: [Self; 23] = [
+        Self::Select,
+        Self::Insert,
+        Self::Update,
+        Self::Delete,
+        Self::Truncate,
+        Self::CopyIn,
+        Self::CopyOut,
+        Self::CopyServer,
+        Self::Lock,
+        Self::Call,
+        Self::Do,
+        Self::Explain,
+        Self::Ddl,
+        Self::Privilege,
+        Self::Set,
+        Self::Show,
+        Self::Transaction,
+        Self::Cursor,
+        Self::Prepared,
+        Self::Notify,
+        Self::Maintenance,
+        Self::Discard,
+        Self::Unknown,
+    ];
+
+    /// The kind as policies and records write it, without `sql:`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Select => "select",
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Truncate => "truncate",
+            Self::CopyIn => "copy_in",
+            Self::CopyOut => "copy_out",
+            Self::CopyServer => "copy_server",
+            Self::Lock => "lock",
+            Self::Call => "call",
+            Self::Do => "do",
+            Self::Explain => "explain",
+            Self::Ddl => "ddl",
+            Self::Privilege => "privilege",
+            Self::Set => "set",
+            Self::Show => "show",
+            Self::Transaction => "transaction",
+            Self::Cursor => "cursor",
+            Self::Prepared => "prepared",
+            Self::Notify => "notify",
+            Self::Maintenance => "maintenance",
+            Self::Discard => "discard",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A name that a statement gives to something of the database, folded as PostgreSQL folds it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QualifiedName {
+    /// The schema, where the statement states one.
+    pub schema: Option<String>,
+    /// The name.
+    pub name: String,
+}
+
+/// Which columns of a relation an access touches.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Columns {
+    /// These at most, sorted, each once. Empty: none is stated, as in `count(*)` or `DELETE` without a condition.
+    Stated(Vec<String>),
+    /// Any: `*`, a whole row, or a name that cannot be told to belong elsewhere.
+    Any,
+}
+
+/// One thing that a statement does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Access {
+    /// What it does.
+    pub kind: Kind,
+    /// To which relation; `None` where it does it to none, or to the database as a whole.
+    pub relation: Option<QualifiedName>,
+    /// To which columns of it.
+    pub columns: Columns,
+}
+
+/// A change of a setting: `SET`, `RESET`, `set_config`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Setting {
+    /// The setting, in lower case; `all` for `RESET ALL`.
+    pub name: String,
+    /// The values that the text states; `None` for a reset to the default, or a value that is not a constant.
+    pub values: Option<Vec<String>>,
+    /// Whether it lasts for the transaction alone.
+    pub local: bool,
+}
+
+/// What a statement does to the transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionStep {
+    /// `BEGIN`, `START TRANSACTION`.
+    Begin,
+    /// `COMMIT`, `END`; with `AND CHAIN` another begins.
+    Commit,
+    /// `ROLLBACK`, `ABORT`.
+    Rollback,
+    /// `SAVEPOINT` of this name.
+    Savepoint(String),
+    /// `RELEASE` of this name.
+    Release(String),
+    /// `ROLLBACK TO` this name.
+    RollbackTo(String),
+    /// `PREPARE TRANSACTION`, `COMMIT PREPARED`, `ROLLBACK PREPARED`.
+    TwoPhase,
+}
+
+/// One SQL statement as far as its grammar tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// All that it does; at least one. A statement of kind `Unknown` has that access alone.
+    pub accesses: Vec<Access>,
+    /// The functions, operators apart, that it calls by name; sorted, each once.
+    pub functions: Vec<QualifiedName>,
+    /// The settings that it changes.
+    pub settings: Vec<Setting>,
+    /// What it does to the transaction.
+    pub transaction: Option<TransactionStep>,
+    /// An `UPDATE` or `DELETE` in it has no `WHERE`.
+    pub unfiltered: bool,
+    /// What SQL's `PREPARE` in it names, or `EXECUTE` uses.
+    pub prepared: Option<String>,
+    /// libpg_query's fingerprint: alike for statements that differ in literals alone. Zero for `Unknown`.
+    pub fingerprint: u64,
+}
+
+impl Statement {
+    /// A statement that was not understood.
+    #[must_use]
+    pub fn unknown() -> Self {
+        let access = Access { kind: Kind::Unknown, relation: None, columns: Columns::Any };
+        Self {
+            accesses: vec![access],
+            functions: Vec::new(),
+            settings: Vec::new(),
+            transaction: None,
+            unfiltered: false,
+            prepared: None,
+            fingerprint: 0,
+        }
+    }
+}
