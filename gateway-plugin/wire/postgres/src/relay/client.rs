@@ -189,14 +189,14 @@ impl Relay {
 
     fn prepare(&mut self, name: &[u8], types: Vec<u32>, id: CommandId, makes_names: bool) -> Result<Expect, Fault> {
         plain(name)?;
-        let version = Version { id, types, segment: self.segment, settled: false, makes_names };
+        let version = Version { id, types, segment: self.segment, settled: false, makes_names, closing: None };
         Ok(Expect::Parse(id, self.statements.push(name, version)?))
     }
 
     fn bind(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
         let malformed = || frame::malformed(Blame::Peer, b'B');
         let (portal, statement, rest) = fields::bind_names(frame, at).ok_or_else(malformed)?;
-        if self.statements.is_ambiguous(statement, self.segment) || self.waits_for_names(statement, effects) {
+        if self.statement_waits(statement, effects) {
             return Ok(Scan::Wait);
         }
         let Some((_, version)) = self.statements.current(statement) else {
@@ -216,22 +216,40 @@ impl Relay {
 
     fn open_portal(&mut self, portal: &[u8], id: CommandId, makes_names: bool) -> Result<Expect, Fault> {
         plain(portal)?;
-        let version = Version { id, types: Vec::new(), segment: self.segment, settled: false, makes_names };
+        let version =
+            Version { id, types: Vec::new(), segment: self.segment, settled: false, makes_names, closing: None };
         Ok(Expect::Bind(id, self.portals.push(portal, version)?))
     }
 
-    /// Whether what `name` means depends on a command that is under way, the client's next message being a use of it.
-    fn waits_for_names(&mut self, name: &[u8], effects: &mut Effects) -> bool {
-        if name.is_empty() || self.maker.is_none() {
-            return false;
-        }
-        if !self.maker_is_out() {
+    /// Whether what a statement's name means depends on what is under way, the client's next message being a use of it.
+    fn statement_waits(&mut self, name: &[u8], effects: &mut Effects) -> bool {
+        let closing = self.statements.is_closing(name);
+        self.statements.is_ambiguous(name, self.segment) || self.waits_for_names(name, closing, effects)
+    }
+
+    /// As for statements. The Sync behind a portal of an earlier segment may end the transaction, and the portal with it.
+    fn portal_waits(&mut self, name: &[u8], effects: &mut Effects) -> bool {
+        let is_sync = |expect: &Expect| matches!(expect, Expect::Sync(_));
+        let earlier = self.portals.current(name).is_some_and(|(_, version)| version.segment != self.segment);
+        let mut held = self.held.iter().filter_map(|held| held.expect.as_ref());
+        let closing = self.portals.is_closing(name);
+        self.portals.is_ambiguous(name, self.segment)
+            || earlier && (held.any(is_sync) || self.expect.queue.iter().any(is_sync))
+            || self.waits_for_names(name, closing, effects)
+    }
+
+    /// Whether the server must first say what a command, or a message that closes the name, did.
+    fn waits_for_names(&mut self, name: &[u8], closing: bool, effects: &mut Effects) -> bool {
+        let made = !name.is_empty() && self.maker.is_some();
+        if made && !self.maker_is_out() {
             self.maker = None;
-            return false;
         }
-        self.advance(CommandId(0), effects);
-        self.press(effects);
-        true
+        let waits = closing || made && self.maker.is_some();
+        if waits {
+            self.advance(CommandId(0), effects);
+            self.press(effects);
+        }
+        waits
     }
 
     /// Whether a command that may give a name to another statement waits for its verdict or its answer.
@@ -261,7 +279,7 @@ impl Relay {
             b'E' => {
                 let portal = reader.text().ok_or_else(malformed)?;
                 reader.u32().ok_or_else(malformed)?;
-                if self.portals.is_ambiguous(portal, self.segment) || self.waits_for_names(portal, effects) {
+                if self.portal_waits(portal, effects) {
                     return Ok(Scan::Wait);
                 }
                 let Some((_, version)) = self.portals.current(portal) else {
@@ -291,14 +309,16 @@ impl Relay {
     }
 
     /// Describe and Close.
-    fn name_message(&self, tag: u8, kind: u8, name: &[u8]) -> Option<Expect> {
+    fn name_message(&mut self, tag: u8, kind: u8, name: &[u8]) -> Option<Expect> {
         Some(match (tag, kind) {
             (b'D', b'S') => {
                 Expect::DescribeStatement(self.statements.current(name).map(|(slot, version)| (version.id, slot)))
             }
             (b'D', b'P') => Expect::DescribePortal(self.portals.current(name).map(|(_, version)| version.id)),
-            (b'C', b'S') => Expect::CloseStatement(self.statements.find(name), self.last),
-            (b'C', b'P') => Expect::ClosePortal(self.portals.find(name), self.last),
+            (b'C', b'S') => {
+                Expect::CloseStatement(self.statements.closing(name, self.segment), self.last, self.segment)
+            }
+            (b'C', b'P') => Expect::ClosePortal(self.portals.closing(name, self.segment), self.last, self.segment),
             _ => return None,
         })
     }
@@ -347,7 +367,7 @@ impl Relay {
             return Ok(if full { self.deny_extended(&name_fault(), head, bytes) } else { Scan::Wait });
         };
         let bound = head.tag == b'B';
-        if bound && (self.statements.is_ambiguous(second, self.segment) || self.waits_for_names(second, effects)) {
+        if bound && self.statement_waits(second, effects) {
             return Ok(Scan::Wait);
         }
         let id = self.next();

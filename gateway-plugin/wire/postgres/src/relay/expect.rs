@@ -25,10 +25,10 @@ pub(super) enum Expect {
     DescribePortal(Option<CommandId>),
     /// Rows, then a completion.
     Execute(CommandId),
-    /// CloseComplete for a statement, closed behind this command.
-    CloseStatement(Option<Slot>, CommandId),
+    /// CloseComplete for a statement, closed behind this command in this segment.
+    CloseStatement(Option<Slot>, CommandId, u64),
     /// CloseComplete for a portal.
-    ClosePortal(Option<Slot>, CommandId),
+    ClosePortal(Option<Slot>, CommandId, u64),
     /// ReadyForQuery, ending this segment.
     Sync(u64),
 }

@@ -209,18 +209,14 @@ impl Relay {
 
     /// A message had no effect, since one before it failed.
     fn skipped(&mut self, expect: Expect, effects: &mut Effects) {
+        self.forget(expect);
         let report = match expect {
-            Expect::Parse(id, slot) => {
-                self.statements.settle(slot, id, false);
-                Some(id)
-            }
-            Expect::Bind(id, slot) => {
-                self.portals.settle(slot, id, false);
+            Expect::Parse(id, _) | Expect::Query(id) => Some(id),
+            Expect::Bind(id, _) => {
                 self.expect.skipped_from.get_or_insert(id);
                 Some(id)
             }
             Expect::Execute(id) => self.expect.skipped_from.is_none_or(|from| id < from).then_some(id),
-            Expect::Query(id) => Some(id),
             Expect::RefusedExtended | Expect::RefusedQuery => {
                 self.expect.refusals.pop_front();
                 None

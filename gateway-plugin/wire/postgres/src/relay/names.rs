@@ -37,6 +37,8 @@ pub(super) struct Version {
     pub(super) settled: bool,
     /// Whether to execute it may give a name to another statement.
     pub(super) makes_names: bool,
+    /// The segment of a message that closes it and is not answered.
+    pub(super) closing: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +105,8 @@ impl Names {
     /// What the name stands for now, if all that is outstanding succeeds.
     pub(super) fn current(&self, name: &[u8]) -> Option<(Slot, &Version)> {
         let slot = self.slot(name)?;
-        Some((slot, self.entries.get(slot as usize)?.versions.last()?))
+        let last = self.entries.get(slot as usize)?.versions.last()?;
+        last.closing.is_none().then_some((slot, last))
     }
 
     /// Whether the name may turn out to mean another thing than [`Self::current`], or nothing, for a use in `segment`:
@@ -111,6 +114,12 @@ impl Names {
     pub(super) fn is_ambiguous(&self, name: &[u8], segment: u64) -> bool {
         let versions = self.slot(name).and_then(|slot| self.entries.get(slot as usize)).map(|entry| &entry.versions);
         versions.and_then(|versions| versions.last()).is_some_and(|last| !last.settled && last.segment != segment)
+    }
+
+    /// Whether a message that closes the name is on its way.
+    pub(super) fn is_closing(&self, name: &[u8]) -> bool {
+        let entry = self.slot(name).and_then(|slot| self.entries.get(slot as usize));
+        entry.and_then(|entry| entry.versions.last()).is_some_and(|last| last.closing.is_some())
     }
 
     /// Adds a meaning, not yet confirmed.
@@ -187,6 +196,23 @@ impl Names {
         self.entry(slot)?.versions.iter_mut().find(|version| version.id == id)
     }
 
+    /// A message that closes the name is on its way, in `segment`.
+    pub(super) fn closing(&mut self, name: &[u8], segment: u64) -> Option<Slot> {
+        let slot = self.slot(name)?;
+        self.mark(slot, |_| Some(segment));
+        Some(slot)
+    }
+
+    /// The message of that segment was skipped, and closed nothing.
+    pub(super) fn not_closed(&mut self, slot: Slot, segment: u64) {
+        self.mark(slot, |closing| closing.filter(|closing| *closing != segment));
+    }
+
+    fn mark(&mut self, slot: Slot, closing: impl Fn(Option<u64>) -> Option<u64>) {
+        let versions = self.entry(slot).into_iter().flat_map(|entry| &mut entry.versions);
+        versions.for_each(|version| version.closing = closing(version.closing));
+    }
+
     /// The name was closed by a message that came behind command `last`.
     pub(super) fn close(&mut self, slot: Slot, last: CommandId) {
         self.retain(slot, |version| version.id > last);
@@ -220,10 +246,5 @@ impl Names {
     pub(super) fn cleared(&mut self) {
         self.dropped = false;
         self.forget(u64::MAX, true);
-    }
-
-    /// The slot of a name that is known.
-    pub(super) fn find(&self, name: &[u8]) -> Option<Slot> {
-        self.slot(name)
     }
 }

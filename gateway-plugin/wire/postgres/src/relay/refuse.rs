@@ -75,17 +75,20 @@ impl Relay {
 
     /// A message was dropped on our side: it is reported as skipped where it stood for a command.
     fn dropped(&mut self, expect: Expect, effects: &mut Effects) {
+        self.forget(expect);
         if let Expect::Parse(id, _) | Expect::Bind(id, _) | Expect::Query(id) = expect {
-            self.forget(expect);
             effects
                 .push(writ_wire_machine::Effect::Outcome { command: id, outcome: writ_wire_machine::Outcome::Skipped });
         }
     }
 
-    fn forget(&mut self, expect: Expect) {
+    /// A message did nothing to the names that it speaks of.
+    pub(super) fn forget(&mut self, expect: Expect) {
         match expect {
             Expect::Parse(id, slot) => self.statements.settle(slot, id, false),
             Expect::Bind(id, slot) => self.portals.settle(slot, id, false),
+            Expect::CloseStatement(Some(slot), _, segment) => self.statements.not_closed(slot, segment),
+            Expect::ClosePortal(Some(slot), _, segment) => self.portals.not_closed(slot, segment),
             _ => {}
         }
     }

@@ -160,12 +160,12 @@ impl Relay {
                 completed(id, body..body, None, effects);
             }
             (b'2', Expect::Bind(id, slot)) => self.portals.settle(slot, id, true),
-            (b'3', Expect::CloseStatement(slot, last)) => {
+            (b'3', Expect::CloseStatement(slot, last, _)) => {
                 if let Some(slot) = slot {
                     self.statements.close(slot, last);
                 }
             }
-            (b'3', Expect::ClosePortal(slot, last)) => {
+            (b'3', Expect::ClosePortal(slot, last, _)) => {
                 if let Some(slot) = slot {
                     self.portals.close(slot, last);
                 }
