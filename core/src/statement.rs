@@ -19,9 +19,9 @@ pub enum Kind {
     Delete,
     /// `TRUNCATE`.
     Truncate,
-    /// `COPY ... FROM STDIN`.
+    /// `COPY ... FROM STDIN`; the same statement has an access of kind [`Kind::Insert`].
     CopyIn,
-    /// `COPY ... TO STDOUT`.
+    /// `COPY ... TO STDOUT`; the same statement has an access of kind [`Kind::Select`] to what it copies.
     CopyOut,
     /// `COPY` from or to a file or program of the server.
     CopyServer,
@@ -129,7 +129,8 @@ pub struct QualifiedName {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Columns {
-    /// These at most, sorted, each once. Empty: none is stated, as in `count(*)` or `DELETE` without a condition.
+    /// These at most, sorted, each once. Empty: none is stated, as in `count(*)`, or `DELETE`, whose condition is a
+    /// [`Kind::Select`] of its own. A name that the grammar cannot give to one relation alone stands with each that may have it.
     Stated(Vec<String>),
     /// Any: `*`, a whole row, or a name that cannot be told to belong elsewhere.
     Any,
@@ -151,10 +152,46 @@ pub struct Access {
 pub struct Setting {
     /// The setting, in lower case; `all` for `RESET ALL`.
     pub name: String,
-    /// The values that the text states; `None` for a reset to the default, or a value that is not a constant.
-    pub values: Option<Vec<String>>,
+    /// To what it is changed.
+    pub value: SettingValue,
     /// Whether it lasts for the transaction alone.
     pub local: bool,
+}
+
+/// To what a setting is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettingValue {
+    /// To its default: `RESET`, `SET ... TO DEFAULT`.
+    Default,
+    /// To these, as the text states them.
+    Stated(Vec<String>),
+    /// To what only the server knows.
+    Computed,
+}
+
+/// What a statement does with statements that SQL's `PREPARE` keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreparedStep {
+    /// `PREPARE` of this name: the accesses are those of what it keeps, which an `EXECUTE` does again.
+    Define(String),
+    /// `EXECUTE` of this name, in an `EXPLAIN` or a `CREATE TABLE ... AS` too.
+    Execute(String),
+    /// `DEALLOCATE` of this name; `None` for all.
+    Deallocate(Option<String>),
+}
+
+/// What a statement is, its literals, letter case and white space apart: alike for statements that differ in these alone.
+///
+/// The first half of a SHA-256, so that nobody finds two statements with one fingerprint. Zero for what was not understood.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Fingerprint(pub [u8; 16]);
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
 }
 
 /// What a statement does to the transaction.
@@ -188,12 +225,14 @@ pub struct Statement {
     pub settings: Vec<Setting>,
     /// What it does to the transaction.
     pub transaction: Option<TransactionStep>,
-    /// An `UPDATE` or `DELETE` in it has no `WHERE`.
+    /// An `UPDATE` or `DELETE` in it has no `WHERE`, or one that names no column.
     pub unfiltered: bool,
-    /// What SQL's `PREPARE` in it names, or `EXECUTE` uses.
-    pub prepared: Option<String>,
-    /// libpg_query's fingerprint: alike for statements that differ in literals alone. Zero for `Unknown`.
-    pub fingerprint: u64,
+    /// What it does with prepared statements.
+    pub prepared: Option<PreparedStep>,
+    /// What is said here follows from literals too: it holds for this text, not for others that differ in literals alone.
+    pub literal: bool,
+    /// What it is, its literals apart.
+    pub fingerprint: Fingerprint,
 }
 
 impl Statement {
@@ -208,7 +247,8 @@ impl Statement {
             transaction: None,
             unfiltered: false,
             prepared: None,
-            fingerprint: 0,
+            literal: true,
+            fingerprint: Fingerprint::default(),
         }
     }
 }
