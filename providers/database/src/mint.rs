@@ -3,6 +3,9 @@
 //! The role inherits from the granted role, since PostgreSQL asks for CONNECT on a database before it applies
 //! `SET role`. Its password is verified by SCRAM, so the statement carries a verifier, not the password.
 //!
+//! A session can change the password of its own role and of every role that it acts as. So a role of which a session could
+//! make a login that outlives it is never granted, and the writ's own role has room for the gateway's connection alone.
+//!
 //! `synchronous_commit` is off for this transaction: a server that crashes within the next moments may forget the role,
 //! and then a session fails that had not begun. Nothing is left alive by that, so the flush is not worth its wait. A
 //! drop, whose loss would leave a role alive, keeps the server's own setting.
@@ -19,6 +22,9 @@ use writ_core::writ::Writ;
 use crate::config::DatabaseConfig;
 use crate::pool::Pool;
 use crate::{fault, scram, sql};
+
+/// How many connections a writ's role may have where policy does not say: the gateway's own.
+const CONNECTIONS: i32 = 1;
 
 pub(crate) async fn mint(pool: &Pool, config: &DatabaseConfig, intended: Intended) -> Result<Minted, ProviderFault> {
     let writ = intended.writ();
@@ -74,10 +80,12 @@ fn statements(principal: &str, roles: &[&str], verifier: &str, expires: Timestam
     let role = sql::name(principal);
     let memberships: Vec<String> = roles.iter().map(|role| sql::name(role)).collect();
     let home = sql::text(roles.first().copied().unwrap_or_default());
-    // PostgreSQL holds the limit in 32 bits with a sign; what does not fit limits nothing.
-    let limit = limit.and_then(|limit| i32::try_from(limit).ok()).map_or(-1, |limit| limit);
+    // PostgreSQL holds the limit in 32 bits with a sign.
+    let limit = limit.map_or(CONNECTIONS, |limit| i32::try_from(limit).unwrap_or(i32::MAX));
+    let unsafe_roles = unsafe_roles(roles);
     format!(
         "SET LOCAL synchronous_commit = off; \
+         SELECT 1 / (CASE WHEN EXISTS ({unsafe_roles}) THEN 0 ELSE 1 END); \
          CREATE ROLE {role} LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
          CONNECTION LIMIT {limit} PASSWORD {} VALID UNTIL {} IN ROLE {}; \
          ALTER ROLE {role} SET role TO {home}",
@@ -87,7 +95,27 @@ fn statements(principal: &str, roles: &[&str], verifier: &str, expires: Timestam
     )
 }
 
+/// The roles among `roles`, and those that they are members of, of which a session could make a lasting login: ones that log
+/// in, whose password it could set, and ones that may make roles.
+fn unsafe_roles(roles: &[&str]) -> String {
+    let names: Vec<String> = roles.iter().map(|role| sql::text(role)).collect();
+    format!(
+        "WITH RECURSIVE reached (oid) AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname IN ({}) \
+         UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN reached ON m.member = reached.oid) \
+         SELECT FROM pg_catalog.pg_roles r JOIN reached USING (oid) WHERE r.rolcanlogin OR r.rolcreaterole OR r.rolsuper",
+        names.join(", ")
+    )
+}
+
 fn refused(principal: &str, error: &tokio_postgres::Error) -> ProviderFault {
+    // The one division in what is sent.
+    if error.code() == Some(&SqlState::DIVISION_BY_ZERO) {
+        return ProviderFault::Misconfigured(
+            "a role that would be granted, or one that it is a member of, has LOGIN, CREATEROLE or SUPERUSER, of which a \
+             session could make itself a lasting login: grant a role that has none of them and is a member of none such"
+                .to_owned(),
+        );
+    }
     if error.code() == Some(&SqlState::DUPLICATE_OBJECT) {
         return ProviderFault::Refused(format!(
             "the role `{principal}` is there already: one writ, one role (SQLSTATE 42710)"

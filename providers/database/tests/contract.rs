@@ -23,6 +23,7 @@ macro_rules! for_each_version {
             owned_objects_go_to_the_granted_role(&server).await;
             a_session_cannot_choose_its_heir(&server).await;
             limits_and_attributes(&server).await;
+            a_session_cannot_make_a_login_for_itself(&server).await;
             two_revocations_at_once_settle(&server).await;
             a_sweep_ends_sessions_and_gives_away(&server).await;
             roles_that_cannot_be_granted_are_named(&server).await;
@@ -47,7 +48,8 @@ for_each_version! {
 }
 
 async fn owned_objects_go_to_the_granted_role(server: &Server) {
-    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    let mut writ = kit::writ(Some("app".to_owned()), LIFE);
+    writ.obligations.connection_limit = Some(2);
     let minted = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap();
     let credential = minted.credential().unwrap();
     for database in ["payments", "ledger"] {
@@ -102,6 +104,34 @@ async fn limits_and_attributes(server: &Server) {
                  FROM pg_roles r WHERE rolname = $1";
     assert!(admin.query_one(plain, &[&writ.id.to_string()]).await.unwrap().get::<_, bool>(0));
     server.provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
+}
+
+/// A session may set the password of its own role and of the one that it acts as: with neither can it come back beside the
+/// gateway.
+async fn a_session_cannot_make_a_login_for_itself(server: &Server) {
+    let writ = kit::writ(Some("app".to_owned()), LIFE);
+    let minted = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap();
+    let credential = minted.credential().unwrap();
+    let session = server.session("payments", &credential.principal, credential.secret.expose()).await.unwrap();
+    session.batch_execute("ALTER ROLE CURRENT_USER PASSWORD 'known'").await.unwrap();
+    session.batch_execute("SET ROLE NONE; ALTER ROLE CURRENT_USER PASSWORD 'known'").await.unwrap();
+    let beside = server.session("payments", &credential.principal, b"known").await.unwrap_err();
+    assert_eq!(beside.code().map(|code| code.code()), Some("53300"));
+    let granted = server.session("payments", "app", b"known").await.unwrap_err();
+    assert_eq!(granted.code().map(|code| code.code()), Some("28000"));
+    server.provider.revoke(&server.target, &writ, DEADLINE).await.unwrap();
+
+    let root = admin(&server.cluster, "postgres").await;
+    let roles = "CREATE ROLE person LOGIN; CREATE ROLE maker CREATEROLE; CREATE ROLE through; GRANT person TO through; \
+                 GRANT person, maker, through TO writ_broker WITH ADMIN OPTION";
+    root.batch_execute(roles).await.unwrap();
+    for role in ["person", "maker", "through"] {
+        let writ = kit::writ(Some(role.to_owned()), LIFE);
+        let fault = server.provider.mint(&server.target, kit::intended(&writ), DEADLINE).await.unwrap_err();
+        assert!(matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("LOGIN")), "{role}: {fault:?}");
+        assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
+    }
+    root.batch_execute("DROP ROLE through, person, maker").await.unwrap();
 }
 
 async fn one_iteration_is_enough_for_the_server(server: &Server) {
