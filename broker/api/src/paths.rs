@@ -48,5 +48,8 @@ pub const WRIT: &str = "/v1/writs/{writ}";
 pub const WRIT_REVOKE: &str = "/v1/writs/{writ}/revoke";
 /// The newest checkpoint, a signed note.
 pub const CHECKPOINT: &str = "/ledger/checkpoint";
-/// The ledger's tiles, as C2SP tlog-tiles lays them out.
+/// The ledger's entries, as C2SP tlog-tiles lays them out: who did what, and why something was refused. Needs the `view`
+/// action.
+pub const LEDGER_ENTRIES: &str = "/ledger/tile/entries/{*path}";
+/// The ledger's tiles of hashes, as C2SP tlog-tiles lays them out.
 pub const LEDGER_TILE: &str = "/ledger/tile/{*path}";

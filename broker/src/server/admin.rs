@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use writ_broker_api::admin::{Gateway, JoinToken, JoinTokenRequest, ListQuery, Me, Order, Page, RecordingKey, Session};
 use writ_broker_api::sealed::Base64;
 use writ_core::id::{GatewayId, SessionId, WritId};
@@ -11,6 +12,7 @@ use writ_core::writ::Writ;
 
 use super::App;
 use super::caller::{Bearer, May, ToAdmin, ToAudit, ToView};
+use super::public::tile_file;
 use super::respond::Checked;
 use crate::refusal::Refusal;
 
@@ -18,6 +20,11 @@ type Answer<T> = Result<Json<T>, Refusal>;
 
 pub(super) async fn metrics(State(app): State<App>, _: May<ToView>) -> Result<String, Refusal> {
     Ok(app.metrics.map(|metrics| metrics.render()).unwrap_or_default())
+}
+
+/// A tile of the ledger's entries. Each says who did what, and why something was refused: what a refused caller is not told.
+pub(super) async fn entries(State(app): State<App>, _: May<ToView>, Path(path): Path<String>) -> Response {
+    tile_file(&app, "tile/entries", &path).await
 }
 
 pub(super) async fn me(State(app): State<App>, Bearer(token): Bearer) -> Answer<Me> {

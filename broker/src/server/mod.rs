@@ -48,6 +48,7 @@ pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::
         .route(paths::TOKEN, post(public::token))
         .route(paths::CHECKPOINT, get(public::checkpoint))
         .route(paths::LEDGER_TILE, get(public::tile))
+        .route(paths::LEDGER_ENTRIES, get(admin::entries))
         .route(paths::METRICS, get(admin::metrics))
         .route(paths::ME, get(admin::me))
         .route(paths::WRITS, get(admin::writs))

@@ -83,12 +83,18 @@ pub(super) async fn checkpoint(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], note).into_response()
 }
 
+/// Hashes alone: what is said in the entries is for those who may see it.
 pub(super) async fn tile(State(app): State<App>, Path(path): Path<String>) -> Response {
-    if !is_tile(&path) {
+    tile_file(&app, "tile", &path).await
+}
+
+/// The tile of this path below `folder`.
+pub(super) async fn tile_file(app: &App, folder: &'static str, path: &str) -> Response {
+    if !is_tile(path) {
         return Refusal::not_found("tile").into_response();
     }
-    let ledger = app.broker.ledger.clone();
-    let read = tokio::task::spawn_blocking(move || ledger.file(&format!("tile/{path}"))).await;
+    let (ledger, file) = (app.broker.ledger.clone(), format!("{folder}/{path}"));
+    let read = tokio::task::spawn_blocking(move || ledger.file(&file)).await;
     match read {
         Ok(Ok(Some(bytes))) => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
         Ok(Ok(None)) => Refusal::not_found("tile").into_response(),
@@ -98,6 +104,6 @@ pub(super) async fn tile(State(app): State<App>, Path(path): Path<String>) -> Re
 
 /// Whether a path can name a tile (C2SP tlog-tiles): then it cannot name another file, half written or elsewhere.
 fn is_tile(path: &str) -> bool {
-    let number = path.strip_prefix("entries/").unwrap_or(path);
-    path.len() <= MAX_TILE_PATH && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'x' | b'p' | b'.' | b'/'))
+    let numbers = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'x' | b'p' | b'.'));
+    path.len() <= MAX_TILE_PATH && path.split('/').all(|part| !part.is_empty() && part != ".." && numbers(part))
 }

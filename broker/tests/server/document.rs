@@ -141,7 +141,8 @@ fn public() -> Vec<Operation> {
             .body(FORM, named::<token::ExchangeRequest>)
             .answer(JSON, named::<token::ExchangeReply>),
         open("get", paths::CHECKPOINT, "The newest checkpoint: a C2SP signed note.").answer(TEXT, text),
-        open("get", paths::LEDGER_TILE, "A tile of the ledger, as C2SP tlog-tiles lays it out.").answer(BYTES, bytes),
+        open("get", paths::LEDGER_TILE, "A tile of the ledger's hashes, as C2SP tlog-tiles lays it out.")
+            .answer(BYTES, bytes),
     ]
 }
 
@@ -150,6 +151,8 @@ fn humans() -> Vec<Operation> {
     let order = named::<admin::Order> as Shape;
     vec![
         human("get", paths::METRICS, "Prometheus metrics. Needs `view`.").answer(TEXT, text),
+        human("get", paths::LEDGER_ENTRIES, "A tile of the ledger's entries (C2SP tlog-tiles). Needs `view`.")
+            .answer(BYTES, bytes),
         human("get", paths::ME, "Who the caller is and what it may do.").answer(JSON, named::<admin::Me>),
         human("get", paths::WRITS, "Writs, newest first. Needs `view`.")
             .query::<admin::ListQuery>()

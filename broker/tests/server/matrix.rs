@@ -65,7 +65,7 @@ pub(crate) fn foreign_identity(gateway: &Gateway) -> String {
 struct Things {
     session: OpenReply,
     victim: Option<Gateway>,
-    /// A tile that the ledger has.
+    /// The number of a tile that the ledger has.
     tile: String,
 }
 
@@ -82,16 +82,17 @@ impl Things {
             .replace("{writ}", &self.session.writ.to_string())
             .replace("{stream}", "commands")
             .replace("{sequence}", "0")
-            .replace("{*path}", &self.tile)
+            .replace("entries/{*path}", &format!("entries/{}", self.tile))
+            .replace("{*path}", &format!("0/{}", self.tile))
     }
 }
 
-/// The first tile of hashes, as wide as the newest checkpoint says.
+/// The first tile, as wide as the newest checkpoint says.
 async fn tile(world: &World) -> String {
     let answer = world.client(None).get(world.url(paths::CHECKPOINT)).send().await.expect("an answer");
     let note = answer.text().await.expect("a note");
     let size: u64 = note.lines().nth(1).expect("a size").parse().expect("a number");
-    if size < 256 { format!("0/000.p/{size}") } else { "0/000".to_owned() }
+    if size < 256 { format!("000.p/{size}") } else { "000".to_owned() }
 }
 
 /// The request of one row, complete but for its caller.

@@ -59,10 +59,16 @@ async fn what_is_not_there_is_a_problem_too() {
         "%2e%2e%2fcheckpoint",
         "0/000%00",
         "0/000.partial",
+        "%65ntries/000.p/1",
+        "0/../entries%2f000.p/1",
+        "0//000.p/1",
         &"1".repeat(5_000),
     ] {
         let answer = sent(client.get(world.url(&format!("/ledger/tile/{path}")))).await;
         assert_eq!(answer.status(), 404, "`{path}`");
+    }
+    for path in ["000.p/1", "000", "..%2f..%2fcheckpoint"] {
+        problem(sent(client.get(world.url(&format!("/ledger/tile/entries/{path}")))).await, 401).await;
     }
     world.stop().await;
 }
