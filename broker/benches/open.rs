@@ -18,10 +18,10 @@ use tempfile::TempDir;
 use writ_broker::config::BrokerConfig;
 use writ_broker::targets::{Served, Targets};
 use writ_broker::{Broker, GatewayIdentity};
-use writ_broker_api::gateway::OpenRequest;
+use writ_broker_api::gateway::{EnrolRequest, OpenRequest};
 use writ_broker_api::sealed::OpeningKey;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Secret};
-use writ_core::id::{GatewayId, WritId};
+use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
 use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
@@ -193,14 +193,23 @@ fn ask(token: String) -> OpenRequest {
     OpenRequest { token, target, role: None, database: None, client }
 }
 
+async fn enrolled(broker: &Broker) -> Result<GatewayIdentity, Failure> {
+    let sealing_key = OpeningKey::generate()?.1;
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+    let csr_pem = rcgen::CertificateParams::default().serialize_request(&key)?.pem()?;
+    let token = broker.join_token_for_this_process().await.map_err(|refusal| format!("{refusal:?}"))?;
+    let request = EnrolRequest { join_token: token.join_token, csr_pem, sealing_key };
+    let gateway = broker.enrol(&request).await.map_err(|refusal| format!("{refusal:?}"))?.gateway;
+    broker.identify(Some(&(gateway, String::new()))).await.map_err(|refusal| format!("{refusal:?}").into())
+}
+
 #[expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
 async fn run(count: usize) -> Result<(), Failure> {
     let state = TempDir::new_in(std::env::var_os("BENCH_DIR").unwrap_or_else(|| std::env::temp_dir().into()))?;
     let issuer = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| "no key can be made")?;
     let config = config(&state, &issuer)?;
     let (broker, tasks) = Broker::start(&config, targets()?, Arc::new(SystemClock), String::new()).await?;
-    let sealing_key = OpeningKey::generate()?.1;
-    let gateway = GatewayIdentity { id: GatewayId::fresh(), sealing_key, serves: [].into() };
+    let gateway = enrolled(&broker).await?;
     let mut all = tokens(count + 2 * (count / 4), &issuer)?;
     let steady = all.split_off(count + count / 4);
     let warm = all.split_off(count);

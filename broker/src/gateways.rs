@@ -101,7 +101,7 @@ impl Broker {
     /// A gateway renews its certificate.
     ///
     /// # Errors
-    /// [`Refusal`] if the request is malformed.
+    /// [`Refusal`] if the request is malformed, or the gateway was revoked while it was made.
     pub async fn renew(&self, gateway: &GatewayIdentity, request: &RenewRequest) -> Result<RenewReply, Refusal> {
         check_sealing_key(&request.sealing_key)?;
         let issued = self.certificate(gateway.id, &request.csr_pem)?;
@@ -115,7 +115,15 @@ impl Broker {
             serves: gateway.serves.clone(),
         };
         let event = Event::GatewayRenewed { gateway: gateway.id, serial: issued.serial, expires: issued.expires };
-        self.evidence.write(vec![event], Vec::new(), vec![Change::Gateway(renewed)]).await?;
+        match self
+            .evidence
+            .write(vec![event], vec![Condition::GatewayGood(gateway.id)], vec![Change::Gateway(renewed)])
+            .await
+        {
+            Ok(()) => {}
+            Err(EvidenceFault::Refused) => return Err(Refusal::unauthenticated()),
+            Err(fault) => return Err(fault.into()),
+        }
         Ok(RenewReply { certificate_pem: issued.pem })
     }
 

@@ -91,11 +91,13 @@ impl Broker {
         // 5. COMMIT POINT A: no intent, no credential.
         let writ = self.draft(asked, &workload, &served, &approved);
         asked.span.record("writ", display(writ.id)).record("session", display(writ.session));
-        let uses = uses(workload.get(), writ.obligations.uses);
+        let conditions = conditions(asked.gateway, workload.get(), writ.obligations.uses);
         let client = asked.open.client.clone();
         let event = intended(asked, workload.get(), &writ);
-        let intended =
-            self.evidence.intend(writ.clone(), client, event, uses).await.map_err(|fault| used_up(&fault))?;
+        let intended = match self.evidence.intend(writ.clone(), client, event, conditions).await {
+            Ok(intended) => intended,
+            Err(fault) => return Err(self.not_intended(asked.gateway, &fault).await),
+        };
 
         // 6. The credential, labelled with the writ's id.
         let limit = self.settings.provider_timeout;
@@ -126,6 +128,18 @@ impl Broker {
                 let _ = self.unlogged.send(writ);
                 Err(fault)
             }
+        }
+    }
+
+    /// Why the intent was not taken.
+    async fn not_intended(&self, gateway: &GatewayIdentity, fault: &EvidenceFault) -> Fault {
+        let known = self.store.gateway(gateway.id).await;
+        match known {
+            Ok(known) if known.as_ref().is_none_or(|known| known.revoked) => {
+                Fault::new("gateway.revoked", Blame::NotAllowed, "this gateway was revoked")
+                    .help("connect to another gateway, or tell the operator")
+            }
+            _ => used_up(fault),
         }
     }
 
@@ -275,15 +289,16 @@ fn short_digest(workload: &Workload) -> String {
     crate::keys::files::hex(digest.as_ref().get(..8).unwrap_or_default())
 }
 
-/// How many sessions the token may open, as a condition of the intent: counted in the same transaction.
-fn uses(workload: &Workload, uses: u32) -> Vec<Condition> {
+/// What must hold in the transaction of the intent: that the gateway was not revoked since the request began, which may be a
+/// while ago, since a gateway may take its time over the body; and that the token may open one session more, which is counted.
+fn conditions(gateway: &GatewayIdentity, workload: &Workload, uses: u32) -> Vec<Condition> {
+    let good = Condition::GatewayGood(gateway.id);
     match workload.token_kind {
-        TokenKind::Workload => vec![Condition::Use {
-            key: workload.token_id.replay_key(&workload.issuer),
-            expires: workload.token_expires,
-            uses,
-        }],
-        TokenKind::Session => Vec::new(),
+        TokenKind::Workload => {
+            let key = workload.token_id.replay_key(&workload.issuer);
+            vec![good, Condition::Use { key, expires: workload.token_expires, uses }]
+        }
+        TokenKind::Session => vec![good],
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Condition {
         /// The time.
         now: Timestamp,
     },
+    /// The gateway joined and was not revoked.
+    GatewayGood(GatewayId),
     /// The session is open.
     SessionOpen(SessionId),
     /// The segment is not there yet.

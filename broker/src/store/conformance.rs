@@ -326,6 +326,8 @@ async fn gateways_join_renew_and_stay_revoked(store: Arc<dyn Store>) {
     assert_eq!(store.gateway(id).await.unwrap(), None);
     change(&store, vec![Change::Gateway(joining(id))]).await;
     assert_eq!(store.gateway(id).await.unwrap(), Some(joining(id)));
+    assert!(holds(&store, vec![Condition::GatewayGood(id)]).await);
+    assert!(!holds(&store, vec![Condition::GatewayGood(GatewayId::fresh())]).await);
     change(&store, vec![Change::GatewaySeen { gateway: id, at: at(3) }, Change::RevokeGateway(id)]).await;
     let renewed = EnrolledGateway {
         serial: "bb".to_owned(),
@@ -338,6 +340,10 @@ async fn gateways_join_renew_and_stay_revoked(store: Arc<dyn Store>) {
     let kept = EnrolledGateway { enrolled: at(0), seen: Some(at(3)), revoked: true, serves: serves(), ..renewed };
     assert_eq!(store.gateway(id).await.unwrap(), Some(kept.clone()));
     assert_eq!(store.gateways().await.unwrap(), [kept]);
+    assert!(!holds(&store, vec![Condition::GatewayGood(id)]).await);
+    assert!(!holds(&store, vec![used("k", 1), Condition::GatewayGood(id)]).await);
+    assert!(!holds(&store, vec![Condition::GatewayGood(id), used("k", 1)]).await);
+    assert!(holds(&store, vec![used("k", 1)]).await, "nothing was taken");
 }
 
 async fn policy_numbers_only_grow(store: Arc<dyn Store>) {

@@ -106,6 +106,26 @@ async fn a_revoked_gateway_is_nobody_and_its_sessions_end() {
     world.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_began_before_a_revocation_opens_nothing_after_it() {
+    let world = world().await;
+    let human = world.admin().await;
+    // What a gateway is once its head was read: it may take its time over the body.
+    let stolen = world.place.gateway.clone();
+    world.broker.revoke_gateway(stolen.id, &human).await.unwrap();
+    let token = world.place.token();
+    let refusal = world.broker.open(&stolen, &request(token.clone(), TARGET)).await.unwrap_err();
+    assert_eq!((refusal.fault.code, refusal.status), ("gateway.revoked", 403));
+    let fresh = joining("");
+    let renewal = RenewRequest { csr_pem: fresh.csr_pem, sealing_key: fresh.sealing_key };
+    assert_eq!(world.broker.renew(&stolen, &renewal).await.unwrap_err().status, 401);
+    world.until_nothing_lives().await;
+    let other = joined(&world, &human, &[]).await;
+    world.broker.open(&other, &request(token, TARGET)).await.expect("the token was not used up");
+    assert_eq!(refusals(&world.events().await).len(), 1);
+    world.stop().await;
+}
+
 fn serving(labels: &[(&str, &str)]) -> JoinTokenRequest {
     JoinTokenRequest { serves: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
 }

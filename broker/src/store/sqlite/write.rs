@@ -103,10 +103,10 @@ fn execute(transaction: &Transaction<'_>, sql: &str, parameters: impl Params) ->
     statement.execute(parameters).map_err(|error| fault(&error))
 }
 
-/// Whether all conditions hold. Each may take something; where a later one does not hold, a savepoint gives it back.
+/// Whether all conditions hold. Some take something; where a later one does not hold, a savepoint gives it back.
 fn all_hold(transaction: &Transaction<'_>, conditions: &[Condition]) -> Result<bool, StoreFault> {
     let takes = |condition: &Condition| matches!(condition, Condition::Use { .. } | Condition::JoinToken { .. });
-    let give_back = conditions.len() > 1 && conditions.iter().any(takes);
+    let give_back = conditions.split_last().is_some_and(|(_, before)| before.iter().any(takes));
     if give_back {
         execute(transaction, "SAVEPOINT conditions", [])?;
     }
@@ -140,6 +140,9 @@ fn holds(transaction: &Transaction<'_>, condition: &Condition) -> Result<bool, S
             "UPDATE join_tokens SET used = 1 WHERE digest = $1 AND used = 0 AND expires > $2",
             &[digest, &micros(*now)],
         ),
+        Condition::GatewayGood(gateway) => {
+            there("SELECT 1 FROM gateways WHERE id = $1 AND revoked = 0", &[&gateway.to_string()])
+        }
         Condition::SessionOpen(session) => {
             there("SELECT 1 FROM writs WHERE session = $1 AND ended IS NULL", &[&session.to_string()])
         }
