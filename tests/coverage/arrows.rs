@@ -61,6 +61,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("writ-provider-source", &["writ-core"]),
     ("writ-provider-static", &["writ-core", "writ-provider-source"]),
     ("writ-record", &["writ-core"]),
+    ("writ-sql", &["writ-core"]),
     ("writ-tests", &[]),
     ("writ-wire-machine", &["writ-core"]),
     ("writ-wire-postgres", &["writ-core", "writ-wire-machine"]),
