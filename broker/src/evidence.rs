@@ -419,6 +419,14 @@ impl LedgerDirectory {
         writ_ledger::proof::consistency(old, new, self).map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))
     }
 
+    /// The root that the log of `of` entries had when it had `size`.
+    ///
+    /// # Errors
+    /// [`EvidenceFault`] if it never had so many, or a tile cannot be read.
+    pub fn root_at(&self, size: u64, of: u64) -> Result<Hash, EvidenceFault> {
+        writ_ledger::verify::root_at(size, of, self).map_err(|fault| EvidenceFault::Unwritable(fault.to_string()))
+    }
+
     /// A file of the log, by its path below `tile/` or `checkpoint`; `None` if there is none.
     ///
     /// # Errors

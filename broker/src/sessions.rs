@@ -30,7 +30,8 @@ impl Broker {
     /// Takes a sealed segment: stored once, its digest in the ledger. The same segment again is the same answer.
     ///
     /// # Errors
-    /// [`Refusal`] if the digest is wrong, the session is not this gateway's, or another segment stands in its place.
+    /// [`Refusal`] if the digest is wrong, the session is not this gateway's, another segment stands in its place, or the
+    /// checkpoint that it names is not of this ledger.
     pub async fn put_segment(
         &self,
         gateway: &GatewayIdentity,
@@ -52,6 +53,7 @@ impl Broker {
         if let Some(stored) = find_segment(&known, stream, sequence) {
             return same(stored, &found);
         }
+        self.check_seen(facts).await?;
         let segment = Segment { stream: stream.to_owned(), sequence, digest: found.clone(), bytes: bytes.len() as u64 };
         let events = self.segment_events(&known, &segment, facts);
         let path = self.segment_path(session, &segment);
@@ -69,6 +71,21 @@ impl Broker {
             }
             other => other.map_err(Refusal::from),
         }
+    }
+
+    /// Holds the checkpoint that a gateway says it has seen against the ledger. One that is not of it would stand in the ledger as
+    /// the sign of a fork, for ever, whether there was one or a gateway lied: it is not taken, and stays with the gateway.
+    async fn check_seen(&self, facts: &SegmentFacts) -> Result<(), Refusal> {
+        let size = facts.seen_size;
+        let (ledger, published) = (self.ledger.clone(), self.evidence.published().borrow().size);
+        let root = tokio::task::spawn_blocking(move || ledger.root_at(size, published)).await;
+        let root = root.map_err(|error| EvidenceFault::Unwritable(error.to_string()))??;
+        // Before its first checkpoint a gateway has seen none.
+        if size == 0 || root.to_hex() == facts.seen_root {
+            return Ok(());
+        }
+        tracing::error!(size, "a gateway has seen another ledger, or says so");
+        Err(Refusal::conflict("the checkpoint that the segment names is not of this ledger"))
     }
 
     fn segment_events(&self, session: &Session, segment: &Segment, facts: &SegmentFacts) -> Vec<Event> {

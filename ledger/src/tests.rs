@@ -9,7 +9,7 @@ use crate::note::{NoteFault, Signer, Verifier};
 use crate::plan::Head;
 use crate::proof::{self, Bundle};
 use crate::tile::{self, TileSource};
-use crate::verify::{VerifyFault, Visitor, verify};
+use crate::verify::{VerifyFault, Visitor, root_at, verify};
 
 mod oracles;
 
@@ -198,6 +198,20 @@ fn proofs_hold_for_their_entry_and_head_alone() {
         if old > 0 && old < 600 {
             assert!(proof::check_consistency(old, &old_root, 600, &hash::leaf(b"other"), &proof).is_err(), "{old}");
         }
+    }
+}
+
+#[test]
+fn the_root_of_any_past_size_is_read_from_the_tiles() {
+    for of in [1, 255, 256, 257, 600] {
+        let (files, head) = log(of, 100);
+        let leaves: Vec<Hash> = (0..of).map(|index| hash::leaf(&entry(index))).collect();
+        for size in (0..=of).filter(|size| size % 37 == 0 || of - size < 3 || (254..259).contains(size)) {
+            let past = naive_root(&leaves[..usize::try_from(size).unwrap()]);
+            assert_eq!(root_at(size, of, &files).unwrap(), past, "{size} of {of}");
+        }
+        assert_eq!(root_at(of, of, &files).unwrap(), head.root());
+        assert!(matches!(root_at(of + 1, of, &files), Err(VerifyFault::NotContinued(_))));
     }
 }
 

@@ -91,6 +91,35 @@ pub fn verify(
     }
 }
 
+/// The root that the log of `of` entries had when it had `size`, from its tiles of hashes. Only a log that was verified says it
+/// truly.
+///
+/// # Errors
+/// If it never had so many, or a tile is missing, malformed or cannot be read.
+pub fn root_at(size: u64, of: u64, source: &dyn TileSource) -> Result<Hash, VerifyFault> {
+    if size > of {
+        return Err(VerifyFault::NotContinued(size));
+    }
+    let mut levels = Vec::new();
+    for level in 0..8 {
+        let (number, count) = tile::edge(level, size);
+        if number == 0 && count == 0 {
+            break;
+        }
+        let (last, partial) = tile::edge(level, of);
+        let width = if number < last { WIDTH } else { partial };
+        let mut hashes = Vec::new();
+        if count > 0 {
+            let path = tile::path(level, number, width);
+            let bytes = read(source, &path)?;
+            hashes = tile::decode(&bytes, width).ok_or(VerifyFault::Malformed(path))?;
+            hashes.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        }
+        levels.push(hashes);
+    }
+    Ok(Head::root_of(&levels))
+}
+
 /// The tree as it is recomputed from the entries, checked against the stored tiles as each fills up.
 struct Tree<'a> {
     source: &'a dyn TileSource,

@@ -11,7 +11,7 @@ use crate::keys::files::hex;
 use crate::refusal::Refusal;
 
 fn facts(bytes: &[u8]) -> SegmentFacts {
-    SegmentFacts { digest: hex(digest(&SHA256, bytes).as_ref()), seen_size: 3, seen_root: "ab".to_owned() }
+    SegmentFacts { digest: hex(digest(&SHA256, bytes).as_ref()), seen_size: 0, seen_root: "0".repeat(64) }
 }
 
 async fn put(world: &World, session: SessionId, sequence: u64, bytes: &[u8]) -> Result<(), Refusal> {
@@ -38,8 +38,30 @@ async fn a_segment_is_stored_once_and_its_digest_is_evidence() {
     let events = world.events().await;
     assert_eq!(kinds(&events).iter().filter(|kind| **kind == "segment_sealed").count(), 1);
     let digest = facts(b"sealed").digest;
-    let sealed = |event: &Event| matches!(event, Event::SegmentSealed { digest: of, seen_size: 3, bytes: 6, .. } if *of == digest);
+    let sealed = |event: &Event| matches!(event, Event::SegmentSealed { digest: of, seen_size: 0, bytes: 6, .. } if *of == digest);
     assert!(events.iter().any(sealed));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_names_a_checkpoint_of_this_ledger() {
+    let world = world().await;
+    let (gateway, session) = (world.place.gateway.clone(), world.open().await.unwrap().session);
+    let mut published = world.broker.evidence.published();
+    let published = published.wait_for(|published| published.size > 3).await.unwrap().clone();
+    let earlier = world.broker.ledger.root_at(3, published.size).unwrap();
+    for (sequence, size, root, status) in [
+        (0, published.size, published.root.to_hex(), None),
+        (1, 3, earlier.to_hex(), None),
+        (2, 3, published.root.to_hex(), Some(409)),
+        (2, 3, "0".repeat(64), Some(409)),
+        // Perhaps another replica's, which is known here in a moment.
+        (2, published.size + 100, published.root.to_hex(), Some(503)),
+    ] {
+        let seen = SegmentFacts { seen_size: size, seen_root: root, ..facts(b"sealed") };
+        let answer = world.broker.put_segment(&gateway, session, "commands", sequence, &seen, b"sealed".to_vec()).await;
+        assert_eq!(answer.err().map(|refusal| refusal.status), status, "{size}");
+    }
     world.stop().await;
 }
 

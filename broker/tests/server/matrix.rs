@@ -132,7 +132,7 @@ async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str
             let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"sealed");
             let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
             request
-                .query(&[("digest", digest.as_str()), ("seen_size", "1"), ("seen_root", &"0".repeat(64))])
+                .query(&[("digest", digest.as_str()), ("seen_size", "0"), ("seen_root", &"0".repeat(64))])
                 .body("sealed")
         }
         _ => request,

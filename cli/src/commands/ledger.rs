@@ -1,6 +1,5 @@
 //! `writ ledger`: verification from the files alone, and proofs that stand alone.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -17,6 +16,10 @@ use writ_ledger::{Checkpoint, TileSource};
 use super::Connection;
 use crate::failure::{Doing as _, Failure};
 use crate::out;
+
+mod audit;
+
+use audit::Audit;
 
 /// What to do with the ledger.
 #[derive(Debug, Subcommand)]
@@ -136,62 +139,6 @@ impl TileSource for Files {
     }
 }
 
-/// Every entry is read; every segment that an entry names is hashed; every stored segment must be named.
-struct Audit {
-    recordings: PathBuf,
-    bar: ProgressBar,
-    entries: u64,
-    segments: BTreeSet<PathBuf>,
-    bytes: u64,
-}
-
-impl Audit {
-    fn segment(&mut self, folder: &str, name: &str, digest: &str, length: u64) -> Result<(), String> {
-        let path = self.recordings.join(folder).join(name);
-        let bytes =
-            std::fs::read(&path).map_err(|error| format!("the segment `{folder}/{name}` cannot be read: {error}"))?;
-        let found: String = writ_record::segment::sha256(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        if found != digest || bytes.len() as u64 != length {
-            return Err(format!("the segment `{folder}/{name}` is not the one that was logged: it was changed"));
-        }
-        self.bytes += length;
-        self.segments.insert(path);
-        Ok(())
-    }
-
-    /// Segments that no entry names: a crash left them before they were logged, or somebody put them there. They prove nothing.
-    fn unnamed(&self) -> Vec<PathBuf> {
-        let below = |path: &Path| {
-            let entries = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
-            entries.map(|entry| entry.path()).collect::<Vec<_>>()
-        };
-        below(&self.recordings)
-            .iter()
-            .flat_map(|session| below(session))
-            .filter(|file| !self.segments.contains(file))
-            .collect()
-    }
-}
-
-impl Visitor for Audit {
-    fn entry(&mut self, _: u64, bytes: &[u8]) -> Result<(), String> {
-        let entry = Entry::from_canonical(bytes).map_err(|fault| fault.to_string())?;
-        self.entries += 1;
-        if let Event::SegmentSealed { session, sequence, stream, digest, bytes, .. } = &entry.event {
-            if !matches!(stream.as_str(), "commands" | "rows") {
-                return Err(format!("an unknown stream `{stream}`"));
-            }
-            self.segment(&session.to_string(), &format!("{stream}-{sequence}-{digest}"), digest, *bytes)?;
-        }
-        Ok(())
-    }
-
-    fn progress(&mut self, done: u64, of: u64) {
-        self.bar.set_length(of);
-        self.bar.set_position(done);
-    }
-}
-
 fn verify_all(place: &Place, since: &[PathBuf]) -> Result<(), Failure> {
     let earlier = since
         .iter()
@@ -202,16 +149,11 @@ fn verify_all(place: &Place, since: &[PathBuf]) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, Failure>>()?;
     let style = ProgressStyle::with_template("verifying {bar:40} {pos}/{len} entries")
         .doing("the progress bar cannot be made")?;
-    let mut audit = Audit {
-        recordings: place.directory.join("recordings"),
-        bar: ProgressBar::new(0).with_style(style),
-        entries: 0,
-        segments: BTreeSet::new(),
-        bytes: 0,
-    };
+    let mut audit = Audit::new(place.directory.join("recordings"), ProgressBar::new(0).with_style(style));
     let checkpoint =
         verify(&place.files(), &place.verifier, &earlier, &mut audit).doing("the ledger does not verify")?;
     audit.bar.finish_and_clear();
+    audit.check_seen(checkpoint.size, &place.files())?;
     out::line(&format!(
         "verified: {} entries and {} segments ({} bytes), signed by {}",
         audit.entries,
@@ -220,6 +162,9 @@ fn verify_all(place: &Place, since: &[PathBuf]) -> Result<(), Failure> {
         checkpoint.origin
     ));
     out::line(&format!("root {}", checkpoint.root.to_hex()));
+    for remark in audit.remarks() {
+        out::note(&format!("note: {remark}"));
+    }
     for file in audit.unnamed() {
         out::note(&format!("note: no entry names `{}`; it is no evidence", file.display()));
     }
