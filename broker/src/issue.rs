@@ -49,14 +49,23 @@ impl Broker {
     ///
     /// # Errors
     /// [`Refusal`]. Its reason is durable in the ledger under the request's id; the caller learns the id. Of what is over the
-    /// gateway's rate, the first in a minute.
+    /// gateway's rates, the first in a minute.
     pub async fn open(&self, gateway: &GatewayIdentity, open: &OpenRequest) -> Result<OpenReply, Refusal> {
-        self.admit(Caller::Opens(gateway.id)).await?;
         let (request, now) = (RequestId::fresh(), self.clock.now());
         let span = span(request, gateway);
         let mut asked = Asked { request, now, gateway, open, span: span.clone(), workload: None, policy_hash: None };
         let answered = async {
-            match self.issue(&mut asked).await {
+            let answer = match self.workload(&mut asked).await {
+                Ok(workload) => {
+                    self.admit(Caller::Opens(gateway.id)).await?;
+                    self.issue(&mut asked, workload).await
+                }
+                Err(fault) => {
+                    self.admit(Caller::Refused(gateway.id)).await?;
+                    Err(fault)
+                }
+            };
+            match answer {
                 Ok(reply) => Ok(reply),
                 Err(fault) => Err(self.refuse(&asked, fault).await),
             }
@@ -64,7 +73,7 @@ impl Broker {
         answered.instrument(span).await
     }
 
-    async fn issue(&self, asked: &mut Asked<'_>) -> Result<OpenReply, Fault> {
+    async fn workload(&self, asked: &mut Asked<'_>) -> Result<Verified<Workload>, Fault> {
         // 0. When: nothing is judged by a clock that was stepped.
         self.check_clock().await?;
 
@@ -74,6 +83,11 @@ impl Broker {
         let workload = workload.map_err(|fault| Fault { code: fault.code(), ..fault.to_fault() })?;
         asked.span.record("workload", display(short_digest(workload.get())));
         asked.workload = Some(workload.get().clone());
+        Ok(workload)
+    }
+
+    async fn issue(&self, asked: &mut Asked<'_>, workload: Verified<Workload>) -> Result<OpenReply, Fault> {
+        let loaded = self.loaded.load();
 
         // 2. For what. An unknown target and a forbidden one look alike from outside.
         let served = loaded.targets.find(&asked.open.target).ok_or_else(unknown_target)?;

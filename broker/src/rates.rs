@@ -1,8 +1,9 @@
 //! How often each caller may ask for what ends in the ledger or at a target: a bucket for each, so that none can fill the
 //! disk or wear out the targets for all.
 //!
-//! What is over the rate is refused before anything is verified, and costs no write: the first one in a minute is an
-//! entry of the ledger, the others are counted (`writ_rate_limited_total`). Callers that are forgotten, because they were
+//! What is over the rate costs no write: the first one in a minute is an entry of the ledger, the others are counted
+//! (`writ_rate_limited_total`). A gateway has two buckets, one for sessions and one for tokens that are refused: whoever
+//! reaches it, with a token that is none, must not use up what those with good tokens may ask for. Callers that are forgotten, because they were
 //! silent or because there are too many, begin anew; the number that is remembered is bounded.
 
 use core::net::IpAddr;
@@ -28,8 +29,10 @@ const TOLD_EVERY_SECONDS: i64 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RatesConfig {
-    /// Sessions that one gateway opens.
+    /// Sessions that one gateway asks for with good tokens.
     pub sessions: u32,
+    /// Tokens that one gateway shows and that are refused.
+    pub refusals: u32,
     /// Requests to `/v1/token` from one address; of IPv6, from one /64.
     pub exchanges: u32,
     /// Attempts to join as a gateway from one address.
@@ -38,7 +41,7 @@ pub struct RatesConfig {
 
 impl Default for RatesConfig {
     fn default() -> Self {
-        Self { sessions: 500, exchanges: 50, enrolments: 5 }
+        Self { sessions: 500, refusals: 50, exchanges: 50, enrolments: 5 }
     }
 }
 
@@ -46,6 +49,7 @@ impl Default for RatesConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
     Opens(GatewayId),
+    Refused(GatewayId),
     Exchanges(IpAddr),
     Enrols(IpAddr),
 }
@@ -62,6 +66,7 @@ impl Caller {
     const fn rate(self, rates: &RatesConfig) -> u32 {
         match self {
             Self::Opens(_) => rates.sessions,
+            Self::Refused(_) => rates.refusals,
             Self::Exchanges(_) => rates.exchanges,
             Self::Enrols(_) => rates.enrolments,
         }
@@ -69,7 +74,7 @@ impl Caller {
 
     pub(crate) const fn gateway(self) -> Option<GatewayId> {
         match self {
-            Self::Opens(gateway) => Some(gateway),
+            Self::Opens(gateway) | Self::Refused(gateway) => Some(gateway),
             Self::Exchanges(_) | Self::Enrols(_) => None,
         }
     }
@@ -77,6 +82,7 @@ impl Caller {
     const fn what(self) -> &'static str {
         match self {
             Self::Opens(_) => "sessions",
+            Self::Refused(_) => "refusals",
             Self::Exchanges(_) => "exchanges",
             Self::Enrols(_) => "enrolments",
         }
@@ -86,7 +92,7 @@ impl Caller {
 impl core::fmt::Display for Caller {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Opens(gateway) => write!(f, "{} by {gateway}", self.what()),
+            Self::Opens(gateway) | Self::Refused(gateway) => write!(f, "{} by {gateway}", self.what()),
             Self::Exchanges(address) | Self::Enrols(address) => write!(f, "{} from {address}", self.what()),
         }
     }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 
-use super::world::{Place, refusals};
+use super::world::{Place, TARGET, refusals, request};
 use crate::broker::Broker;
 use crate::rates::{Caller, RatesConfig};
 
@@ -33,6 +33,25 @@ async fn what_is_over_the_rate_is_refused_and_told_once_in_a_minute() {
     world.place.clock.step(60);
     assert_eq!(limited(&world.broker).await, 100);
     assert_eq!(refusals(&world.events().await).len(), 2);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_that_are_refused_take_nothing_from_good_ones() {
+    let mut place = Place::new(PERMIT);
+    place.rates = json!({ "sessions": 1, "refusals": 2 });
+    let world = place.start().await;
+    let mut codes = Vec::new();
+    for _ in 0..50 {
+        let open = request("no token".to_owned(), TARGET);
+        codes.push(world.broker.open(&world.place.gateway, &open).await.unwrap_err().fault.code);
+    }
+    let limited = codes.iter().filter(|code| **code == "rate.limited").count();
+    assert_eq!((limited, codes[0]), (30, "identity.refused"));
+    assert_eq!(refusals(&world.events().await).len(), 21, "each, and the first over the rate");
+    for _ in 0..10 {
+        world.open().await.expect("a good token");
+    }
     world.stop().await;
 }
 

@@ -128,7 +128,8 @@ pub(super) const TABLES: &[Table] = &[
         head: "[broker.rates]",
         about: "What each caller may ask for in a second; ten seconds' worth may come at once. What is over is refused with status 429; the first in a minute is in the ledger.",
         settings: &[
-            optional("sessions", "number", "500", "Sessions that one gateway opens.", "100"),
+            optional("sessions", "number", "500", "Sessions that one gateway asks for with good tokens.", "100"),
+            optional("refusals", "number", "50", "Tokens that one gateway shows and that are refused.", "10"),
             optional(
                 "exchanges",
                 "number",
