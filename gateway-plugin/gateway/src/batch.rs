@@ -22,6 +22,7 @@ use writ_wire_postgres::relay::Relay;
 
 use crate::evidence::{Gate, Judged};
 use crate::spill::Spill;
+use crate::started::Started;
 
 /// Where one side's bytes go: a range of the other side's buffer for as long as that suffices, else gathered.
 #[derive(Debug, Default)]
@@ -145,7 +146,7 @@ pub struct Session<S> {
     pub spills: Spill,
     /// What the server is to get behind the long command that is on its way.
     pub after_spill: Vec<u8>,
-    started: VecDeque<(CommandId, Instant)>,
+    started: Started,
     bytes: u64,
     marks: Vec<MaskMark>,
     /// Whether it is over once all was written.
@@ -155,7 +156,7 @@ pub struct Session<S> {
 impl<S> Session<S> {
     /// A session that begins.
     pub fn new(machine: Relay, mask: Box<dyn Mask>, gate: S) -> Self {
-        let (started, spills) = (VecDeque::new(), Spill::default());
+        let (started, spills) = (Started::default(), Spill::default());
         Self {
             machine,
             mask,
@@ -412,7 +413,7 @@ impl<G: Gate> Batch<'_, G> {
         self.staged = true;
         let judged = self.gate.judge(&mut self.session.gate, &command, self.at, text, parameters)?;
         if matches!(judged, Judged::Allow(_)) {
-            self.session.started.push_back((ask.id, self.now));
+            self.session.started.begins(ask.id, self.now);
         }
         self.shared.verdicts.push_back((ask.id, judged));
         Ok(())
@@ -452,10 +453,7 @@ impl<G: Gate> Batch<'_, G> {
     }
 
     fn outcome(&mut self, command: CommandId, outcome: &Outcome) -> Result<(), Fault> {
-        while self.session.started.front().is_some_and(|(id, _)| *id < command) {
-            self.session.started.pop_front();
-        }
-        let started = self.session.started.front().filter(|(id, _)| *id == command).map_or(self.now, |(_, at)| *at);
+        let started = self.session.started.of(command).unwrap_or(self.now);
         let text = |span: &Span| within(self.server, self.server_done, span);
         let none: &[u8] = &[];
         let (ending, text, rows, code) = match outcome {
