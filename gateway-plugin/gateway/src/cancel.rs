@@ -1,7 +1,8 @@
 //! Which session a cancel request means, across all workers.
 //!
 //! Clients get our own keys, never the target's. A request is matched in constant time, its rate is limited for each
-//! gateway, and what goes to the target is a request with the target's own key.
+//! gateway, and what goes to the target is a request with the target's own key. A request that names no session here costs
+//! nothing and tells nothing: it takes nothing of the rate, or whoever reaches the port could keep all others from cancelling.
 //!
 //! A balancer may bring a request to another gateway than the one that has the session, and the request holds nothing but the
 //! key. So the key's number names both: [`GATEWAY_BITS`] of it the gateway, the rest the session. Whoever knows the gateways can
@@ -77,7 +78,7 @@ impl Registry {
         Self { inner: Arc::new(Mutex::new(inner)), gateway: number_of(gateway) }
     }
 
-    /// Answers at most `rate` requests a second from now on.
+    /// Answers at most `rate` requests a second from now on, right or wrong.
     pub fn limit(&self, rate: u32) {
         self.lock().rate = rate;
     }
@@ -120,6 +121,9 @@ impl Registry {
     #[must_use]
     pub fn find(&self, asked: &BackendKey, now: Instant) -> Option<Goal> {
         let mut inner = self.lock();
+        if !inner.sessions.contains_key(&asked.pid) {
+            return None;
+        }
         let rate = f64::from(inner.rate);
         let passed = now.saturating_duration_since(inner.refilled).as_secs_f64();
         inner.tokens = passed.mul_add(rate, inner.tokens).min(rate);

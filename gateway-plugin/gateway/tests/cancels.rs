@@ -75,8 +75,7 @@ fn cancels_beyond_the_rate_are_ignored_until_time_passed() {
     let registry = Registry::new(writ_core::id::GatewayId::fresh(), 3);
     let key = BackendKey { pid: 7, key: CancelKey::new(&[1, 2, 3, 4]).unwrap() };
     let entry = registry.enter(4, Some(Goal { address: target(1).address, key })).unwrap();
-    let mut wrong = entry.key().clone();
-    wrong.pid ^= 1;
+    let wrong = BackendKey { pid: entry.key().pid, key: CancelKey::new(&[0; 5]).unwrap() };
     let now = Instant::now() + Duration::from_secs(60);
     assert!(registry.find(&wrong, now).is_none() && registry.find(&wrong, now).is_none());
     assert!(registry.find(entry.key(), now).is_some());

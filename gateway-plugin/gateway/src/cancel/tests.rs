@@ -66,7 +66,9 @@ fn requests_are_limited_in_rate_right_or_wrong() {
     let registry = Registry::new(GatewayId::fresh(), 3);
     let entry = registry.enter(4, Some(goal())).unwrap();
     let now = Instant::now();
-    let wrong = BackendKey { pid: 1, key: CancelKey::new(b"none").unwrap() };
+    let wrong = BackendKey { pid: entry.key().pid, key: CancelKey::new(b"none").unwrap() };
+    let nobodys = BackendKey { pid: wrong.pid ^ 1, ..wrong.clone() };
+    assert!((0..100).all(|_| registry.find(&nobodys, now).is_none()), "they take nothing from the others");
     assert!(registry.find(&wrong, now).is_none() && registry.find(&wrong, now).is_none());
     assert!(registry.find(entry.key(), now).is_some());
     assert!(registry.find(entry.key(), now).is_none());
