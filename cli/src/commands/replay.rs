@@ -7,7 +7,7 @@ use writ_broker_api::admin::{RecordingKey, Session};
 use writ_broker_api::sealed::Base64;
 use writ_core::id::SessionId;
 use writ_record::DataKey;
-use writ_record::segment::Segment;
+use writ_record::segment::{Digest, Segment, SegmentHeader};
 use writ_record::timeline::{Exchange, Shown, Step, Timeline, pauses};
 
 use super::{Connection, word};
@@ -37,7 +37,7 @@ pub(crate) struct Replay {
 /// If the recording cannot be read, or its segments are not those that the broker lists.
 pub(crate) async fn run(replay: Replay, connection: &Connection) -> Result<(), Failure> {
     let api = connection.api()?;
-    let steps = steps(&api, replay.session).await?;
+    let (steps, remarks) = steps(&api, replay.session).await?;
     for (step, pause) in steps.iter().zip(pauses(&steps)) {
         if replay.json {
             let line = serde_json::to_string(step).doing("a step cannot be written as JSON")?;
@@ -46,6 +46,9 @@ pub(crate) async fn run(replay: Replay, connection: &Connection) -> Result<(), F
         }
         tokio::time::sleep(scaled(pause, replay.speed, replay.longest_pause)).await;
         out::raw(&describe(step));
+    }
+    for remark in remarks {
+        out::note(&format!("note: {remark}; run `writ ledger verify`"));
     }
     Ok(())
 }
@@ -57,8 +60,8 @@ fn scaled(pause: Duration, speed: f64, longest: f64) -> Duration {
     Duration::try_from_secs_f64((pause.as_secs_f64() / speed).min(longest.max(0.0))).unwrap_or_default()
 }
 
-/// Reads the commands of a session: its rows are not fetched.
-async fn steps(api: &Api, session: SessionId) -> Result<Vec<Step>, Failure> {
+/// Reads the commands of a session: its rows are not fetched. And says what is missing of them: the broker's list is not believed.
+async fn steps(api: &Api, session: SessionId) -> Result<(Vec<Step>, Vec<String>), Failure> {
     let known: Session = api.get(&format!("/v1/sessions/{session}")).await?;
     let listed: Vec<_> = known.segments.iter().filter(|segment| segment.stream == "commands").collect();
     if listed.is_empty() {
@@ -67,6 +70,7 @@ async fn steps(api: &Api, session: SessionId) -> Result<Vec<Step>, Failure> {
     }
     let mut timeline = Timeline::new();
     let mut key = None;
+    let mut chain = Chain::of(session);
     for facts in listed {
         let bytes = api.get_bytes(&format!("/v1/sessions/{session}/segments/commands/{}", facts.sequence)).await?;
         let segment = Segment::parse(&bytes).doing(format!("segment {} cannot be read", facts.sequence))?;
@@ -75,6 +79,7 @@ async fn steps(api: &Api, session: SessionId) -> Result<Vec<Step>, Failure> {
             return Err(Failure::new(format!("segment {} is not the one that was logged", facts.sequence))
                 .help("somebody changed the recording: run `writ ledger verify`"));
         }
+        chain.take(segment.header(), segment.digest(), segment.closes());
         let data_key = match key.take() {
             Some(key) => key,
             None => data_key(api, session, segment.header().wrapped_key.clone()).await?,
@@ -87,7 +92,47 @@ async fn steps(api: &Api, session: SessionId) -> Result<Vec<Step>, Failure> {
         }
         key = Some(data_key);
     }
-    Ok(timeline.finish())
+    Ok((timeline.finish(), chain.finish(known.closed.is_some())))
+}
+
+/// Holds each segment against the one before it.
+struct Chain {
+    session: SessionId,
+    before: Option<(u64, Digest)>,
+    closes: bool,
+    remarks: Vec<String>,
+}
+
+impl Chain {
+    const fn of(session: SessionId) -> Self {
+        Self { session, before: None, closes: false, remarks: Vec::new() }
+    }
+
+    fn take(&mut self, header: &SegmentHeader, digest: Digest, closes: bool) {
+        let own = header.session == self.session;
+        let follows = match &self.before {
+            None => header.sequence == 0 && header.previous == Digest::default(),
+            Some((sequence, before)) => header.sequence == sequence + 1 && header.previous == *before,
+        };
+        if !own {
+            self.remarks.push(format!("segment {} is of {}", header.sequence, header.session));
+        } else if !follows {
+            let sequence = header.sequence;
+            self.remarks
+                .push(format!("segment {sequence} does not follow the one before it: what stood between is missing"));
+        }
+        self.closes = closes;
+        self.before = Some((header.sequence, digest));
+    }
+
+    /// What is missing, of a session that has ended or not.
+    fn finish(mut self, ended: bool) -> Vec<String> {
+        if ended && !self.closes {
+            let what = "the session has ended, and its recording has no end: what stood there is missing";
+            self.remarks.push(what.to_owned());
+        }
+        self.remarks
+    }
 }
 
 async fn data_key(api: &Api, session: SessionId, wrapped: Vec<u8>) -> Result<DataKey, Failure> {
@@ -139,3 +184,6 @@ fn shown(shown: &Shown) -> String {
             .unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
