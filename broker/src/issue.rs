@@ -170,6 +170,7 @@ impl Broker {
             now: asked.now,
             client_address: Some(address_of(&asked.open.client).to_owned()),
             database_role: asked.open.role.clone(),
+            database: asked.open.database.clone(),
             ttl_cap_seconds: self.settings.max_ttl.as_secs(),
         };
         writ_policy::connect(&in_force.bundle, workload, &served.target, &context).map_err(|denied| denied.fault())
@@ -335,6 +336,7 @@ fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ) -> Event {
         gateway: writ.gateway,
         workload: facts(workload),
         target: writ.target.clone(),
+        database: asked.open.database.as_deref().map(cut),
         client: cut(&asked.open.client),
         obligations: writ.obligations.clone(),
         policy_hash: writ.policy_hash.clone(),

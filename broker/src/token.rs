@@ -67,6 +67,7 @@ impl Broker {
             now,
             client_address: Some(client.to_owned()),
             database_role: None,
+            database: None,
             ttl_cap_seconds: self.settings.max_ttl.as_secs(),
         };
         let grant = writ_policy::connect(&in_force.bundle, &admitted.workload, &served.target, &context).map_err(

@@ -264,6 +264,9 @@ pub enum Event {
         workload: WorkloadFacts,
         /// The target.
         target: TargetName,
+        /// The database, or other part of the target, that the client asked for, as the gateway said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        database: Option<String>,
         /// The client's address as the gateway saw it.
         client: String,
         /// What policy attached.

@@ -27,6 +27,8 @@ pub struct ConnectContext {
     pub client_address: Option<String>,
     /// The role that the client asked for, where it asked for one.
     pub database_role: Option<String>,
+    /// The database, or other part of the target, that the client asked for; not known where a token is exchanged.
+    pub database: Option<String>,
     /// The longest life that any session may have, in seconds, from the configuration.
     pub ttl_cap_seconds: u64,
 }
@@ -194,7 +196,11 @@ pub(crate) fn workload_cast(bundle: &Bundle, workload: &Workload, target: &Targe
 
 pub(crate) fn connect_question(bundle: &Bundle, cast: &Cast, context: &ConnectContext) -> Result<Question, Unusable> {
     let mut pairs = vec![seconds(context.now)];
-    let optional = [("client_address", &context.client_address), ("database_role", &context.database_role)];
+    let optional = [
+        ("client_address", &context.client_address),
+        ("database_role", &context.database_role),
+        ("database", &context.database),
+    ];
     pairs.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(value.as_deref()?)))));
     cast.question(bundle, "connect", pairs)
 }

@@ -49,7 +49,13 @@ fn target() -> Target {
 }
 
 fn context() -> ConnectContext {
-    ConnectContext { now: Timestamp::UNIX_EPOCH, client_address: None, database_role: None, ttl_cap_seconds: 86_400 }
+    ConnectContext {
+        now: Timestamp::UNIX_EPOCH,
+        client_address: None,
+        database_role: None,
+        database: None,
+        ttl_cap_seconds: 86_400,
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests stand in for identity")]
@@ -118,6 +124,19 @@ fn a_role_that_was_asked_for_must_be_the_one_granted() {
     assert!(ask("@role(\"ro\") permit HEAD;", "ro").is_ok());
     assert_eq!(code(ask("@role(\"ro\") permit HEAD;", "postgres")), "policy.role_not_granted");
     assert_eq!(code(ask("permit HEAD;", "postgres")), "policy.role_not_granted");
+}
+
+#[test]
+fn a_grant_can_be_held_to_a_database() {
+    let ask = |database: Option<&str>| {
+        let context = ConnectContext { database: database.map(str::to_owned), ..context() };
+        let text = "permit HEAD when { context has database && context.database == \"payments\" };";
+        connect(&bundle(text), &verified(workload(json!({}))), &target(), &context)
+    };
+    assert!(ask(Some("payments")).is_ok());
+    for other in [Some("postgres"), Some("Payments"), None] {
+        assert_eq!(code(ask(other)), "policy.no_permit", "{other:?}");
+    }
 }
 
 #[test]

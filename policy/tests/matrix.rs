@@ -71,6 +71,7 @@ fn every_case_is_decided_as_written() {
             now: Timestamp::UNIX_EPOCH,
             client_address: None,
             database_role: Some((*asked).to_owned()).filter(|asked| asked != "-"),
+            database: None,
             ttl_cap_seconds: 3600,
         };
         #[expect(clippy::disallowed_methods, reason = "the matrix stands in for identity")]

@@ -44,6 +44,26 @@ async fn a_session_opens_and_its_credential_opens_for_its_gateway_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_policys_to_judge_and_stands_in_the_evidence() {
+    let forbid = "@id(\"other\") forbid (principal, action == Writ::Action::\"connect\", resource) \
+                  when { context has database && context.database != \"payments\" };";
+    let policy = format!("{forbid}\n{PERMIT}");
+    let world = Place::new(&policy).start().await;
+    let code = async |database: Option<&str>| {
+        let open = writ_broker_api::gateway::OpenRequest {
+            database: database.map(str::to_owned),
+            ..request(world.place.token(), TARGET)
+        };
+        world.broker.open(&world.place.gateway, &open).await.map_or_else(|refusal| refusal.fault.code, |_| "opened")
+    };
+    assert_eq!(code(Some("postgres")).await, "access.refused");
+    assert_eq!(code(Some("payments")).await, "opened");
+    let named = |event: &Event| matches!(event, Event::WritIntended { database: Some(name), .. } if name == "payments");
+    assert!(world.events().await.iter().any(named));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_opens_exactly_as_many_sessions_as_policy_says() {
     let world = world().await;
     let token = world.place.token();

@@ -44,6 +44,9 @@ pub(crate) struct Explain {
     /// The role that the client asks for.
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
+    /// The database that the client asks for.
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
     /// The client's address, as the gateway would see it.
     #[arg(long, value_name = "ADDRESS")]
     client_address: Option<String>,
@@ -75,6 +78,7 @@ pub(crate) fn run(explain: &Explain) -> Result<(), Failure> {
         now,
         client_address: explain.client_address.clone(),
         database_role: explain.role.clone(),
+        database: explain.database.clone(),
         ttl_cap_seconds: broker.max_ttl.get().as_secs(),
     };
     print(&format!("connect to {}", target.name), &explain_connect(&bundle, &workload, &target, &context));

@@ -43,8 +43,13 @@ fn bundle_of(policy: &str) -> writ_policy::Bundle {
 fn explained(policy: &str, changes: &Value) -> String {
     let target = find(&broker(), "payments").expect("a target");
     let workload = workload(claims(changes)).expect("a workload");
-    let context =
-        ConnectContext { now: Timestamp::UNIX_EPOCH, client_address: None, database_role: None, ttl_cap_seconds: 600 };
+    let context = ConnectContext {
+        now: Timestamp::UNIX_EPOCH,
+        client_address: None,
+        database_role: None,
+        database: None,
+        ttl_cap_seconds: 600,
+    };
     explain_connect(&bundle_of(policy), &workload, &target, &context).to_string()
 }
 

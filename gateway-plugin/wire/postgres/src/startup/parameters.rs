@@ -32,6 +32,8 @@ pub const ALLOWED: &[&str] = &[
 ];
 
 const MOST_PARAMETERS: usize = 64;
+/// How many bytes of a name a server keeps.
+const LONGEST_NAME: usize = 63;
 
 /// What the client asked for at login.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,10 +141,15 @@ impl Gathered {
                 .help("connect as `target` or `target/database-role`")
         };
         let target = TargetName::new(target).map_err(|_| unnamed())?;
-        if role.as_ref().is_some_and(|role| role.is_empty() || role.len() > 63) {
+        if role.as_ref().is_some_and(|role| role.is_empty() || role.len() > LONGEST_NAME) {
             return Err(unnamed());
         }
         let database = self.database.filter(|name| !name.is_empty()).unwrap_or_else(|| target.as_str().to_owned());
+        // The server would cut it, and open another database than the one that policy was asked about.
+        if database.len() > LONGEST_NAME {
+            return Err(Fault::new("postgres.database", Blame::Peer, "the database's name is longer than 63 bytes")
+                .help("name a database of the target"));
+        }
         let startup = Startup {
             target,
             role,

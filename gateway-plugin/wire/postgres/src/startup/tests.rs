@@ -101,6 +101,15 @@ fn what_is_not_on_the_list_is_refused_by_name() {
 }
 
 #[test]
+fn a_database_whose_name_the_server_would_cut_is_refused() {
+    let name = |length: usize| "d".repeat(length);
+    let pending = log_in(V3_0, &[("user", "payments"), ("database", &name(63))]).unwrap();
+    assert_eq!(pending.startup().database, name(63));
+    let fault = log_in(V3_0, &[("user", "payments"), ("database", &name(64))]).unwrap_err();
+    assert_eq!((fault.code, fault.blame), ("postgres.database", Blame::Peer));
+}
+
+#[test]
 fn a_plain_connection_is_refused_before_a_password_is_asked_for() {
     let mut out = Vec::new();
     let fault = begin(Transport::Plain).handle(&startup(V3_0, &[("user", "pay")]), &mut out).unwrap_err();
