@@ -63,7 +63,8 @@ pub struct Obligations {
     pub record: RecordLevel,
     /// How many sessions one workload token may open.
     pub uses: u32,
-    /// How many connections the credential may hold at once, where the target can limit it.
+    /// How many connections the credential may hold at once, where the target can limit it; the provider's own number where
+    /// policy names none.
     pub connection_limit: Option<u32>,
 }
 
