@@ -156,6 +156,9 @@ pub struct Setting {
     pub value: SettingValue,
     /// Whether it lasts for the transaction alone.
     pub local: bool,
+    /// Whether it changes for certain where the statement succeeds; else the old value may stand too, as with a `set_config`
+    /// that a query calls for no row.
+    pub sure: bool,
 }
 
 /// To what a setting is changed.

@@ -1,0 +1,14 @@
+//! What SQL does, by PostgreSQL's own grammar (libpg_query), in a child process that holds nothing.
+//!
+//! The grammar is C and reads a stranger's text. So it runs apart: in a process without environment, files,
+//! sockets or rights; the gateway asks it over two pipes. Whatever goes wrong, the answer is that the text was not
+//! understood: never a guess, never a wait without an end.
+//!
+//! Read next: [`analyse`] (text to statements), `walk` (a parse tree to a statement), [`child`].
+
+mod analyse;
+pub mod child;
+mod tree;
+mod walk;
+
+pub use analyse::analyse;
