@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Instant;
 
-use writ_core::command::{Command, CommandId};
+use writ_core::command::{Command, CommandId, CommandTag};
 use writ_core::fault::{Blame, Fault};
 use writ_core::mask::MaskMark;
 use writ_core::time::Timestamp;
@@ -20,9 +20,10 @@ use writ_wire_machine::{
 };
 use writ_wire_postgres::relay::Relay;
 
-use crate::evidence::{Gate, Judged};
+use crate::evidence::{Answer, Gate, Judged, Later};
 use crate::spill::Spill;
 use crate::started::Started;
+use crate::waiting::Line;
 
 /// Where one side's bytes go: a range of the other side's buffer for as long as that suffices, else gathered.
 #[derive(Debug, Default)]
@@ -146,6 +147,8 @@ pub struct Session<S> {
     pub spills: Spill,
     /// What the server is to get behind the long command that is on its way.
     pub after_spill: Vec<u8>,
+    /// Commands that have no verdict yet.
+    pub line: Line,
     started: Started,
     bytes: u64,
     marks: Vec<MaskMark>,
@@ -163,6 +166,7 @@ impl<S> Session<S> {
             gate,
             spills,
             after_spill: Vec::new(),
+            line: Line::default(),
             started,
             bytes: 0,
             marks: Vec::new(),
@@ -372,7 +376,10 @@ impl<G: Gate> Batch<'_, G> {
             }
             Effect::Consumed { from, count } => {
                 match from {
-                    Side::Client => self.client_done += count,
+                    Side::Client => {
+                        self.client_done += count;
+                        self.session.line.consume(count);
+                    }
                     Side::Server => self.server_done += count,
                 }
                 Ok(())
@@ -397,26 +404,73 @@ impl<G: Gate> Batch<'_, G> {
         }
     }
 
+    /// Asks for a verdict, behind all that wait for theirs.
     fn judge(&mut self, ask: &Ask) -> Result<(), Fault> {
+        let later = if self.session.line.is_empty() {
+            let later = self.put((ask.id, ask.tag), &ask.text, &Parameters::Asked(ask.parameters.clone()))?;
+            let Some(later) = later else { return Ok(()) };
+            Some(later)
+        } else {
+            None
+        };
+        let parameters = self.shared.effects.parameters.get(ask.parameters.clone()).unwrap_or_default();
+        self.session.line.push(ask, parameters, later);
+        Ok(())
+    }
+
+    /// Asks again for those that wait, in order, up to the first that must wait on.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn judge_again(&mut self) -> Result<(), (Fault, bool)> {
+        // What stands in the effects is another session's.
+        self.shared.effects.clear();
+        self.next = 0;
+        let consumed = self.session.line.consumed();
+        while let Some(command) = self.session.line.pop() {
+            let (text, parameters) = (command.text(consumed), Parameters::Kept(command.parameters(consumed)));
+            let later = self.put((command.id, command.tag), &text, &parameters).map_err(|fault| (fault, false))?;
+            if let Some(later) = later {
+                self.session.line.put_back(command, later);
+                break;
+            }
+        }
+        self.moved = true;
+        Ok(())
+    }
+
+    /// Asks the gate; what it decides stands among the verdicts.
+    fn put(
+        &mut self,
+        (id, tag): (CommandId, CommandTag),
+        text: &TextAt,
+        parameters: &Parameters,
+    ) -> Result<Option<Later>, Fault> {
         let client = self.client.get(self.client_done..).unwrap_or_default();
-        let (shown, text) = match &ask.text {
+        let (shown, text) = match text {
             TextAt::Buffer(span) => {
                 let bytes = client.get(span.clone()).unwrap_or_default();
                 (Some(bytes), Text::Inline(bytes))
             }
             TextAt::Prepared(id) => (None, Text::Prepared(*id)),
-            TextAt::Spilled => (None, Text::Spilled(self.session.spills.length(ask.id))),
+            TextAt::Spilled => (None, Text::Spilled(self.session.spills.length(id))),
         };
-        let command = Command { id: ask.id, tag: ask.tag, text: shown };
-        let parameters = self.shared.effects.parameters.get(ask.parameters.clone()).unwrap_or_default();
+        let command = Command { id, tag, text: shown };
+        let parameters = match parameters {
+            Parameters::Asked(range) => self.shared.effects.parameters.get(range.clone()).unwrap_or_default(),
+            Parameters::Kept(all) => all,
+        };
         let parameters = parameters.iter().map(|at| parameter(at, client));
         self.staged = true;
-        let judged = self.gate.judge(&mut self.session.gate, &command, self.at, text, parameters)?;
+        let judged = match self.gate.judge(&mut self.session.gate, &command, self.at, text, parameters)? {
+            Answer::Now(judged) => judged,
+            Answer::Later(later) => return Ok(Some(later)),
+        };
         if matches!(judged, Judged::Allow(_)) {
-            self.session.started.begins(ask.id, self.now);
+            self.session.started.begins(id, self.now);
         }
-        self.shared.verdicts.push_back((ask.id, judged));
-        Ok(())
+        self.shared.verdicts.push_back((id, judged));
+        Ok(None)
     }
 
     fn deliver(&mut self, what: Delivery, command: Option<CommandId>, span: &Span, whole: bool) -> Result<(), Fault> {
@@ -453,6 +507,9 @@ impl<G: Gate> Batch<'_, G> {
     }
 
     fn outcome(&mut self, command: CommandId, outcome: &Outcome) -> Result<(), Fault> {
+        if *outcome == Outcome::Skipped && self.session.line.skip(command) {
+            return Ok(());
+        }
         let started = self.session.started.of(command).unwrap_or(self.now);
         let text = |span: &Span| within(self.server, self.server_done, span);
         let none: &[u8] = &[];
@@ -472,6 +529,14 @@ impl<G: Gate> Batch<'_, G> {
         self.session.marks.clear();
         Ok(())
     }
+}
+
+/// Where a command's parameters stand.
+enum Parameters {
+    /// In the machine's answers.
+    Asked(Range<usize>),
+    /// Here, since the command had to wait.
+    Kept(Vec<ParameterAt>),
 }
 
 fn within<'b>(buffer: &'b [u8], base: usize, span: &Span) -> &'b [u8] {

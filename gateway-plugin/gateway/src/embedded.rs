@@ -16,7 +16,7 @@ use writ_record::DataKey;
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 use writ_record::spool::SessionMeta;
 
-use crate::evidence::{Ending, Evidence, Gate, Judged, Live, OpenRequest, Opened};
+use crate::evidence::{Answer, Ending, Evidence, Gate, Judged, Live, OpenRequest, Opened};
 
 /// The plugin, as the driver asks for it.
 #[derive(Debug, Clone)]
@@ -112,8 +112,8 @@ impl Gate for EmbeddedGate {
         at: Timestamp,
         text: Text<'_>,
         parameters: impl Iterator<Item = Parameter<'p>>,
-    ) -> Result<Judged<Allowed>, Fault> {
-        Ok(match self.0.judge(session, command, at, text, parameters)? {
+    ) -> Result<Answer<Allowed>, Fault> {
+        Ok(Answer::Now(match self.0.judge(session, command, at, text, parameters)? {
             writ_plugin::Judged::Allow(allowed) => Judged::Allow(allowed),
             writ_plugin::Judged::Deny(fault) => Judged::Deny(fault),
             // No policy of this version holds a command; one that does is not let through for that.
@@ -122,7 +122,7 @@ impl Gate for EmbeddedGate {
                 Blame::NotAllowed,
                 "the command needs an approval, which this gateway cannot ask for",
             )),
-        })
+        }))
     }
 
     fn outcome(&mut self, session: &mut SessionGate, record: &OutcomeRecord<'_>) -> Result<(), Fault> {

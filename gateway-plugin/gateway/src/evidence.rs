@@ -4,6 +4,8 @@
 //! what [`Gate::commit`] gave.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use writ_core::command::{Command, CommandId};
@@ -79,6 +81,36 @@ pub enum Judged<A> {
     Deny(Fault),
 }
 
+/// What a verdict waits for: a parser, a human. Dropped, it is wanted no more.
+pub struct Later(Pin<Box<dyn Future<Output = ()>>>);
+
+impl Later {
+    /// Resolves once the command is worth judging again.
+    pub fn new(ready: impl Future<Output = ()> + 'static) -> Self {
+        Self(Box::pin(ready))
+    }
+
+    /// Whether the command is worth judging again.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl core::fmt::Debug for Later {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Later")
+    }
+}
+
+/// What a gate answers when it is asked.
+#[derive(Debug)]
+pub enum Answer<A> {
+    /// The verdict.
+    Now(Judged<A>),
+    /// There is none yet and nothing was released: the same command is to be judged again once this resolves.
+    Later(Later),
+}
+
 /// Admits sessions. Shared by all workers.
 pub trait Evidence: Send + Sync + 'static {
     /// What passes from admission to a worker's gate.
@@ -133,7 +165,7 @@ pub trait Gate {
     /// The spool takes nothing.
     fn begin(&mut self, ticket: &mut Self::Ticket) -> Result<Self::Session, Fault>;
 
-    /// Decides on a command and stages its record.
+    /// Decides on a command and stages its record, or says what that waits for.
     ///
     /// # Errors
     /// The spool takes nothing; the session must end.
@@ -144,7 +176,7 @@ pub trait Gate {
         at: Timestamp,
         text: Text<'_>,
         parameters: impl Iterator<Item = Parameter<'p>>,
-    ) -> Result<Judged<Self::Allowed>, Fault>;
+    ) -> Result<Answer<Self::Allowed>, Fault>;
 
     /// Stages how a command came out.
     ///

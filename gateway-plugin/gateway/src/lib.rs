@@ -20,6 +20,7 @@ pub mod spill;
 mod started;
 pub mod stream;
 pub mod tls;
+pub mod waiting;
 pub mod worker;
 
 pub use config::GatewayConfig;

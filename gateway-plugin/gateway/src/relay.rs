@@ -197,6 +197,9 @@ impl<G: Gate> Running<G> {
             if let Turn::Over(end, code) = self.resume(cx) {
                 return Poll::Ready((end, code));
             }
+            if let Turn::Over(end, code) = self.judge_again(cx) {
+                return Poll::Ready((end, code));
+            }
             if let Poll::Ready(ending) = control.as_mut().poll(cx) {
                 return Poll::Ready(self.stop(cx, &ending));
             }
@@ -209,6 +212,9 @@ impl<G: Gate> Running<G> {
                 sleep.as_mut().reset(after.into());
             }
             let turns = self.poll_turns(cx);
+            if turns.is_pending() && self.session.line.poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
             draining = draining || drain.as_mut().poll(cx).is_ready();
             if turns.is_pending() && draining && self.may_leave() {
                 let reason = "the gateway is shutting down".to_owned();
@@ -338,7 +344,7 @@ impl<G: Gate> Running<G> {
     }
 
     fn batch_owned(&mut self, cx: &mut Context<'_>, side: Side, bytes: Vec<u8>) -> Turn {
-        let (turn, done) = self.carry(cx, side, &bytes);
+        let (turn, done) = self.carry(cx, side, &bytes, false);
         let peer = if side == Side::Client { &mut self.client } else { &mut self.server };
         peer.left = bytes;
         peer.consume(done);
@@ -346,7 +352,7 @@ impl<G: Gate> Running<G> {
     }
 
     fn batch(&mut self, cx: &mut Context<'_>, side: Side, bytes: &[u8]) -> Turn {
-        let (turn, done) = self.carry(cx, side, bytes);
+        let (turn, done) = self.carry(cx, side, bytes, false);
         let peer = if side == Side::Client { &mut self.client } else { &mut self.server };
         peer.left.extend_from_slice(bytes.get(done..).unwrap_or_default());
         turn
@@ -359,9 +365,27 @@ impl<G: Gate> Running<G> {
         self.batch_owned(cx, side, bytes)
     }
 
+    /// Goes on with commands that waited for their verdicts, once they may have one.
+    fn judge_again(&mut self, cx: &mut Context<'_>) -> Turn {
+        for _ in 0..ROUNDS {
+            if self.session.line.poll(cx).is_pending() {
+                return Turn::Idle;
+            }
+            let bytes = std::mem::take(&mut self.client.left);
+            let (turn, done) = self.carry(cx, Side::Client, &bytes, true);
+            self.client.left = bytes;
+            self.client.consume(done);
+            if let Turn::Over(..) = turn {
+                return turn;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Turn::Again
+    }
+
     /// Carries through what stands unconsumed of this side, `bytes`; says how much of it is consumed. What is due is
-    /// finished, else it is new.
-    fn carry(&mut self, cx: &mut Context<'_>, side: Side, bytes: &[u8]) -> (Turn, usize) {
+    /// finished, what waited is judged `again`, else it is new.
+    fn carry(&mut self, cx: &mut Context<'_>, side: Side, bytes: &[u8], again: bool) -> (Turn, usize) {
         let now = Instant::now();
         self.active = now;
         let other = std::mem::take(&mut if side == Side::Client { &mut self.server } else { &mut self.client }.left);
@@ -375,10 +399,12 @@ impl<G: Gate> Running<G> {
         let staged = if resumed {
             batch.take_up(&mut self.verdicts);
             Ok(())
+        } else if again {
+            batch.judge_again()
         } else {
             batch.stage(side)
         };
-        let apart = others && !resumed && staged.is_ok() && batch.staged;
+        let apart = others && !resumed && !again && staged.is_ok() && batch.staged;
         let deferred = apart && self.client.is_clear() && self.server.is_clear() && batch.keeps() <= MOST_DUE;
         let ran = staged.and_then(|()| if deferred { Ok(()) } else { batch.finish() });
         let mut end = None;

@@ -12,4 +12,5 @@ mod long;
 mod slow;
 mod spool;
 mod verdicts;
+mod waits;
 mod world;

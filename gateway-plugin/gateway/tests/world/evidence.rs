@@ -18,7 +18,7 @@ use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
-use writ_gateway::evidence::{Ending, Evidence, Gate, Judged, Live, OpenRequest, Opened};
+use writ_gateway::evidence::{Answer, Ending, Evidence, Gate, Judged, Later, Live, OpenRequest, Opened};
 use writ_mask::{Identity, Mask};
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 
@@ -26,6 +26,11 @@ use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 pub(crate) const TOKEN: &str = "token-4b1d-of-the-workload";
 /// What a denied client is told.
 pub(crate) const DENIED: &str = "this kind of command is not allowed here";
+
+/// A command whose text, or first parameter, has this waits until [`Fake::given`] reaches its turn.
+pub(crate) const WAITS: &str = "waits";
+/// A command whose text has this is denied.
+pub(crate) const FORBIDDEN: &str = "forbidden";
 
 /// What is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +57,8 @@ pub(crate) struct Fake {
     pub(crate) ttl: Duration,
     pub(crate) deny: Vec<CommandTag>,
     pub(crate) lengthen: bool,
+    /// How many verdicts on texts with [`WAITS`] may be given; the others wait.
+    pub(crate) given: watch::Sender<u32>,
     pub(crate) fail_judge: AtomicBool,
     pub(crate) fail_commit: AtomicBool,
     pub(crate) opens: AtomicU32,
@@ -70,6 +77,7 @@ impl Fake {
             ttl: Duration::from_hours(1),
             deny: Vec::new(),
             lengthen: false,
+            given: watch::channel(0).0,
             fail_judge: AtomicBool::new(false),
             fail_commit: AtomicBool::new(false),
             opens: AtomicU32::new(0),
@@ -186,7 +194,7 @@ impl Gate for FakeGate {
         _: Timestamp,
         text: Text<'_>,
         parameters: impl Iterator<Item = Parameter<'p>>,
-    ) -> Result<Judged<Clearance>, Fault> {
+    ) -> Result<Answer<Clearance>, Fault> {
         if self.0.fail_judge.load(Ordering::SeqCst) {
             return Err(full());
         }
@@ -195,15 +203,24 @@ impl Gate for FakeGate {
             Text::Prepared(id) => format!("prepared {}", id.0),
             Text::Spilled(length) => format!("spilled {length}"),
         };
-        let parameters = parameters.map(|parameter| parameter.value.map(<[u8]>::to_vec)).collect();
-        let allowed = !self.0.deny.contains(&command.tag);
+        let parameters: Vec<_> = parameters.map(|parameter| parameter.value.map(<[u8]>::to_vec)).collect();
+        let told = parameters.first().is_some_and(|first| first.as_deref() == Some(WAITS.as_bytes()));
+        if told || text.contains(WAITS) {
+            let mut given = self.0.given.subscribe();
+            let spent = *given.borrow_and_update() == 0;
+            if spent {
+                return Ok(Answer::Later(Later::new(async move { drop(given.wait_for(|given| *given > 0).await) })));
+            }
+            self.0.given.send_modify(|given| *given -= 1);
+        }
+        let allowed = !self.0.deny.contains(&command.tag) && !text.contains(FORBIDDEN);
         self.1.push_back(Entry::Command { id: command.id, tag: command.tag, text, parameters, allowed });
         if !allowed {
-            return Ok(Judged::Deny(Fault::new("policy.command", Blame::NotAllowed, DENIED)));
+            return Ok(Answer::Now(Judged::Deny(Fault::new("policy.command", Blame::NotAllowed, DENIED))));
         }
         #[expect(clippy::disallowed_methods, reason = "the fake stands for the policy")]
         let clearance = Clearance::by_policy(PolicyHash::new("00"));
-        Ok(Judged::Allow(clearance))
+        Ok(Answer::Now(Judged::Allow(clearance)))
     }
 
     fn outcome(&mut self, (): &mut (), record: &OutcomeRecord<'_>) -> Result<(), Fault> {
