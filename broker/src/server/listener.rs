@@ -35,6 +35,10 @@ const MAX_HEAD: u32 = 64 * 1024;
 pub struct Limits {
     /// How many connections there may be at once; more wait in the kernel's queue.
     pub connections: usize,
+    /// How many of them may be of callers without a gateway's certificate; more are closed after the handshake.
+    pub anonymous: usize,
+    /// How long such a connection may last before it takes no more requests.
+    pub anonymous_age: Duration,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
     /// How long the head of a request may take to arrive, the first one after the handshake too.
@@ -49,6 +53,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            anonymous: 3072,
+            anonymous_age: Duration::from_secs(300),
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             drain: Duration::from_secs(10),
@@ -129,6 +135,7 @@ impl Listener {
     /// Serves `routes` until `stop` changes, then lets open requests end.
     pub async fn serve(self, routes: Router, mut stop: watch::Receiver<bool>) {
         let permits = Arc::new(Semaphore::new(self.limits.connections));
+        let anonymous = Arc::new(Semaphore::new(self.limits.anonymous));
         let mut renewal = tokio::time::interval(self.limits.certificate_life / 2);
         renewal.tick().await;
         loop {
@@ -151,6 +158,7 @@ impl Listener {
                 acceptor: self.acceptor.clone(),
                 routes: routes.clone(),
                 limits: self.limits,
+                anonymous: anonymous.clone(),
                 stop: stop.clone(),
             };
             tokio::spawn(async move {
@@ -174,6 +182,7 @@ struct Connection {
     acceptor: TlsAcceptor,
     routes: Router,
     limits: Limits,
+    anonymous: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
 
@@ -183,6 +192,17 @@ impl Connection {
         let handshake = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(socket)).await;
         let Ok(Ok(stream)) = handshake else { return };
         let gateway = stream.get_ref().1.peer_certificates().and_then(|chain| gateway_of(chain.first()?));
+        // Callers that anybody may be take no place that a gateway needs.
+        let place = match gateway {
+            Some(_) => None,
+            None => match self.anonymous.try_acquire() {
+                Ok(place) => Some(place),
+                Err(_) => {
+                    metrics::counter!("writ_broker_connections_dropped_total").increment(1);
+                    return;
+                }
+            },
+        };
         let peer = Peer { address, gateway };
         let routes = TowerToHyperService::new(self.routes);
         let began = Arc::new(AtomicBool::new(false));
@@ -206,19 +226,32 @@ impl Connection {
         // Until there is a request, no other limit holds: the version of HTTP is still being read, or HTTP/2's preface.
         let first = tokio::time::sleep(self.limits.head);
         tokio::pin!(first);
+        let age = tokio::time::sleep(self.limits.anonymous_age);
+        tokio::pin!(age);
         let mut waits = true;
         loop {
             tokio::select! {
                 _ = connection.as_mut() => return,
                 _ = self.stop.changed() => break,
+                () = age.as_mut(), if place.is_some() => break,
                 () = first.as_mut(), if waits => match began.load(Ordering::Relaxed) {
                     true => waits = false,
                     false => return,
                 },
             }
         }
+        // Who is only too old may finish what was asked in as long again.
         connection.as_mut().graceful_shutdown();
-        let _ = tokio::time::timeout(self.limits.drain, connection).await;
+        let stopping = async {
+            drop(self.stop.wait_for(|stop| *stop).await);
+            tokio::time::sleep(self.limits.drain).await;
+        };
+        tokio::select! {
+            _ = connection => {}
+            () = stopping => {}
+            () = tokio::time::sleep(self.limits.anonymous_age) => {}
+        }
+        drop(place);
     }
 }
 

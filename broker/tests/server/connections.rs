@@ -10,10 +10,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use writ_broker::server::Limits;
 use writ_broker_api::paths;
 
 use crate::matrix::foreign_identity;
-use crate::world::World;
+use crate::world::{World, limits};
 
 /// How long an end may be waited for: the limits of [`crate::world::limits`] are much shorter.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -120,6 +121,54 @@ async fn who_says_nothing_is_not_waited_for() {
     tokio::join!(silent, no_version, no_preface, half_preface, half_head);
     assert!(began.elapsed() < PATIENCE, "they were cut after {:?}", began.elapsed());
     healthy(&world).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_without_a_certificate_take_no_place_of_a_gateway() {
+    let world = World::limited(Limits { connections: 6, anonymous: 3, ..limits() }).await;
+    let gateway = world.enrol().await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let client = world.client(None);
+        let answer = client.get(world.url(paths::HEALTHZ)).send().await;
+        // The connection of the enrolment may still have a place; it goes with its client.
+        if answer.is_ok_and(|answer| answer.status() == 200) {
+            held.push(client);
+        }
+    }
+    assert!(held.len() >= 2, "they are served while there is room");
+    let mut refused = 0;
+    for _ in 0..20 {
+        let client = world.client(None);
+        match client.get(world.url(paths::HEALTHZ)).send().await {
+            Ok(_) => held.push(client),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(held.len() <= 3 && refused >= 19, "{} are held, {refused} were refused", held.len());
+    let certified = world.client(Some(&gateway.identity));
+    let answer = certified.get(world.url(paths::HEALTHZ)).send().await.expect("a gateway has a place");
+    assert_eq!(answer.status(), 200);
+    drop(held);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_without_a_certificate_does_not_last() {
+    let world = World::limited(Limits { anonymous_age: Duration::from_millis(300), ..limits() }).await;
+    let gateway = world.enrol().await;
+    let ask = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut old = tls(&world, None, &[b"http/1.1"]).await.expect("TLS");
+    old.write_all(ask).await.expect("sent");
+    let answer = ended(old).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "it was answered before it was ended");
+    let mut certified = tls(&world, Some(&gateway.identity), &[b"http/1.1"]).await.expect("TLS");
+    certified.write_all(ask).await.expect("sent");
+    assert!(
+        timeout(Duration::from_secs(3), certified.read_to_end(&mut Vec::new())).await.is_err(),
+        "a gateway's lasts"
+    );
     world.stop().await;
 }
 

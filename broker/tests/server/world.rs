@@ -121,6 +121,10 @@ pub(crate) fn limits() -> Limits {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::limited(limits()).await
+    }
+
+    pub(crate) async fn limited(limits: Limits) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path();
         let policies = root.join("policies");
@@ -140,7 +144,7 @@ impl World {
             Broker::start(&config, targets, Arc::new(SystemClock), "hash".to_owned()).await.expect("a broker");
         let authority = broker.keys().ca.clone();
         let listener =
-            Listener::bind(config.listen, authority, config.certificate_names(), limits()).await.expect("bound");
+            Listener::bind(config.listen, authority, config.certificate_names(), limits).await.expect("bound");
         let address = listener.address().expect("an address");
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(listener.serve(server::routes(broker.clone(), None), stopping));
