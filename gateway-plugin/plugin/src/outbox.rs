@@ -1,8 +1,8 @@
 //! The outbox: what is sealed and not yet taken by the broker, on disk, so that a crash neither loses nor forks it.
 //!
-//! One folder for each session: `progress` (how far it is sealed), `commands-0`, `rows-0`, ... (segments), `close` (its end). A
-//! segment's progress is durable before the segment can be uploaded: after a crash, sealing goes on behind it. The folder goes
-//! when the broker has taken the session's end.
+//! One folder for each session: `progress` (how far it is sealed), `commands-0`, `rows-0`, ... (segments, each behind its facts
+//! in one line of JSON), `close` (its end). A segment's progress is durable before the segment can be uploaded: after a crash,
+//! sealing goes on behind it. The folder goes when the broker has taken the session's end.
 
 use std::path::{Path, PathBuf};
 
@@ -70,9 +70,10 @@ impl Outbox {
             seen_size: sealed.seen.size,
             seen_root: hex(&sealed.seen.root),
         };
-        let facts = serde_json::to_vec(&facts).map_err(|error| broken(&name, &error.to_string()))?;
-        replace(&folder.join(format!("{name}.facts")), &facts)?;
-        replace(&folder.join(&name), &sealed.bytes)?;
+        let mut file = serde_json::to_vec(&facts).map_err(|error| broken(&name, &error.to_string()))?;
+        file.push(b'\n');
+        file.extend_from_slice(&sealed.bytes);
+        replace(&folder.join(&name), &file)?;
         let progress =
             serde_json::to_vec(&stored(&sealed.progress)).map_err(|error| broken(&name, &error.to_string()))?;
         replace(&folder.join("progress"), &progress)?;
@@ -158,20 +159,19 @@ impl Outbox {
     /// A segment's bytes and facts.
     pub(crate) fn segment(&self, waiting: &Waiting) -> Result<(Vec<u8>, SegmentFacts), Fault> {
         let name = format!("{}-{}", waiting.stream, waiting.sequence);
-        let folder = self.folder(waiting.session);
-        let bytes = std::fs::read(folder.join(&name)).map_err(|error| broken(&name, &error.to_string()))?;
-        let facts =
-            std::fs::read(folder.join(format!("{name}.facts"))).map_err(|error| broken(&name, &error.to_string()))?;
-        let facts = serde_json::from_slice(&facts).map_err(|error| broken(&name, &error.to_string()))?;
+        let path = self.folder(waiting.session).join(&name);
+        let mut file = std::fs::read(path).map_err(|error| broken(&name, &error.to_string()))?;
+        let line =
+            file.iter().position(|byte| *byte == b'\n').ok_or_else(|| broken(&name, "it has no line of facts"))?;
+        let bytes = file.split_off(line + 1);
+        let facts = serde_json::from_slice(&file).map_err(|error| broken(&name, &error.to_string()))?;
         Ok((bytes, facts))
     }
 
     /// The broker has taken a segment.
     pub(crate) fn taken(&self, waiting: &Waiting) {
         let name = format!("{}-{}", waiting.stream, waiting.sequence);
-        let folder = self.folder(waiting.session);
-        let _ = std::fs::remove_file(folder.join(&name));
-        let _ = std::fs::remove_file(folder.join(format!("{name}.facts")));
+        let _ = std::fs::remove_file(self.folder(waiting.session).join(name));
     }
 
     /// The session's end, if it has ended.

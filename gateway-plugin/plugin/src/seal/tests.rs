@@ -110,8 +110,9 @@ impl Bench {
         assert_eq!(sequences, (0..waiting.len() as u64).collect::<Vec<_>>(), "no segment is missing");
         let mut numbers = Vec::new();
         for waiting in waiting {
-            let (bytes, _) = self.sealing.outbox.segment(&waiting).unwrap();
+            let (bytes, facts) = self.sealing.outbox.segment(&waiting).unwrap();
             let segment = Segment::parse(&bytes).unwrap();
+            assert_eq!(facts.digest, crate::outbox::hex(&segment.digest()));
             let opened = segment.open(&key_of(session)).unwrap();
             for recorded in opened.entries() {
                 match recorded.unwrap().entry {
@@ -187,6 +188,25 @@ fn what_cannot_be_kept_stays_in_the_spool_and_is_sealed_again() {
     assert_eq!(bench.sealing.outbox.close(id).unwrap().commands, 100);
     bench.turn();
     assert_eq!(bench.files(), 1);
+}
+
+#[test]
+fn a_kept_segment_is_one_file_and_is_refused_without_its_facts() {
+    let mut bench = Bench::new(4096);
+    let mut session = bench.begin();
+    let id = session.session();
+    bench.say(&mut session, 0);
+    bench.turn();
+    let folder = bench.dir.path().join("outbox").join(id.to_string());
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: std::collections::BTreeSet<String> = names.collect();
+    assert_eq!(names, ["commands-0".to_owned(), "progress".to_owned()].into());
+    assert_eq!(bench.kept(id), [0]);
+    let waiting = bench.sealing.outbox.waiting(id);
+    for broken in [&b""[..], b"{}", b"{}\nsealed", b"sealed\n"] {
+        std::fs::write(folder.join("commands-0"), broken).unwrap();
+        assert!(bench.sealing.outbox.segment(&waiting[0]).is_err(), "{broken:?}");
+    }
 }
 
 #[test]
