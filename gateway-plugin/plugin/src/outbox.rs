@@ -60,10 +60,20 @@ impl Outbox {
         self.root.join(session.to_string())
     }
 
+    /// The session's folder; a new one's name is durable too when this returns.
+    fn made_folder(&self, session: SessionId) -> Result<PathBuf, Fault> {
+        let folder = self.folder(session);
+        if !folder.exists() {
+            private_directory(&folder)?;
+            let synced = std::fs::File::open(&self.root).and_then(|root| root.sync_all());
+            synced.map_err(|error| broken(&self.root.display().to_string(), &error.to_string()))?;
+        }
+        Ok(folder)
+    }
+
     /// Takes a sealed segment: the segment first, then the progress, both durable when this returns.
     pub(crate) fn put(&self, sealed: &Sealed) -> Result<Waiting, Fault> {
-        let folder = self.folder(sealed.session);
-        private_directory(&folder)?;
+        let folder = self.made_folder(sealed.session)?;
         let name = format!("{}-{}", sealed.stream.as_str(), sealed.sequence);
         let facts = SegmentFacts {
             digest: hex(&sealed.digest),
@@ -93,8 +103,7 @@ impl Outbox {
     }
 
     fn put_end(&self, session: SessionId, close: &CloseRequest) -> Result<(), Fault> {
-        let folder = self.folder(session);
-        private_directory(&folder)?;
+        let folder = self.made_folder(session)?;
         let bytes = serde_json::to_vec(close).map_err(|error| broken("close", &error.to_string()))?;
         replace(&folder.join("close"), &bytes)
     }
