@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use writ_core::time::{SignedDuration, Timestamp};
 
 use super::config::CacheConfig;
@@ -19,6 +19,8 @@ use super::jwks::KeySet;
 
 /// How long one fetch may take, whatever its source does.
 const FETCH_LIMIT: Duration = Duration::from_secs(15);
+/// How many tokens with a key that is not held may wait for one fetch; more are answered from what is held.
+const MOST_WAITING: usize = 32;
 /// How long keys are fresh where the issuer does not say.
 const DEFAULT_FRESH: SignedDuration = SignedDuration::from_secs(600);
 
@@ -62,13 +64,20 @@ pub struct Cache {
     config: CacheConfig,
     held: ArcSwapOption<Held>,
     last: Mutex<Last>,
+    waiting: Semaphore,
 }
 
 impl Cache {
     /// An empty cache over `source`.
     #[must_use]
     pub fn new(source: Box<dyn Source>, config: CacheConfig) -> Self {
-        Self { source, config, held: ArcSwapOption::empty(), last: Mutex::default() }
+        Self {
+            source,
+            config,
+            held: ArcSwapOption::empty(),
+            last: Mutex::default(),
+            waiting: Semaphore::new(MOST_WAITING),
+        }
     }
 
     /// The keys to try for a token whose header names `kid`. Fetches if they are not fresh or do not hold that name, as
@@ -82,6 +91,7 @@ impl Cache {
             return self.fetch(self.last.lock().await, kid, now).await;
         };
         if !held.keys.knows(kid) {
+            let Ok(_place) = self.waiting.try_acquire() else { return Ok(Arc::clone(&held.keys)) };
             return self.fetch(self.last.lock().await, kid, now).await;
         }
         if age(held.fetched, now) < held.fresh {

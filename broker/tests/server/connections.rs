@@ -156,7 +156,8 @@ async fn callers_without_a_certificate_take_no_place_of_a_gateway() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_without_a_certificate_does_not_last() {
-    let world = World::limited(Limits { anonymous_age: Duration::from_millis(300), ..limits() }).await;
+    let (head, anonymous_age) = (Duration::from_secs(60), Duration::from_millis(300));
+    let world = World::limited(Limits { head, anonymous_age, ..limits() }).await;
     let gateway = world.enrol().await;
     let ask = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut old = tls(&world, None, &[b"http/1.1"]).await.expect("TLS");

@@ -308,6 +308,43 @@ fn many_at_once_cause_one_fetch() {
     assert_eq!(fake.fetches(), 1);
 }
 
+/// Holds one key at first, then answers no more.
+#[derive(Debug)]
+struct Slow(Fake);
+
+impl Source for Slow {
+    fn fetch(&self) -> Fetching<'_> {
+        if self.0.fetches() > 0 { Box::pin(std::future::pending()) } else { self.0.fetch() }
+    }
+}
+
+#[tokio::test]
+async fn few_wait_for_an_issuer_that_answers_slowly() {
+    let verifier = verifier_of(config()).with_source(
+        ISSUER,
+        CacheConfig::default(),
+        Box::new(Slow(Fake::holding(&[EC.jwk("ec")]))),
+    );
+    verifier.verify(&good(), now()).await.expect("the key is held");
+    let time = NOW + 60;
+    let claims = with(claims(), json!({"iat": time, "nbf": time, "exp": time + 60}));
+    let unknown = token(&FOREIGN, &with(header(), json!({ "kid": "unknown" })), &claims);
+    let mut all: futures_util::stream::FuturesUnordered<_> =
+        (0..100).map(|_| verifier.verify(&unknown, at(time))).collect();
+    let mut refused = 0;
+    let most = tokio::time::timeout(Duration::from_secs(1), async {
+        while let Some(outcome) = futures_util::StreamExt::next(&mut all).await {
+            assert_eq!(outcome.expect_err("no such key").code(), "identity.unknown_key");
+            refused += 1;
+        }
+    });
+    assert!(most.await.is_err(), "the first ones wait for the fetch");
+    assert_eq!(refused, 68, "the others are answered at once");
+    let known = token(&EC, &with(header(), json!({ "kid": "ec" })), &claims);
+    let held = tokio::time::timeout(Duration::from_secs(10), verifier.verify(&known, at(time)));
+    held.await.expect("who shows a held key waits for nobody").expect("accepted");
+}
+
 #[test]
 fn a_new_key_is_found_and_an_old_one_forgotten() {
     let next = Pair::fresh();
