@@ -45,7 +45,7 @@ enum Keys {
     Fixed(Arc<KeySet>),
     /// The broker's own, which change while it runs.
     Own(Arc<ArcSwap<Ring>>),
-    Fetched(Cache),
+    Fetched(Box<Cache>),
 }
 
 /// A token whose signature and registered claims passed: for callers that make something other than a workload of it,
@@ -105,7 +105,7 @@ impl Verifier {
         source: Box<dyn Source>,
     ) -> Self {
         if let Some(trusted) = self.issuers.get_mut(issuer) {
-            trusted.keys = Keys::Fetched(Cache::new(source, config));
+            trusted.keys = Keys::Fetched(Box::new(Cache::new(source, config)));
         }
         self
     }
@@ -252,7 +252,7 @@ const MAX_CANDIDATES: usize = 8;
 fn keys(config: &IssuerConfig) -> Result<Keys, ConfigFault> {
     if config.discovers() {
         let source: Box<dyn Source> = Box::new(Discovery::new(config)?);
-        return Ok(Keys::Fetched(Cache::new(source, config.cache)));
+        return Ok(Keys::Fetched(Box::new(Cache::new(source, config.cache))));
     }
     let document = match (&config.jwks, &config.jwks_file) {
         (Some(text), _) => text.clone().into_bytes(),
