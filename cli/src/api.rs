@@ -41,7 +41,7 @@ impl Profile {
         let path = Self::path(state);
         let text = std::fs::read_to_string(&path).map_err(|error| {
             Failure::new(format!("`{}` cannot be read: {error}", path.display()))
-                .help("start `writ dev`, or log in with `writ login --broker https://...`")
+                .help("start `writ dev`, or log in with `writ login --broker https://... --ca-file FILE`, at first with the broker's `--token-file`")
         })?;
         toml::from_str(&text).doing(format!("`{}` is malformed", path.display()))
     }

@@ -8,6 +8,7 @@ mod demo;
 mod dev;
 mod door;
 pub(crate) mod evidence;
+mod first_steps;
 mod metrics;
 mod middle;
 mod oauth;

@@ -4,7 +4,7 @@
 //! secret to keep. The token is never printed and stands in a file that only its owner can read. The broker is asked over TLS
 //! that trusts Writ's own authority alone, so whoever answers for it cannot send a human to another issuer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,11 +15,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use writ_broker_api::admin::Login as Named;
+use writ_broker_api::paths;
 use writ_core::time::{Clock as _, SystemClock};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::Connection;
-use crate::api::Profile;
+use crate::api::{Api, Profile};
 use crate::failure::{Doing as _, Failure};
 use crate::{out, private};
 
@@ -46,6 +47,10 @@ pub(crate) struct Login {
     /// Log in with a browser on another machine: enter a code there (the device flow).
     #[arg(long)]
     device: bool,
+    /// Log in with the token in this file, the broker's `admin_token_file` for one: no issuer is asked, and the file stays where it
+    /// is.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["device", "issuer_ca_file"])]
+    token_file: Option<PathBuf>,
 }
 
 /// Logs in.
@@ -56,6 +61,12 @@ pub(crate) async fn run(login: &Login, connection: &Connection) -> Result<(), Fa
     let broker = login.broker.trim_end_matches('/');
     if !broker.starts_with("https://") {
         return Err(Failure::new("the broker's URL is not https").help("write it as `--broker https://host:port`"));
+    }
+    let state = connection.state_directory()?;
+    let ca_file = std::path::absolute(&login.ca_file).doing("the authority's file cannot be named")?;
+    if let Some(token_file) = &login.token_file {
+        let token_file = std::path::absolute(token_file).doing("the token's file cannot be named")?;
+        return keep(Profile { broker: broker.to_owned(), ca_file, token_file }, &state).await;
     }
     let named: Named = read(client(Some(&login.ca_file))?.get(format!("{broker}/v1/login"))).await?;
     let client = client(login.issuer_ca_file.as_ref())?;
@@ -77,14 +88,25 @@ pub(crate) async fn run(login: &Login, connection: &Connection) -> Result<(), Fa
         };
         code::obtain(&client, &named, &found, shown).await?
     };
-    let state = connection.state_directory()?;
     private::directory(&state)?;
     let token_file = state.join("login.token");
     private::replace(&token_file, token.as_bytes())?;
-    let ca_file = std::path::absolute(&login.ca_file).doing("the authority's file cannot be named")?;
     Profile { broker: broker.to_owned(), ca_file, token_file }.store(&state)?;
-    out::line(&format!("\nlogged in; `writ writs ls` asks {} now", out::harmless(broker)));
+    out::line(&logged_in(broker));
     Ok(())
+}
+
+/// Keeps a profile by which the broker lets its owner see what was issued.
+async fn keep(profile: Profile, state: &Path) -> Result<(), Failure> {
+    Api::new(&profile)?.get::<Value>(&format!("{}?limit=1", paths::WRITS)).await?;
+    private::directory(state)?;
+    profile.store(state)?;
+    out::line(&logged_in(&profile.broker));
+    Ok(())
+}
+
+fn logged_in(broker: &str) -> String {
+    format!("\nlogged in; `writ writs ls` asks {} now", out::harmless(broker))
 }
 
 fn client(authority: Option<&PathBuf>) -> Result<Client, Failure> {

@@ -7,6 +7,7 @@ use writ_broker_api::admin::{RecordingKey, Session};
 use writ_broker_api::sealed::Base64;
 use writ_core::id::SessionId;
 use writ_record::DataKey;
+use writ_record::entry::{Entry, Recorded};
 use writ_record::segment::{Digest, Segment, SegmentHeader};
 use writ_record::timeline::{Exchange, Shown, Step, Timeline, pauses};
 
@@ -14,6 +15,10 @@ use super::{Connection, word};
 use crate::api::Api;
 use crate::failure::{Doing as _, Failure};
 use crate::out;
+
+mod rows;
+
+use rows::{Rows, Table};
 
 /// How to replay.
 #[derive(Debug, Args)]
@@ -29,6 +34,9 @@ pub(crate) struct Replay {
     /// Print one JSON object for each step, without pauses.
     #[arg(long)]
     json: bool,
+    /// Show the rows too, where policy recorded them: so many of each command.
+    #[arg(long, value_name = "MOST", num_args = 0..=1, default_missing_value = "20")]
+    rows: Option<usize>,
 }
 
 /// Runs the command.
@@ -37,15 +45,32 @@ pub(crate) struct Replay {
 /// If the recording cannot be read, or its segments are not those that the broker lists.
 pub(crate) async fn run(replay: Replay, connection: &Connection) -> Result<(), Failure> {
     let api = connection.api()?;
-    let (steps, remarks) = steps(&api, replay.session).await?;
+    let known: Session = api.get(&format!("/v1/sessions/{}", replay.session)).await?;
+    let mut recording = Recording { api: &api, known: &known, key: None, remarks: Vec::new() };
+    let steps = recording.steps().await?;
+    let mut rows = match replay.rows {
+        Some(most) => recording.rows(most).await?,
+        None => Rows::keeping(0),
+    };
+    let remarks = recording.remarks;
     for (step, pause) in steps.iter().zip(pauses(&steps)) {
+        let table = match step {
+            Step::Command(exchange) => rows.take(exchange.id, exchange.prepared_by).map(|table| (exchange.id, table)),
+            _ => None,
+        };
         if replay.json {
-            let line = serde_json::to_string(step).doing("a step cannot be written as JSON")?;
-            out::line(&line);
+            print_line(step)?;
+            if let Some((command, table)) = table {
+                let Table { columns, rows, more } = table;
+                print_line(
+                    &serde_json::json!({ "type": "rows", "command": command, "columns": columns, "rows": rows, "more": more }),
+                )?;
+            }
             continue;
         }
         tokio::time::sleep(scaled(pause, replay.speed, replay.longest_pause)).await;
         out::raw(&describe(step));
+        out::raw(&table.map(|(_, table)| table.lines()).unwrap_or_default());
     }
     for remark in remarks {
         out::note(&format!("note: {remark}; run `writ ledger verify`"));
@@ -60,39 +85,77 @@ fn scaled(pause: Duration, speed: f64, longest: f64) -> Duration {
     Duration::try_from_secs_f64((pause.as_secs_f64() / speed).min(longest.max(0.0))).unwrap_or_default()
 }
 
-/// Reads the commands of a session: its rows are not fetched. And says what is missing of them: the broker's list is not believed.
-async fn steps(api: &Api, session: SessionId) -> Result<(Vec<Step>, Vec<String>), Failure> {
-    let known: Session = api.get(&format!("/v1/sessions/{session}")).await?;
-    let listed: Vec<_> = known.segments.iter().filter(|segment| segment.stream == "commands").collect();
-    if listed.is_empty() {
-        return Err(Failure::new(format!("{session} has no recording yet"))
-            .help("a session is sealed when it ends, and every few seconds while it runs"));
-    }
-    let mut timeline = Timeline::new();
-    let mut key = None;
-    let mut chain = Chain::of(session);
-    for facts in listed {
-        let bytes = api.get_bytes(&format!("/v1/sessions/{session}/segments/commands/{}", facts.sequence)).await?;
-        let segment = Segment::parse(&bytes).doing(format!("segment {} cannot be read", facts.sequence))?;
-        let found: String = segment.digest().iter().map(|byte| format!("{byte:02x}")).collect();
-        if found != facts.digest {
-            return Err(Failure::new(format!("segment {} is not the one that was logged", facts.sequence))
-                .help("somebody changed the recording: run `writ ledger verify`"));
+fn print_line(value: &impl serde::Serialize) -> Result<(), Failure> {
+    out::line(&serde_json::to_string(value).doing("a step cannot be written as JSON")?);
+    Ok(())
+}
+
+/// A session's recording at the broker, whose list of it is not believed.
+struct Recording<'a> {
+    api: &'a Api,
+    known: &'a Session,
+    key: Option<DataKey>,
+    /// What is missing.
+    remarks: Vec<String>,
+}
+
+impl Recording<'_> {
+    /// The commands; the rows are not fetched.
+    async fn steps(&mut self) -> Result<Vec<Step>, Failure> {
+        let mut timeline = Timeline::new();
+        if !self.read("commands", |entry| timeline.push(entry)).await? {
+            return Err(Failure::new(format!("{} has no recording yet", self.known.id))
+                .help("a session is sealed when it ends, and every few seconds while it runs"));
         }
-        chain.take(segment.header(), segment.digest(), segment.closes());
-        let data_key = match key.take() {
-            Some(key) => key,
-            None => data_key(api, session, segment.header().wrapped_key.clone()).await?,
-        };
-        {
-            let open = segment.open(&data_key).doing("the recording's key does not open it")?;
-            for entry in open.entries() {
-                timeline.push(entry.doing(format!("segment {} cannot be read", facts.sequence))?);
+        Ok(timeline.finish())
+    }
+
+    /// The first rows of each command.
+    async fn rows(&mut self, most: usize) -> Result<Rows, Failure> {
+        let mut rows = Rows::keeping(most);
+        let take = |recorded: Recorded| {
+            if let Entry::Rows(entry) = &recorded.entry {
+                rows.push(entry);
             }
+        };
+        if !self.read("rows", take).await? {
+            out::note("no rows were recorded: policy asks for them with `@record(\"full\")`");
         }
-        key = Some(data_key);
+        Ok(rows)
     }
-    Ok((timeline.finish(), chain.finish(known.closed.is_some())))
+
+    /// Reads one stream, checks that it is whole, and says whether there is one.
+    async fn read(&mut self, stream: &str, mut take: impl FnMut(Recorded)) -> Result<bool, Failure> {
+        let (api, session) = (self.api, self.known.id);
+        let mut chain = Chain::of(session);
+        let mut any = false;
+        for facts in self.known.segments.iter().filter(|segment| segment.stream == stream) {
+            any = true;
+            let bytes = api.get_bytes(&format!("/v1/sessions/{session}/segments/{stream}/{}", facts.sequence)).await?;
+            let segment = Segment::parse(&bytes).doing(format!("segment {} cannot be read", facts.sequence))?;
+            let found: String = segment.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+            if found != facts.digest {
+                return Err(Failure::new(format!("segment {} is not the one that was logged", facts.sequence))
+                    .help("somebody changed the recording: run `writ ledger verify`"));
+            }
+            chain.take(segment.header(), segment.digest(), segment.closes());
+            let data_key = match self.key.take() {
+                Some(key) => key,
+                None => data_key(api, session, segment.header().wrapped_key.clone()).await?,
+            };
+            {
+                let open = segment.open(&data_key).doing("the recording's key does not open it")?;
+                for entry in open.entries() {
+                    take(entry.doing(format!("segment {} cannot be read", facts.sequence))?);
+                }
+            }
+            self.key = Some(data_key);
+        }
+        // The rows' last segment does not always know that it is the last.
+        let ended = self.known.closed.is_some() && stream == "commands";
+        self.remarks.extend(chain.finish(any && ended));
+        Ok(any)
+    }
 }
 
 /// Holds each segment against the one before it.

@@ -1,6 +1,6 @@
 //! The broker's role: targets with their providers, the API's listener.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -44,7 +44,12 @@ impl BrokerRole {
         // Public, and beside what it verifies: `writ ledger` looks here.
         crate::private::replace(&config.state.join("ledger.vkey"), broker.ledger_key().as_bytes())?;
         let authority = Arc::clone(&broker.keys().ca);
-        let listener = Listener::bind(config.listen, authority, config.certificate_names(), Limits::default())
+        // A gateway in this process asks here, whatever name others use.
+        let mut names = config.certificate_names();
+        names.push(near(config.listen).ip().to_string());
+        names.sort();
+        names.dedup();
+        let listener = Listener::bind(config.listen, authority, names, Limits::default())
             .await
             .doing("the broker's API cannot start")?;
         let address = listener.address().doing("the broker's API has no address")?;
@@ -67,6 +72,12 @@ impl BrokerRole {
         self.address
     }
 
+    /// Where it listens, as this machine reaches it.
+    #[must_use]
+    pub(crate) fn near_address(&self) -> SocketAddr {
+        near(self.address)
+    }
+
     /// Takes a new configuration, or keeps the old one.
     ///
     /// # Errors
@@ -82,6 +93,16 @@ impl BrokerRole {
         let _ = self.serving.await;
         self.tasks.stop(self.broker).await;
     }
+}
+
+/// An address that stands for all of a machine's is reached by its loopback address.
+fn near(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// The targets with their providers, each checked.

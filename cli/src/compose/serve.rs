@@ -208,7 +208,7 @@ async fn start_gateway(
 
 /// A gateway in the broker's own process needs no operator to join.
 async fn join_by_itself(link: &LinkConfig, role: &BrokerRole) -> Result<PluginSettings, Failure> {
-    let url = format!("https://127.0.0.1:{}", role.address().port());
+    let url = format!("https://{}", role.near_address());
     let ca_pem = role.broker().keys().ca.pem().to_owned();
     let mut settings = PluginSettings::new(url, ca_pem, link.state.clone());
     if !link.state.join("identity").join("identity.json").exists() {

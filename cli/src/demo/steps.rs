@@ -100,9 +100,11 @@ async fn writ_is_shown(scene: &Scene) -> Result<(WritId, SessionId), Failure> {
 async fn session_is_replayed(scene: &Scene, session: SessionId) -> Result<(), Failure> {
     heading(9, "The session's recording, replayed");
     scene.stack.wait_until_recorded(session).await?;
-    writ(scene, &["sessions", "replay", &session.to_string(), "--speed", "0"], true)
-        .await?
-        .succeeds_with(&["select id, name, card", "SELECT 3"])
+    writ(scene, &["sessions", "replay", &session.to_string(), "--speed", "0", "--rows"], true).await?.succeeds_with(&[
+        "select id, name, card",
+        "SELECT 3",
+        "| id | name | card",
+    ])
 }
 
 async fn ledger_verifies(scene: &Scene) -> Result<(), Failure> {

@@ -176,7 +176,7 @@ fn dev_policy(settings: &Settings) -> String {
     let role = settings.role.as_ref().map(|role| format!("@role({})\n", quoted(role))).unwrap_or_default();
     format!(
         "// The dev workload may use one target. Change this file while `writ dev` runs: it is read again at once.\n\
-         @id(\"dev-workload\")\n@ttl(\"15m\")\n{role}@record(\"commands\")\n\
+         @id(\"dev-workload\")\n@ttl(\"15m\")\n{role}@record(\"full\")\n\
          permit (\n    principal is Writ::Workload,\n    action in Writ::Action::\"use\",\n    resource == Writ::Target::{}\n)\n\
          when {{ principal.hasTag(\"environment\") && principal.getTag(\"environment\") == \"production\" }};\n",
         quoted(&settings.permitted)
