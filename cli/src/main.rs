@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use writ_parser::child::Limits;
 
 use crate::commands::{Connection, configuration, gateways, ledger, login, policy, sessions, token, writs};
 use crate::compose::run::{self, Roles};
@@ -67,6 +68,9 @@ enum Command {
     /// Gateways.
     #[command(subcommand)]
     Gateways(gateways::Gateways),
+    /// Say what SQL does, on standard input and output: what a gateway runs for itself.
+    #[command(hide = true)]
+    SqlParser,
 }
 
 /// Which configuration.
@@ -79,6 +83,14 @@ struct ConfigFile {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::SqlParser) {
+        // It has neither runtime nor keys, and tells nobody but its gateway what went wrong.
+        return if writ_parser::child::serve(Limits::default()).is_ok() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
     match start(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -119,5 +131,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(&command),
         Command::Ledger(command) => ledger::run(command, &connection),
         Command::Gateways(command) => gateways::run(command, &connection).await,
+        // It was run before there was a runtime.
+        Command::SqlParser => Ok(()),
     }
 }

@@ -167,8 +167,10 @@ pub struct Setting {
 pub enum SettingValue {
     /// To its default: `RESET`, `SET ... TO DEFAULT`.
     Default,
-    /// To these, as the text states them.
+    /// To these, as `SET` states them: each is one value, whatever it holds.
     Stated(Vec<String>),
+    /// To this text of `set_config`, in which the server looks for values: those of a list stand with commas between them.
+    Text(String),
     /// To what only the server knows.
     Computed,
 }

@@ -11,6 +11,7 @@ mod identity;
 pub mod mutate;
 mod operator;
 mod postgres;
+mod sql;
 
 /// One target.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tile", run: evidence::tile, short: 20_000, words: &[] },
     Target { name: "proof", run: evidence::proof, short: 10_000, words: evidence::NOTE_WORDS },
     Target { name: "sealed", run: operator::sealed, short: 5_000, words: operator::SEALED_WORDS },
+    Target { name: "tokens", run: sql::tokens, short: 50_000, words: sql::WORDS },
+    Target { name: "statements", run: sql::statements, short: 5_000, words: sql::WORDS },
+    Target { name: "frames", run: sql::frames, short: 20_000, words: sql::FRAME_WORDS },
 ];
 
 /// The target of this name.

@@ -9,6 +9,8 @@
 mod analyse;
 pub mod child;
 pub mod parent;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tree;
 mod walk;
 

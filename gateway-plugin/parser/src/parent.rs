@@ -48,6 +48,12 @@ impl Settings {
         }
     }
 
+    /// This very program with the argument that makes `writ` a parser; the same one where its file has been replaced since.
+    #[must_use]
+    pub fn own() -> Self {
+        Self::new("/proc/self/exe".into(), vec!["sql-parser".to_owned()])
+    }
+
     /// The child as it is started: nothing of the environment, two pipes, no other place than the root.
     #[must_use]
     pub fn command(&self) -> Command {

@@ -99,8 +99,9 @@ impl Walk {
                 Access { kind: key.0, relation: key.1, columns }
             })
             .collect::<Vec<_>>();
-        // A root that none of these found anything in would pass unjudged.
-        let lost = self.lost.or(accesses.is_empty().then_some(Lost::Foreign));
+        // A root that nothing was found in would pass unjudged; a relation that stands where none is expected is not understood.
+        let strange = accesses.is_empty() || accesses.iter().any(|access| access.kind == Kind::Unknown);
+        let lost = self.lost.or(strange.then_some(Lost::Foreign));
         match lost {
             Some(lost) => Err(lost),
             None => Ok(Statement {

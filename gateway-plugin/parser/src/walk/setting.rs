@@ -79,7 +79,7 @@ impl Walk {
         if IDENTITY.contains(&name.as_str()) {
             self.note(Kind::Privilege, None);
         }
-        let value = constant(value).map_or(SettingValue::Computed, |value| SettingValue::Stated(vec![value]));
+        let value = constant(value).map_or(SettingValue::Computed, SettingValue::Text);
         // Any of the spellings of true that the server knows; what is none of them it refuses.
         let local = !matches!(local.to_ascii_lowercase().as_bytes(), [b'f' | b'n' | b'0', ..] | b"of" | b"off");
         self.settings.push(Setting { name, value, local, sure: false });

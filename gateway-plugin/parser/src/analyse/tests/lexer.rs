@@ -1,37 +1,15 @@
-//! The lexer against the server's scanner.
+//! The lexer against the server's scanner, and what is said of a shape.
 
-use pg_query::protobuf::Token;
 use proptest::prelude::*;
-use writ_sql::{Lexer, Uncut};
 
-use super::super::agrees;
-
-/// What the scanner takes, the lexer cuts alike, but for what the server refuses: a dollar or a backslash alone, which
-/// no grammar takes, and a parameter that runs into letters, which libpg_query takes and no server since version 15.
-fn held(text: &str) -> Result<(), String> {
-    if Lexer::new(text).next().is_none() || text.contains('\0') {
-        return Ok(());
-    }
-    let Ok(theirs) = pg_query::scan_tokens(text) else { return Ok(()) };
-    let ours: Result<Vec<_>, _> =
-        Lexer::new(text).map(|token| token.map(|t| (t.class, t.start, t.text.len()))).collect();
-    let has = |wanted: fn(Token) -> bool| theirs.iter().any(|token| wanted(token.token()));
-    let refused = match ours {
-        Err(Uncut::Stray) => has(|token| matches!(token, Token::Ascii36 | Token::Ascii92)),
-        Err(Uncut::Number) => has(|token| token == Token::Param),
-        _ => false,
-    };
-    if refused || agrees(text) {
-        return Ok(());
-    }
-    Err(format!("{text:?}: {ours:?}, {theirs:?}"))
-}
+use crate::testing::{cut_alike, said_of_the_shape};
 
 #[test]
-fn the_statements_of_the_table_are_cut_alike() {
+fn the_statements_of_the_table_are_cut_alike_and_what_is_said_of_them_holds_for_their_shape() {
     let statements = include_str!("../../../tests/statements.txt").lines().filter(|line| !line.starts_with("  = "));
     for line in statements {
-        held(line).unwrap();
+        cut_alike(line).unwrap();
+        said_of_the_shape(line).unwrap();
     }
 }
 
@@ -95,7 +73,7 @@ fn the_corners_are_cut_alike() {
         "E'\\x41\\101\\n'",
         "E'\\u0041'",
     ] {
-        held(text).unwrap();
+        cut_alike(text).unwrap();
     }
 }
 
@@ -104,12 +82,12 @@ proptest! {
 
     #[test]
     fn any_characters_are_cut_alike(text in "[ abeEuUxXnN0-9_'\"$\\\\&/*\n\r.;:=+<>|@#?é()-]{0,24}") {
-        held(&text).map_err(TestCaseError::fail)?;
+        cut_alike(&text).map_err(TestCaseError::fail)?;
     }
 
     #[test]
     fn any_pieces_are_cut_alike(pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..12)) {
-        held(&pieces.concat()).map_err(TestCaseError::fail)?;
+        cut_alike(&pieces.concat()).map_err(TestCaseError::fail)?;
     }
 }
 

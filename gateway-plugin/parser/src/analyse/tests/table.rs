@@ -30,6 +30,7 @@ fn shown(statement: &Statement) -> String {
         let value = match &setting.value {
             SettingValue::Default => "default".to_owned(),
             SettingValue::Stated(values) => format!("{values:?}"),
+            SettingValue::Text(text) => format!("{text:?}"),
             SettingValue::Computed => "?".to_owned(),
         };
         let (may, local) = (if setting.sure { "" } else { "may " }, if setting.local { " local" } else { "" });
