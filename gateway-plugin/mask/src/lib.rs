@@ -11,6 +11,8 @@
 use writ_core::fault::Fault;
 use writ_core::mask::MaskMark;
 
+pub mod detect;
+
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -1,0 +1,242 @@
+//! The prefilter: which stretches of bytes may hold what.
+//!
+//! It reads blocks of 64 bytes into masks of 64 bits, one for each class of byte, and finds by shifts the shapes without which a detector
+//! cannot match: thirteen digits, a letter pair before a digit pair, an `@`. It must never miss what a detector would find;
+//! it may name what no detector finds, which costs time alone. It knows nothing of values: what it reads may have the
+//! protocol's own bytes in it, so that no shape asks what stands before it.
+//!
+//! Blocks overlap by 16 bytes, the length of the longest shape, so that all of it is arithmetic on single words. The classes of a
+//! block are computed by loops without branches that the compiler turns into vector instructions of any machine.
+
+use super::shape::Shapes;
+
+/// The bytes of a block.
+const BLOCK: usize = 64;
+/// How far blocks lie apart.
+const STRIDE: usize = 48;
+/// The bits of a mask that stand for shapes that begin in this block.
+const OWN: u64 = (1 << STRIDE) - 1;
+
+/// Where shapes begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Region {
+    /// Where the block begins.
+    pub(crate) offset: usize,
+    /// The bytes of the block, lowest bit first, at which a shape begins.
+    pub(crate) starts: u64,
+    /// Which shapes.
+    pub(crate) shapes: Shapes,
+}
+
+/// Appends where any of `wanted` begins in `bytes`, in order.
+pub(crate) fn regions(bytes: &[u8], wanted: Shapes, out: &mut Vec<Region>) {
+    if wanted.without(Shapes::DIGITS).is_empty() {
+        blocks(bytes, |offset, block| {
+            let starts = digits_only(block) & OWN;
+            if starts != 0 {
+                out.push(Region { offset, starts, shapes: Shapes::DIGITS });
+            }
+        });
+    } else {
+        blocks(bytes, |offset, block| {
+            let (starts, shapes) = Classes::of(block).shapes(wanted);
+            if starts & OWN != 0 {
+                out.push(Region { offset, starts: starts & OWN, shapes });
+            }
+        });
+    }
+}
+
+#[inline]
+fn blocks(bytes: &[u8], mut each: impl FnMut(usize, &[u8; BLOCK])) {
+    let mut offset = 0;
+    while let Some(block) = bytes.get(offset..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+        each(offset, block);
+        offset += STRIDE;
+    }
+    while offset < bytes.len() {
+        let mut block = [0; BLOCK];
+        for (to, from) in block.iter_mut().zip(bytes.iter().skip(offset)) {
+            *to = *from;
+        }
+        each(offset, &block);
+        offset += STRIDE;
+    }
+}
+
+/// A mask of the bytes that pass the test.
+#[inline]
+fn mask(block: &[u8; BLOCK], test: impl Fn(u8) -> bool) -> u64 {
+    let mut bits = [0_u8; BLOCK];
+    for (index, (bit, byte)) in bits.iter_mut().zip(block).enumerate() {
+        *bit = if test(*byte) { 1 << (index & 7) } else { 0 };
+    }
+    gather(&bits)
+}
+
+/// Eight bytes with one bit each, all different, add up to one byte in the top of the product.
+#[inline]
+fn gather(bits: &[u8; BLOCK]) -> u64 {
+    let (words, _) = bits.as_chunks::<8>();
+    let mut gathered = [0_u8; 8];
+    for (to, word) in gathered.iter_mut().zip(words) {
+        *to = (u64::from_le_bytes(*word).wrapping_mul(0x0101_0101_0101_0101) >> 56) as u8;
+    }
+    u64::from_le_bytes(gathered)
+}
+
+#[inline]
+const fn is_digit(byte: u8) -> bool {
+    byte.wrapping_sub(b'0') < 10
+}
+
+#[inline]
+const fn is_joint(byte: u8) -> bool {
+    (byte == b' ') | (byte == b'-')
+}
+
+/// Runs of at least eleven digits, or of at least fourteen bytes of digits and single joints between them: with one joint,
+/// thirteen digits are fourteen bytes.
+#[inline]
+fn digits_only(block: &[u8; BLOCK]) -> u64 {
+    let digits = mask(block, is_digit);
+    let filled = digits | ((digits << 1) & (digits >> 1));
+    if run(filled, 11) == 0 {
+        return 0;
+    }
+    long_digits(digits, mask(block, is_joint))
+}
+
+#[inline]
+const fn long_digits(digits: u64, joints: u64) -> u64 {
+    let joined = digits | (joints & (digits << 1) & (digits >> 1));
+    run(digits, 11) | (run(joined, 14) & digits)
+}
+
+/// Where runs of at least `length` bits (2 to 16) begin, and each bit of a longer run that has so many behind it.
+#[inline]
+const fn run(bits: u64, length: u32) -> u64 {
+    let two = bits & (bits >> 1);
+    if length < 4 {
+        return two & (two >> (length - 2));
+    }
+    let four = two & (two >> 2);
+    if length < 8 {
+        return four & (four >> (length - 4));
+    }
+    let eight = four & (four >> 4);
+    eight & (eight >> (length - 8))
+}
+
+/// The masks of one block.
+#[derive(Debug, Clone, Copy)]
+struct Classes {
+    digit: u64,
+    letter: u64,
+    /// A space or a hyphen.
+    joint: u64,
+    dot: u64,
+    colon: u64,
+    quote: u64,
+    plus: u64,
+    at: u64,
+}
+
+impl Classes {
+    #[inline]
+    fn of(block: &[u8; BLOCK]) -> Self {
+        Self {
+            digit: mask(block, is_digit),
+            letter: mask(block, |byte| (byte | 0x20).wrapping_sub(b'a') < 26),
+            joint: mask(block, is_joint),
+            dot: mask(block, |byte| byte == b'.'),
+            colon: mask(block, |byte| byte == b':'),
+            quote: mask(block, |byte| byte == b'"'),
+            plus: mask(block, |byte| byte == b'+'),
+            at: mask(block, |byte| byte == b'@'),
+        }
+    }
+
+    /// Where any shape begins, and which.
+    #[inline]
+    fn shapes(&self, wanted: Shapes) -> (u64, Shapes) {
+        let found = [
+            (Shapes::DIGITS, long_digits(self.digit, self.joint)),
+            (Shapes::GROUPS, self.groups()),
+            (Shapes::CODE, self.code()),
+            (Shapes::AT, self.at),
+            (Shapes::DOTS, self.dots()),
+            (Shapes::COLONS, self.colons()),
+            (Shapes::PLUS, self.plus & run(self.digit | self.separator(), 7) >> 1 & self.digit >> 1),
+            (Shapes::WORD, run(self.digit | self.letter, 12)),
+            // A key's closing quote, with its colon or a space before that.
+            (Shapes::KEY, self.quote & (self.colon | self.joint) >> 1),
+        ];
+        let (mut starts, mut shapes) = (0, Shapes::NONE);
+        for (shape, mask) in found {
+            if mask & OWN != 0 && wanted.has(shape) {
+                starts |= mask;
+                shapes = shapes.with(shape);
+            }
+        }
+        (starts, shapes)
+    }
+
+    #[inline]
+    const fn separator(&self) -> u64 {
+        self.joint | self.dot
+    }
+
+    /// Three digits between separators with three digits before the first or after the second: social security numbers,
+    /// tax numbers with points, telephone numbers.
+    #[inline]
+    const fn groups(&self) -> u64 {
+        let (digit, joint, separator) = (self.digit, self.joint, self.separator());
+        let three = run(digit, 3);
+        let two = run(digit, 2);
+        let four = run(digit, 4);
+        // 123-45-6789
+        let social = three & (joint >> 3) & (two >> 4) & (joint >> 6) & (four >> 7);
+        // 123.456.78
+        let threes = three & (separator >> 3) & (three >> 4) & (separator >> 7) & (two >> 8);
+        // 12.345.678/9012
+        let firm = two & (self.dot >> 2) & (three >> 3) & (self.dot >> 6) & (three >> 7);
+        // 01 23 45 67 89
+        let pairs = two & (separator >> 2) & (two >> 3) & (separator >> 5) & (two >> 6) & (separator >> 8) & (two >> 9);
+        // 1234 5678 9012, 020 7946 0958
+        let fours = joint & (four >> 1) & (joint >> 5) & (four >> 6);
+        // 07700 900123
+        let mobile = run(digit, 5) & (joint >> 5) & (run(digit, 6) >> 6);
+        // (415) 555-2671, (415)555-2671
+        let area =
+            three & ((three >> 5) & (separator >> 8) & (four >> 9) | (three >> 4) & (separator >> 7) & (four >> 8));
+        social | threes | firm | pairs | fours | mobile | area
+    }
+
+    /// Two letters before two digits, or seven digits before a letter.
+    #[inline]
+    const fn code(&self) -> u64 {
+        let (digit, letter) = (self.digit, self.letter);
+        let pair = run(letter, 2);
+        let two = run(digit, 2);
+        (pair & (two >> 2)) | (pair & (self.joint >> 2) & (two >> 3)) | (run(digit, 7) & (letter | self.joint) >> 7)
+    }
+
+    /// A point between digits, and another within four bytes.
+    #[inline]
+    const fn dots(&self) -> u64 {
+        let dot = self.dot;
+        dot & (self.digit >> 1) & (dot >> 2 | dot >> 3 | dot >> 4)
+    }
+
+    /// Two colons in a row, or three within reach of each other.
+    #[inline]
+    const fn colons(&self) -> u64 {
+        let colon = self.colon;
+        let near = colon & (colon >> 2 | colon >> 3 | colon >> 4 | colon >> 5);
+        (colon & (colon >> 1)) | (near & (near >> 2 | near >> 3 | near >> 4 | near >> 5))
+    }
+}
+
+#[cfg(test)]
+mod tests;
