@@ -295,8 +295,11 @@ impl Scanner {
     }
 }
 
+/// Appends what a detector matches in a value.
+type Scan = fn(&[u8], &mut Vec<Hit>);
+
 /// The detectors that are one function each.
-const SCANS: &[(Detector, fn(&[u8], &mut Vec<Hit>))] = &[
+const SCANS: &[(Detector, Scan)] = &[
     (Detector::Iban, iban::scan),
     (Detector::Email, network::emails),
     (Detector::Phone, network::phones),

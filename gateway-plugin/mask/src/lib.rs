@@ -5,13 +5,17 @@
 //! lets them be, without a copy, or writes what goes on instead. What a mask must never do: let something pass because
 //! it could not read it. It errs, and the session ends.
 //!
-//! [`Identity`] masks nothing. The feature `testing` has a mask that changes the length of every value, to try whoever
+//! [`postgres::PostgresMask`] masks by [`rules`]: columns, types, and what [`detect`] finds, with the [`action`] that a
+//! rule names. [`Identity`] masks nothing. The feature `testing` has a mask that changes the length of every value, to try whoever
 //! carries masked bytes on.
 
 use writ_core::fault::Fault;
 use writ_core::mask::MaskMark;
 
+pub mod action;
 pub mod detect;
+pub mod postgres;
+pub mod rules;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -62,6 +66,79 @@ pub trait Mask: Send {
     /// # Errors
     /// As for [`Self::frames`]; also where a value would have to change its length.
     fn part(&mut self, what: What, input: &[u8], last: bool, out: &mut Vec<u8>) -> Result<Masked, Fault>;
+
+    /// Learns what the frames do not say: to be called in the order of the replies, each time before the frames that it is about.
+    /// A mask that needs to know nothing ignores it.
+    ///
+    /// # Errors
+    /// A fault where that would need more memory than is allowed.
+    fn learn(&mut self, context: Context<'_>) -> Result<(), Fault> {
+        let _ = context;
+        Ok(())
+    }
+}
+
+/// What a mask learns of a session beside its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context<'a> {
+    /// A simple query is answered next: rows are those of the columns that stand before them, in the formats stated there.
+    Query,
+    /// The next columns are those of a statement; the formats stated there are not those of its rows.
+    Describes {
+        /// The caller's own key for the statement.
+        statement: u64,
+    },
+    /// The next rows are those of a portal of this statement.
+    Executes {
+        /// The caller's own key for the statement.
+        statement: u64,
+        /// The result formats of its Bind: none for all text, one for all, or one for each column.
+        formats: &'a [u16],
+    },
+    /// The statement is gone.
+    Forget {
+        /// The caller's own key for the statement.
+        statement: u64,
+    },
+    /// A bulk copy to the client begins.
+    Copy {
+        /// How it is written.
+        format: CopyFormat,
+        /// The columns that are copied, where that is known.
+        columns: Option<&'a [CopyColumn]>,
+    },
+    /// The bulk copy has ended. Where something of it was held back, this is refused.
+    CopyEnd,
+}
+
+/// A column of a bulk copy, as the catalog knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyColumn {
+    /// The table's OID, 0 for an expression.
+    pub table: u32,
+    /// The attribute's number, 0 for an expression.
+    pub attribute: i16,
+    /// The OID of its type, 0 where it is not known.
+    pub type_id: u32,
+}
+
+/// How a bulk copy is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// Lines of fields with `delimiter` between them and backslashes.
+    Text {
+        /// A tab where the command says nothing.
+        delimiter: u8,
+    },
+    /// Lines of fields, quoted where need is.
+    Csv {
+        /// A comma where the command says nothing.
+        delimiter: u8,
+        /// A double quote where the command says nothing.
+        quote: u8,
+    },
+    /// PostgreSQL's binary form.
+    Binary,
 }
 
 /// The mask that masks nothing.

@@ -12,10 +12,11 @@ pub(crate) fn before(text: &[u8], at: usize) -> u8 {
     at.checked_sub(1).map_or(0, |at| byte(text, at))
 }
 
-/// Whether a word could begin here: no ASCII letter or digit stands before.
+/// Whether a word could begin here: no ASCII letter or digit stands before, or one that a backslash makes an escape.
 #[inline]
 pub(crate) fn opens(text: &[u8], at: usize) -> bool {
     !before(text, at).is_ascii_alphanumeric()
+        || (at >= 2 && before(text, at - 1) == b'\\' && !before(text, at).is_ascii_digit())
 }
 
 /// Whether a word could end here: no ASCII letter or digit follows.

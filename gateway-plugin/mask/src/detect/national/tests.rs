@@ -3,7 +3,7 @@ use super::*;
 fn found(text: &str) -> Vec<(Detector, &str)> {
     let mut hits = Vec::new();
     scan(text.as_bytes(), Set::ALL, Shapes::ALL, &mut hits);
-    hits.iter().map(|hit| (hit.detector, &text[hit.start..hit.end])).collect()
+    hits.iter().map(|hit| (hit.detector, text.get(hit.start..hit.end).unwrap())).collect()
 }
 
 #[test]

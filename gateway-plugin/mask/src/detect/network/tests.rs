@@ -3,7 +3,7 @@ use super::*;
 fn found(scan: fn(&[u8], &mut Vec<Hit>), text: &str) -> Vec<&str> {
     let mut hits = Vec::new();
     scan(text.as_bytes(), &mut hits);
-    hits.iter().map(|hit| &text[hit.start..hit.end]).collect()
+    hits.iter().map(|hit| text.get(hit.start..hit.end).unwrap()).collect()
 }
 
 #[test]

@@ -5,13 +5,13 @@ fn by_literal(text: &str) -> Vec<(Detector, &str)> {
     for at in 0..text.len() {
         literals(text.as_bytes(), at, Set::ALL, &mut hits);
     }
-    hits.iter().map(|hit| (hit.detector, &text[hit.start..hit.end])).collect()
+    hits.iter().map(|hit| (hit.detector, text.get(hit.start..hit.end).unwrap())).collect()
 }
 
 fn found(scan: fn(&[u8], &mut Vec<Hit>), text: &str) -> Vec<&str> {
     let mut hits = Vec::new();
     scan(text.as_bytes(), &mut hits);
-    hits.iter().map(|hit| &text[hit.start..hit.end]).collect()
+    hits.iter().map(|hit| text.get(hit.start..hit.end).unwrap()).collect()
 }
 
 #[test]

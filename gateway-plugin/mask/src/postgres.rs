@@ -1,0 +1,197 @@
+//! The mask for PostgreSQL's protocol, version 3.
+//!
+//! Read next: [`row`] for rows, [`copy`] for bulk copies, [`message`] for errors, notices and the rest, [`value`] for what becomes of
+//! one value, [`types`] for what it may become in its type.
+//!
+//! A mask is made for each session from shared rules and keys, and asks a [`Catalog`] whose column a result's column is. It never changes
+//! a format: a masked value is legal for its type in the format that it came in, or it is NULL. It never passes what it
+//! cannot read, a row whose columns it was not told, nor a covered value that is longer than what it may hold.
+
+mod column;
+mod copy;
+mod message;
+mod row;
+mod types;
+mod value;
+
+use core::fmt;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use writ_core::fault::{Blame, Fault};
+use writ_core::mask::MaskMark;
+
+use crate::action::MaskKey;
+use crate::detect::{Region, Scanner};
+use crate::rules::RuleSet;
+use crate::{Context, Mask, Masked, What};
+use column::Column;
+use copy::Copy;
+pub use types::{Catalog, NoCatalog, TypeFact};
+use value::Engine;
+
+/// The most statements whose columns are kept.
+const MOST_STATEMENTS: usize = 65_536;
+
+/// What the next frames of rows and columns are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Nothing,
+    Query,
+    Statement(u64),
+}
+
+/// The mask of one session.
+pub struct PostgresMask {
+    engine: Engine,
+    catalog: Arc<dyn Catalog>,
+    about: About,
+    /// The columns of the rows that come.
+    columns: Vec<Column>,
+    known: bool,
+    statements: HashMap<u64, Vec<Column>>,
+    copy: Option<Copy>,
+    regions: Vec<Region>,
+    /// What stands in the place of a value.
+    field: Vec<u8>,
+    /// A frame that comes in parts, and which column of it.
+    part: Option<row::Part>,
+}
+
+impl fmt::Debug for PostgresMask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresMask").field("about", &self.about).field("columns", &self.columns.len()).finish()
+    }
+}
+
+impl PostgresMask {
+    /// The mask of a session under these rules and keys, in the database that this catalog describes.
+    #[must_use]
+    pub fn new(rules: Arc<RuleSet>, key: Arc<MaskKey>, catalog: Arc<dyn Catalog>) -> Self {
+        let scanner = Scanner::new(rules.wanted(), rules.user());
+        Self {
+            engine: Engine::new(rules, key, scanner, catalog.clone()),
+            catalog,
+            field: Vec::new(),
+            about: About::Nothing,
+            columns: Vec::new(),
+            known: false,
+            statements: HashMap::new(),
+            copy: None,
+            regions: Vec::new(),
+            part: None,
+        }
+    }
+
+    fn columns(&mut self, input: &[u8]) -> Result<(), Fault> {
+        let columns = column::described(input, &self.engine.rules, self.catalog.as_ref())
+            .ok_or_else(|| unreadable("a description of columns"))?;
+        match self.about {
+            About::Nothing => return Err(untold()),
+            About::Query => (self.columns, self.known) = (columns, true),
+            About::Statement(statement) => {
+                if self.statements.len() >= MOST_STATEMENTS && !self.statements.contains_key(&statement) {
+                    return Err(Fault::new(
+                        "mask.statements",
+                        Blame::NotAllowed,
+                        "the session has prepared too many statements",
+                    )
+                    .help("close statements that are no longer needed"));
+                }
+                self.statements.insert(statement, columns);
+            }
+        }
+        Ok(())
+    }
+
+    fn executes(&mut self, statement: u64, formats: &[u16]) {
+        self.columns.clear();
+        self.known = match self.statements.get(&statement) {
+            Some(columns) => {
+                let binary = |place: usize| match formats {
+                    [] => false,
+                    [all] => *all == 1,
+                    each => each.get(place).is_none_or(|format| *format == 1),
+                };
+                self.columns.extend(columns.iter().enumerate().map(|(place, column)| column.in_format(binary(place))));
+                true
+            }
+            None => false,
+        };
+        if !self.known {
+            let binary = formats.iter().any(|format| *format != 0);
+            self.columns.push(Column::unknown(binary, &self.engine.rules));
+        }
+    }
+}
+
+impl Mask for PostgresMask {
+    fn frames(&mut self, what: What, input: &[u8], out: &mut Vec<u8>) -> Result<Masked, Fault> {
+        if what == What::Columns {
+            return self.columns(input).map(|()| Masked::Unchanged);
+        }
+        let start = out.len();
+        let done = match what {
+            What::Rows => self.rows(input, out),
+            What::Copy => self.copied(input, out),
+            other => self.messages(other, input, out),
+        };
+        let changed = done.inspect_err(|_| out.truncate(start))?;
+        let marks = self.engine.take_marks();
+        if changed { Ok(Masked::Changed { marks }) } else { Ok(Masked::Unchanged) }
+    }
+
+    fn part(&mut self, what: What, input: &[u8], last: bool, _out: &mut Vec<u8>) -> Result<Masked, Fault> {
+        if self.engine.rules.is_empty() {
+            return Ok(Masked::Unchanged);
+        }
+        match what {
+            What::Rows => self.row_part(input, last).map(|()| Masked::Unchanged),
+            _ => Err(too_long()),
+        }
+    }
+
+    fn learn(&mut self, context: Context<'_>) -> Result<(), Fault> {
+        match context {
+            Context::Query => {
+                (self.about, self.known) = (About::Query, false);
+                self.columns.clear();
+            }
+            Context::Describes { statement } => self.about = About::Statement(statement),
+            Context::Executes { statement, formats } => self.executes(statement, formats),
+            Context::Forget { statement } => drop(self.statements.remove(&statement)),
+            Context::Copy { format, columns } => {
+                self.copy = Some(Copy::new(format, columns, &self.engine.rules, self.catalog.as_ref()));
+            }
+            Context::CopyEnd => {
+                if self.copy.take().is_some_and(|copy| !copy.is_done()) {
+                    return Err(unreadable("a copy that ends within a row"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(what: &str) -> Fault {
+    Fault::new("mask.unreadable", Blame::Target, "the target sent what cannot be masked")
+        .detail(format!("unreadable: {what}"))
+}
+
+fn untold() -> Fault {
+    Fault::new("mask.untold", Blame::Misuse, "rows came whose columns the mask was not told")
+}
+
+fn too_long() -> Fault {
+    Fault::new("mask.too_long", Blame::NotAllowed, "a value is too long to be masked")
+        .help("select less in one value, or ask for a policy that lets this column be")
+}
+
+/// The marks of what was counted by rule.
+fn marks(rules: &RuleSet, counts: &mut [u64]) -> Vec<MaskMark> {
+    let hit = counts.iter_mut().enumerate().filter(|(_, count)| **count > 0);
+    hit.map(|(rule, count)| MaskMark { rule: rules.name(rule).to_owned(), count: core::mem::take(count) }).collect()
+}
+
+#[cfg(test)]
+mod tests;

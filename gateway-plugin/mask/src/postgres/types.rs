@@ -1,0 +1,144 @@
+//! Types: what a value of each may become, and where other values are within it.
+
+/// What the mask needs to know of a database. It is asked when columns are described, never for a row; answers come from memory.
+pub trait Catalog: Send + Sync {
+    /// The columns, `schema.relation.column` each, that this attribute of this table is or is made of: for a view also the columns of
+    /// the base tables behind it. `None` where that is not known, and the column is masked as if every rule applied.
+    fn columns(&self, table: u32, attribute: i16) -> Option<Vec<String>>;
+
+    /// What is known of a type that is not built in.
+    fn type_fact(&self, type_id: u32) -> Option<TypeFact>;
+}
+
+/// What is known of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TypeFact {
+    /// Text in both formats: `citext`, an enumeration's label is not.
+    Text,
+    /// A domain over this type.
+    Domain(u32),
+    /// An array of this type.
+    Array(u32),
+    /// A row type.
+    Composite,
+    /// A range of this type.
+    Range(u32),
+}
+
+/// A catalog that knows nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCatalog;
+
+impl Catalog for NoCatalog {
+    fn columns(&self, _table: u32, _attribute: i16) -> Option<Vec<String>> {
+        None
+    }
+
+    fn type_fact(&self, _type_id: u32) -> Option<TypeFact> {
+        None
+    }
+}
+
+/// How values of a type are read and what may stand in their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Any text.
+    Text,
+    /// JSON, with a version byte before it in binary where it is `jsonb`.
+    Json {
+        version: bool,
+    },
+    /// An integer of so many bytes.
+    Integer(usize),
+    /// A floating point number.
+    Float,
+    Numeric,
+    Bytes,
+    Uuid,
+    /// An address of a network or a machine in it.
+    Network,
+    /// Elements, of the type that the value itself states.
+    Array,
+    Composite,
+    Range(u32),
+    /// Only NULL may stand in its place.
+    Other,
+}
+
+/// The class of a type.
+pub(crate) fn class(type_id: u32, catalog: &dyn Catalog) -> Class {
+    built_in(type_id).unwrap_or_else(|| {
+        let mut type_id = type_id;
+        // A domain over a domain ends somewhere; a catalog that says otherwise is not believed.
+        for _ in 0..16 {
+            match catalog.type_fact(type_id) {
+                Some(TypeFact::Text) => return Class::Text,
+                Some(TypeFact::Array(_)) => return Class::Array,
+                Some(TypeFact::Composite) => return Class::Composite,
+                Some(TypeFact::Range(inner)) => return Class::Range(inner),
+                Some(TypeFact::Domain(base)) => match built_in(base) {
+                    Some(class) => return class,
+                    None => type_id = base,
+                },
+                None => return Class::Other,
+            }
+        }
+        Class::Other
+    })
+}
+
+/// The types of `pg_type.dat` that are no other than this in every database.
+pub(crate) const fn built_in(type_id: u32) -> Option<Class> {
+    Some(match type_id {
+        // text, name, varchar, bpchar, unknown, xml, cstring, "char"
+        25 | 19 | 1043 | 1042 | 705 | 142 | 2275 => Class::Text,
+        114 => Class::Json { version: false },
+        3802 => Class::Json { version: true },
+        21 => Class::Integer(2),
+        23 | 26 => Class::Integer(4),
+        20 => Class::Integer(8),
+        700 | 701 => Class::Float,
+        1700 => Class::Numeric,
+        17 => Class::Bytes,
+        2950 => Class::Uuid,
+        869 | 650 => Class::Network,
+        // record
+        2249 => Class::Composite,
+        // int4range, numrange, tsrange, tstzrange, daterange, int8range
+        3904 => Class::Range(23),
+        3906 => Class::Range(1700),
+        3908 => Class::Range(1114),
+        3910 => Class::Range(1184),
+        3912 => Class::Range(1082),
+        3926 => Class::Range(20),
+        // arrays of the types above and of bool, date, time, timestamp, timestamptz, interval, macaddr
+        1000..=1009
+        | 1014..=1016
+        | 1021
+        | 1022
+        | 1028
+        | 1115
+        | 1182
+        | 1183
+        | 1185
+        | 1187
+        | 1231
+        | 1040
+        | 1041
+        | 651
+        | 199
+        | 3807
+        | 2951
+        | 143
+        | 2287
+        | 3905
+        | 3907
+        | 3909
+        | 3911
+        | 3913
+        | 3927 => Class::Array,
+        // bool, "char", date, time, timestamp, timestamptz, interval, timetz, money, macaddr, macaddr8, bit, varbit
+        16 | 18 | 1082 | 1083 | 1114 | 1184 | 1186 | 1266 | 790 | 829 | 774 | 1560 | 1562 => Class::Other,
+        _ => return None,
+    })
+}

@@ -1,0 +1,261 @@
+//! One value: what the rules and detectors make of it, legal for its type in its format.
+
+mod binary;
+mod encode;
+mod json;
+
+use std::sync::Arc;
+
+use writ_core::fault::Fault;
+use writ_core::mask::MaskMark;
+
+use super::column::Column;
+use super::types::{Catalog, Class};
+use super::{marks, too_long};
+use crate::action::{Action, MaskKey};
+use crate::detect::{Detector, Hit, Scanner, Shapes};
+use crate::rules::{Duty, Otherwise, RuleSet};
+
+/// How deep values may stand within values.
+const DEPTH: u8 = 8;
+
+/// What became of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It may go on as it is.
+    Keep,
+    /// What was written goes on in its place.
+    Replaced,
+    /// NULL goes on in its place.
+    Null,
+    /// Its row does not go on.
+    Drop,
+}
+
+/// What masks values.
+pub(crate) struct Engine {
+    pub(crate) rules: Arc<RuleSet>,
+    pub(crate) scanner: Scanner,
+    /// Whether every value is to be looked at.
+    pub(crate) looks_always: bool,
+    key: Arc<MaskKey>,
+    catalog: Arc<dyn Catalog>,
+    by_detector: Vec<(Detector, Duty)>,
+    hits: Vec<Hit>,
+    counts: Vec<u64>,
+    shown: Vec<u8>,
+    depth: u8,
+}
+
+impl Engine {
+    pub(crate) fn new(rules: Arc<RuleSet>, key: Arc<MaskKey>, scanner: Scanner, catalog: Arc<dyn Catalog>) -> Self {
+        let user = (0..rules.user().len()).filter_map(|place| u8::try_from(place).ok().map(Detector::User));
+        let all = Detector::ALL.iter().copied().chain(user);
+        let by_detector = all.filter_map(|detector| Some((detector, rules.for_detector(detector)?))).collect();
+        Self {
+            looks_always: scanner.wants_all(),
+            counts: vec![0; rules.len()],
+            rules,
+            scanner,
+            key,
+            catalog,
+            by_detector,
+            hits: Vec::new(),
+            shown: Vec::new(),
+            depth: 0,
+        }
+    }
+
+    /// What was masked since this was last asked.
+    pub(crate) fn take_marks(&mut self) -> Vec<MaskMark> {
+        marks(&self.rules, &mut self.counts)
+    }
+
+    /// Whether the binary form of a type hides text from whoever reads its bytes.
+    pub(crate) fn is_deep(&self, class: Class) -> bool {
+        let looks = !self.by_detector.is_empty();
+        looks && !matches!(class, Class::Text | Class::Json { .. } | Class::Bytes | Class::Integer(2 | 4))
+    }
+
+    /// Masks a value. What stands in its place is appended to `out` where it is [`Fate::Replaced`], and nothing otherwise.
+    /// `shapes` is what the prefilter saw in it; all of them where it was not asked.
+    pub(crate) fn value(
+        &mut self,
+        column: &Column,
+        value: &[u8],
+        shapes: Shapes,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate, Fault> {
+        if column.duty.is_none() && (shapes.is_empty() || self.by_detector.is_empty()) {
+            return Ok(Fate::Keep);
+        }
+        if value.len() > self.rules.max_masked_value {
+            return match self.rules.too_long {
+                Otherwise::Null => Ok(Fate::Null),
+                Otherwise::Error => Err(too_long()),
+            };
+        }
+        let start = out.len();
+        let fate = match column.duty {
+            Some(duty) => self.covered(column, duty, value, out)?,
+            None => self.detected(column, value, shapes, out)?,
+        };
+        if fate != Fate::Replaced {
+            out.truncate(start);
+        }
+        Ok(fate)
+    }
+
+    /// A value that a rule covers as a whole, or a stricter one for what is found in it.
+    fn covered(&mut self, column: &Column, duty: Duty, value: &[u8], out: &mut Vec<u8>) -> Result<Fate, Fault> {
+        let duty = if duty.action < Action::Redact { self.stricter(column, duty, value) } else { duty };
+        self.whole(column, duty, value, out)
+    }
+
+    fn stricter(&mut self, column: &Column, duty: Duty, value: &[u8]) -> Duty {
+        let mut shown = core::mem::take(&mut self.shown);
+        shown.clear();
+        let text = if encode::text_of(column, value, &mut shown) { shown.as_slice() } else { value };
+        let found = self.strictest_in(text, Shapes::ALL);
+        self.shown = shown;
+        RuleSet::stricter(Some(duty), found).unwrap_or(duty)
+    }
+
+    /// What the strictest rule asks for that a detector's match in this text brings on.
+    fn strictest_in(&mut self, text: &[u8], shapes: Shapes) -> Option<Duty> {
+        self.look(text, shapes);
+        let duties = &self.by_detector;
+        let of = |hit: &Hit| duties.iter().find(|(detector, _)| *detector == hit.detector).map(|(_, duty)| *duty);
+        self.hits.iter().filter_map(of).fold(None, |found, duty| RuleSet::stricter(found, Some(duty)))
+    }
+
+    fn look(&mut self, text: &[u8], shapes: Shapes) {
+        self.hits.clear();
+        if shapes == Shapes::ALL {
+            self.scanner.find(text, &mut self.hits);
+        } else {
+            self.scanner.look(text, shapes, &mut self.hits);
+        }
+    }
+
+    /// Applies an action to the whole of a value.
+    fn whole(&mut self, column: &Column, duty: Duty, value: &[u8], out: &mut Vec<u8>) -> Result<Fate, Fault> {
+        self.count(duty);
+        match duty.action {
+            Action::Null => Ok(Fate::Null),
+            Action::DropRow => Ok(Fate::Drop),
+            action if encode::whole(&self.key, column, action, value, out) => Ok(Fate::Replaced),
+            _ => otherwise(duty),
+        }
+    }
+
+    fn detected(&mut self, column: &Column, value: &[u8], shapes: Shapes, out: &mut Vec<u8>) -> Result<Fate, Fault> {
+        match column.class {
+            Class::Text => self.spans(value, shapes, false, out),
+            Class::Json { version: true } if column.binary => {
+                let Some((version, text)) = value.split_first() else { return Ok(Fate::Keep) };
+                out.push(*version);
+                self.spans(text, shapes, true, out)
+            }
+            Class::Json { .. } => self.spans(value, shapes, true, out),
+            Class::Array | Class::Composite | Class::Range(_) if column.binary => self.nested(column.class, value, out),
+            _ => {
+                let mut shown = core::mem::take(&mut self.shown);
+                shown.clear();
+                let found = if encode::text_of(column, value, &mut shown) {
+                    self.strictest_in(&shown, Shapes::ALL)
+                } else {
+                    let raw = self.strictest_in(value, shapes);
+                    // Eight bytes of an unknown type may be a number.
+                    shown.clear();
+                    let number =
+                        column.binary && column.class == Class::Other && encode::integer_text(value, &mut shown);
+                    if number { RuleSet::stricter(raw, self.strictest_in(&shown, Shapes::ALL)) } else { raw }
+                };
+                self.shown = shown;
+                found.map_or(Ok(Fate::Keep), |duty| self.whole(column, duty, value, out))
+            }
+        }
+    }
+
+    /// Replaces what detectors match within a text.
+    fn spans(&mut self, text: &[u8], shapes: Shapes, is_json: bool, out: &mut Vec<u8>) -> Result<Fate, Fault> {
+        self.look(text, shapes);
+        if self.hits.is_empty() {
+            return Ok(Fate::Keep);
+        }
+        let hits = core::mem::take(&mut self.hits);
+        let fate = self.replace(text, &hits, is_json, out);
+        self.hits = hits;
+        fate
+    }
+
+    fn replace(&mut self, text: &[u8], hits: &[Hit], is_json: bool, out: &mut Vec<u8>) -> Result<Fate, Fault> {
+        let (mut done, mut reader, mut rest) = (0, json::Reader::new(text), hits);
+        while let Some((hit, duty, after)) = self.cluster(rest) {
+            rest = after;
+            self.count(duty);
+            match duty.action {
+                Action::Null => return Ok(Fate::Null),
+                Action::DropRow => return Ok(Fate::Drop),
+                _ => {}
+            }
+            let Some(place) = (if is_json { reader.place(&hit) } else { Some(json::Place::plain(text, &hit)) }) else {
+                return otherwise(duty);
+            };
+            // A second match in one number of JSON.
+            if place.end <= done {
+                continue;
+            }
+            out.extend_from_slice(text.get(done..place.start).unwrap_or_default());
+            out.extend_from_slice(place.quote);
+            let found = text.get(place.start..place.end).unwrap_or_default();
+            if !self.key.apply(duty.action, Some(hit.detector), found, out) {
+                return otherwise(duty);
+            }
+            out.extend_from_slice(place.quote);
+            done = place.end;
+        }
+        out.extend_from_slice(text.get(done..).unwrap_or_default());
+        Ok(if done == 0 { Fate::Keep } else { Fate::Replaced })
+    }
+
+    /// The next hit with all that overlap it as one, what the strictest rule asks for it, and the hits behind it.
+    fn cluster<'h>(&self, hits: &'h [Hit]) -> Option<(Hit, Duty, &'h [Hit])> {
+        let of =
+            |hit: &Hit| self.by_detector.iter().find(|(detector, _)| *detector == hit.detector).map(|(_, duty)| *duty);
+        let (first, mut rest) = hits.split_first()?;
+        let (mut all, mut duty) = (*first, of(first));
+        while let Some((next, after)) = rest.split_first().filter(|(next, _)| next.start < all.end) {
+            all.end = all.end.max(next.end);
+            if let Some(other) = of(next).filter(|other| duty.is_none_or(|duty| other.action > duty.action)) {
+                (duty, all.detector) = (Some(other), next.detector);
+            }
+            rest = after;
+        }
+        Some((all, duty?, rest))
+    }
+
+    fn count(&mut self, duty: Duty) {
+        if let Some(count) = self.counts.get_mut(duty.rule) {
+            *count += 1;
+        }
+    }
+}
+
+fn otherwise(duty: Duty) -> Result<Fate, Fault> {
+    match duty.otherwise {
+        Otherwise::Null => Ok(Fate::Null),
+        Otherwise::Error => Err(too_strict()),
+    }
+}
+
+fn too_strict() -> Fault {
+    use writ_core::fault::Blame;
+    Fault::new(
+        "mask.unmaskable",
+        Blame::NotAllowed,
+        "a value cannot be masked in its type, and policy asks for an error then",
+    )
+    .help("leave the column out, or cast it to text")
+}
