@@ -131,6 +131,8 @@ pub struct QualifiedName {
 pub enum Columns {
     /// These at most, sorted, each once. Empty: none is stated, as in `count(*)`, or `DELETE`, whose condition is a
     /// [`Kind::Select`] of its own. A name that the grammar cannot give to one relation alone stands with each that may have it.
+    /// A name that the relation does not have may be a function of the database's own, called with the whole row (`t.f`): who
+    /// has the catalog looks it up.
     Stated(Vec<String>),
     /// Any: `*`, a whole row, or a name that cannot be told to belong elsewhere.
     Any,

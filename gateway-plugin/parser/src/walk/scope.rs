@@ -6,16 +6,20 @@ use writ_core::statement::{Kind, QualifiedName};
 
 use super::{Walk, names, relation};
 
-/// Functions of PostgreSQL that take a row of any relation: `t.row_to_json` calls one where `t` has no such column.
-const OF_A_ROW: [&str; 17] = [
+/// Functions of PostgreSQL and its hstore that take a row of any relation and give away what is in it: `t.row_to_json` calls
+/// one where `t` has no such column. Those of a database's own that take a row are the catalog's matter.
+const OF_A_ROW: [&str; 20] = [
     "any_value",
     "array_agg",
     "concat",
+    "hash_record",
     "hstore",
     "json_agg",
     "json_agg_strict",
+    "json_build_array",
     "jsonb_agg",
     "jsonb_agg_strict",
+    "jsonb_build_array",
     "max",
     "min",
     "quote_literal",
