@@ -3,7 +3,7 @@
 //!
 //! Not read, deliberately: other digits of Unicode, letters of other scripts that look Latin, combining marks.
 
-/// What begins a character that is folded, for the search by literals.
+/// What begins a character that is folded.
 pub(crate) const FRONTS: &[&[u8]] = &[
     b"\xEF\xBC",     // U+FF00 to U+FF3F
     b"\xEF\xBD",     // U+FF40 to U+FF7F

@@ -2,7 +2,7 @@
 //!
 //! Source: ISO 13616-1 and the IBAN registry of SWIFT for the lengths of each country; check digits by ISO 7064 MOD 97-10.
 //!
-//! Matched: letters of either case, in one run or in groups with single spaces between them. Not matched, deliberately:
+//! Matched: letters of either case, in one run or in groups of four with single spaces between them. Not matched, deliberately:
 //! countries that are not in the registry, other separators, numbers within a word.
 
 use super::check::mod_97;
@@ -124,10 +124,11 @@ pub(crate) fn scan(text: &[u8], hits: &mut Vec<Hit>) {
 fn number(text: &[u8], start: usize, country: [u8; 2]) -> Option<usize> {
     let index = COUNTRIES.binary_search_by(|(code, _)| (**code).cmp(&country)).ok()?;
     let length = usize::from(COUNTRIES.get(index)?.1);
-    let (mut number, mut at) = (Gathered::<MOST>::new(), start);
+    let (mut number, mut at, spaced) = (Gathered::<MOST>::new(), start, byte(text, start + 4) == b' ');
     while number.as_slice().len() < length {
         let next = byte(text, at);
-        let next = if next == b' ' && number.as_slice().len() >= 4 {
+        let whole_group = number.as_slice().len().is_multiple_of(4) && number.as_slice().len() >= 4;
+        let next = if spaced && whole_group && next == b' ' {
             at += 1;
             byte(text, at)
         } else {

@@ -1,5 +1,5 @@
-//! The search for the literals that begin a secret, or a character that hides something: one pass for all, by the vectorised
-//! search of `aho-corasick` where the machine has it.
+//! The search for the literals that begin a secret, by the vectorised search of `aho-corasick` where the machine has it, and for
+//! the characters that hide something, by the three bytes that begin them.
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
@@ -12,8 +12,8 @@ use super::{fold, secret};
 #[derive(Debug)]
 pub(crate) struct Literals {
     search: Search,
-    /// How many of the patterns begin secrets; the rest begin characters that are folded.
-    secrets: usize,
+    /// Whether characters that are folded are searched for.
+    folds: bool,
 }
 
 #[derive(Debug)]
@@ -56,26 +56,26 @@ const FRONTS: &[&[u8]] = &[
 impl Literals {
     /// A search for the literals of secrets, for characters that are folded, for both or for neither.
     pub(crate) fn new(secrets: bool, folds: bool) -> Self {
-        let fronts = if secrets { FRONTS } else { &[] };
-        let patterns: Vec<&[u8]> = fronts.iter().chain(if folds { fold::FRONTS } else { &[] }).copied().collect();
-        Self { search: Search::new(&patterns), secrets: fronts.len() }
+        Self { search: Search::new(if secrets { FRONTS } else { &[] }), folds }
     }
 
     /// Calls for the start of each literal of a secret.
-    pub(crate) fn each(&self, text: &[u8], mut each: impl FnMut(usize)) {
-        self.search.each(text, |pattern, start| {
-            if pattern < self.secrets {
-                each(start);
-            }
-        });
+    pub(crate) fn each(&self, text: &[u8], each: impl FnMut(usize)) {
+        self.search.each(text, each);
     }
 
-    /// Appends a region for each literal.
+    /// Appends a region for each literal, and for each character that is folded.
     pub(crate) fn regions(&self, bytes: &[u8], out: &mut Vec<Region>) {
-        self.search.each(bytes, |pattern, offset| {
-            let shapes = if pattern < self.secrets { Shapes::LITERAL } else { Shapes::FOLD };
-            out.push(Region { offset, starts: 1, shapes });
-        });
+        self.search.each(bytes, |offset| out.push(Region { offset, starts: 1, shapes: Shapes::LITERAL }));
+        if !self.folds {
+            return;
+        }
+        for offset in memchr::memchr3_iter(0xEF, 0xE2, 0xC2, bytes) {
+            let rest = bytes.get(offset..).unwrap_or_default();
+            if fold::FRONTS.iter().any(|front| rest.starts_with(front)) {
+                out.push(Region { offset, starts: 1, shapes: Shapes::FOLD });
+            }
+        }
     }
 }
 
@@ -91,19 +91,19 @@ impl Search {
         }
     }
 
-    fn each(&self, bytes: &[u8], mut each: impl FnMut(usize, usize)) {
+    fn each(&self, bytes: &[u8], mut each: impl FnMut(usize)) {
         match self {
             Self::Nothing => {}
             Self::Packed(searcher) => {
                 let mut span = Span { start: 0, end: bytes.len() };
                 while let Some(found) = searcher.find_in(bytes, span) {
-                    each(found.pattern().as_usize(), found.start());
+                    each(found.start());
                     span.start = found.end();
                 }
             }
             Self::Automaton(search) => {
                 for found in search.find_iter(bytes) {
-                    each(found.pattern().as_usize(), found.start());
+                    each(found.start());
                 }
             }
         }

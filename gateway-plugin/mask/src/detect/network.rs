@@ -90,7 +90,7 @@ pub(crate) fn phones(text: &[u8], hits: &mut Vec<Hit>) {
 
 /// Whether no number that goes on from before stands here.
 fn is_free(text: &[u8], at: usize) -> bool {
-    opens(text, at) && (!matches!(before(text, at), b'.' | b'-' | b'+' | b'/' | b':' | b'('))
+    opens(text, at) && (!matches!(before(text, at), b'.' | b'-' | b'+' | b'/' | b':'))
 }
 
 /// Whether no number goes on behind here.

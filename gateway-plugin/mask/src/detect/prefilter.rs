@@ -93,6 +93,22 @@ fn any(block: &[u8; BLOCK], test: impl Fn(u8) -> bool) -> bool {
     block.iter().fold(0, |found, byte| found | u8::from(test(*byte))) != 0
 }
 
+/// Whether any two bytes in a row pass the test.
+#[inline]
+fn any_pair(block: &[u8; BLOCK], test: impl Fn(u8, u8) -> bool) -> bool {
+    let (firsts, seconds): (&[u8; BLOCK - 1], &[u8; BLOCK - 1]) = match (block.first_chunk(), block.last_chunk()) {
+        (Some(firsts), Some(seconds)) => (firsts, seconds),
+        _ => return true,
+    };
+    firsts.iter().zip(seconds).fold(0, |found, (a, b)| found | u8::from(test(*a, *b))) != 0
+}
+
+/// How often a byte is in the block.
+#[inline]
+fn count(block: &[u8; BLOCK], wanted: u8) -> u8 {
+    block.iter().fold(0, |count: u8, byte| count.wrapping_add(u8::from(*byte == wanted)))
+}
+
 /// Eight bytes with one bit each, all different, add up to one byte in the top of the product.
 #[inline]
 fn gather(bits: &[u8; BLOCK]) -> u64 {
@@ -167,20 +183,23 @@ impl Classes {
     fn of(block: &[u8; BLOCK]) -> Self {
         let digit = mask(block, is_digit);
         let letter = mask(block, |byte| (byte | 0x20).wrapping_sub(b'a') < 26);
-        let rare = any(block, |byte| (byte == b'"') | (byte == b'@') | (byte == b'+'));
-        let (quote, at, plus) = if rare {
-            (
-                mask(block, |byte| byte == b'"'),
-                mask(block, |byte| byte == b'@'),
-                if digit == 0 { 0 } else { mask(block, |byte| byte == b'+') },
-            )
+        let rare = any(block, |byte| (byte == b'"') | (byte == b'@'));
+        let (quote, at) =
+            if rare { (mask(block, |byte| byte == b'"'), mask(block, |byte| byte == b'@')) } else { (0, 0) };
+        let colon = if quote != 0
+            || count(block, b':') >= 2 && (count(block, b':') >= 3 || any_pair(block, |a, b| (a == b':') & (b == b':')))
+        {
+            mask(block, |byte| byte == b':')
         } else {
-            (0, 0, 0)
+            0
         };
-        let colon = if any(block, |byte| byte == b':') { mask(block, |byte| byte == b':') } else { 0 };
-        let near_digits = digit != 0 || quote != 0;
-        let joint = if near_digits { mask(block, is_joint) } else { 0 };
-        let dot = if digit != 0 && any(block, |byte| byte == b'.') { mask(block, |byte| byte == b'.') } else { 0 };
+        let joint = if digit != 0 || quote != 0 { mask(block, is_joint) } else { 0 };
+        let dot = if digit != 0 && count(block, b'.') >= 2 { mask(block, |byte| byte == b'.') } else { 0 };
+        let plus = if digit != 0 && any_pair(block, |a, b| (a == b'+') & (b.wrapping_sub(b'1') < 9)) {
+            mask(block, |byte| byte == b'+')
+        } else {
+            0
+        };
         Self { digit, letter, joint, dot, colon, quote, plus, at }
     }
 
@@ -196,7 +215,7 @@ impl Classes {
             (Shapes::DOTS, if self.dot == 0 { 0 } else { self.dots() }),
             (Shapes::COLONS, if self.colon == 0 { 0 } else { self.colons() }),
             (Shapes::PLUS, self.plus & run(self.digit | self.separator(), 7) >> 1 & self.digit >> 1),
-            (Shapes::WORD, run(self.digit | self.letter, 12)),
+            (Shapes::WORD, run(self.digit | self.letter, 13)),
             // A key's closing quote, with its colon or a space before that.
             (Shapes::KEY, self.quote & (self.colon | self.joint) >> 1),
         ];
@@ -230,7 +249,8 @@ impl Classes {
         // 12.345.678/9012
         let firm = two & (self.dot >> 2) & (three >> 3) & (self.dot >> 6) & (three >> 7);
         // 01 23 45 67 89
-        let pairs = two & (separator >> 2) & (two >> 3) & (separator >> 5) & (two >> 6) & (separator >> 8) & (two >> 9);
+        let four_pairs = two & (separator >> 2) & (two >> 3) & (separator >> 5) & (two >> 6) & (separator >> 8);
+        let pairs = four_pairs & (two >> 9) & (separator >> 11) & (two >> 12);
         // 1234 5678 9012, 020 7946 0958
         let fours = joint & (four >> 1) & (joint >> 5) & (four >> 6);
         // 07700 900123
@@ -241,13 +261,20 @@ impl Classes {
         social | threes | firm | pairs | fours | mobile | area
     }
 
-    /// Two letters before two digits, or seven digits before a letter.
+    /// The fronts of account numbers and identities that have letters.
     #[inline]
     fn code(&self) -> u64 {
-        let (digit, letter) = (self.digit, self.letter);
-        let pair = run(letter, 2);
-        let two = run(digit, 2);
-        (pair & (two >> 2)) | (pair & (self.joint >> 2) & (two >> 3)) | (run(digit, 7) & (letter | self.joint) >> 7)
+        let (digit, letter, joint) = (self.digit, self.letter, self.joint);
+        let (pair, two, either) = (run(letter, 2), run(digit, 2), digit | letter);
+        // AA11 and eleven more, or in groups of four
+        let account = pair & (two >> 2) & (run(either, 15) | (joint >> 4) & (run(either, 4) >> 5) & (joint >> 9));
+        // AA111111, AA 11
+        let insurance = pair & (run(digit, 6) >> 2 | (joint >> 2) & (two >> 3) & (digit | joint) >> 5);
+        // AAAAAA11
+        let italian = run(letter, 6) & (two >> 6);
+        // 1111111A, 1111111-A
+        let spanish = run(digit, 7) & (letter | joint) >> 7;
+        account | insurance | italian | spanish
     }
 
     /// A point between digits, and another within four bytes.

@@ -237,7 +237,7 @@ const LEAST: usize = 24;
 const MOST: usize = 512;
 
 /// Appends words of base64 or base64url that are too disordered to be anything but a secret: at least [`LEAST`] bytes, with
-/// upper and lower case, two digits or more, a change of class at two of five places, and 3.6 bits for each byte. Not matched,
+/// upper and lower case, two digits or more, thirteen letters and digits in a row, a change of class at two of five places, and 3.6 bits for each byte. Not matched,
 /// deliberately: hexadecimal digits alone, which are hashes and identifiers more often than keys.
 pub(crate) fn disorder(text: &[u8], hits: &mut Vec<Hit>) {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-');
@@ -274,7 +274,7 @@ fn is_disordered(word: &[u8]) -> bool {
         }
     }
     let [digits, lower, upper, _] = classes;
-    let mixed = digits >= 2 && lower >= 2 && upper >= 2 && changes * 5 >= word.len() * 2 && longest >= 12;
+    let mixed = digits >= 2 && lower >= 2 && upper >= 2 && changes * 5 >= word.len() * 2 && longest >= 13;
     mixed && bits(&counts, word.len()) >= 3.6
 }
 

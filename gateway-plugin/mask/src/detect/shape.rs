@@ -22,7 +22,7 @@ impl Shapes {
     pub(crate) const COLONS: Self = Self(1 << 5);
     /// A plus sign before digits.
     pub(crate) const PLUS: Self = Self(1 << 6);
-    /// Twelve letters and digits in one run.
+    /// Thirteen letters and digits in one run.
     pub(crate) const WORD: Self = Self(1 << 7);
     /// The end of a key in JSON.
     pub(crate) const KEY: Self = Self(1 << 8);
