@@ -75,7 +75,9 @@ fn span<'a>(text: &'a str, raw: &RawStmt) -> &'a [u8] {
 fn reason(error: &pg_query::Error) -> Reason {
     match error {
         pg_query::Error::Decode(_) => Reason::Deep,
-        pg_query::Error::Parse(message) if message.contains("stack depth") || message.contains("exhausted") => {
+        pg_query::Error::Parse(message)
+            if ["stack depth", "exhausted", "too deeply"].iter().any(|it| message.contains(it)) =>
+        {
             Reason::Deep
         }
         _ => Reason::Syntax,

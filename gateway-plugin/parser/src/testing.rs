@@ -7,6 +7,7 @@ use writ_sql::{Class, Lexer, Uncut, outline};
 
 use crate::analyse;
 use crate::analyse::agrees;
+use crate::child::STACK;
 
 /// What the server's scanner takes, the lexer cuts alike, but for what the server refuses: a character that starts no token,
 /// which no grammar takes, and a parameter that runs into letters, which libpg_query takes and no server since version 15.
@@ -39,6 +40,14 @@ pub fn cut_alike(text: &str) -> Result<(), String> {
 /// # Errors
 /// It does not: how.
 pub fn said_of_the_shape(text: &str) -> Result<(), String> {
+    let thread = std::thread::Builder::new().stack_size(STACK);
+    std::thread::scope(|scope| {
+        let said = thread.spawn_scoped(scope, || same_for_the_shape(text)).map_err(|error| error.to_string())?;
+        said.join().map_err(|_| format!("{text:?}: the parser panicked"))?
+    })
+}
+
+fn same_for_the_shape(text: &str) -> Result<(), String> {
     let said = analyse(text.as_bytes());
     framed(&said)?;
     let Answer::Statements(statements) = said else { return Ok(()) };

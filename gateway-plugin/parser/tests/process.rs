@@ -59,7 +59,7 @@ fn killer() -> String {
 
 #[tokio::test]
 async fn a_statement_that_kills_the_child_is_unknown_and_the_next_is_not() {
-    let parser = Parser::new(settings(&["serve", "100000000"]));
+    let parser = Parser::new(settings(&["serve", "170000000"]));
     for deaths in 1..4 {
         assert_eq!(kinds(&parser.analyse(b"SELECT 1").await), [Kind::Select]);
         let answer = parser.analyse(killer().as_bytes()).await;

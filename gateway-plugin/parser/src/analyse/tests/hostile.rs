@@ -73,9 +73,37 @@ fn what_is_long_but_flat_is_understood() {
         format!("SELECT * FROM t WHERE a IN ({})", vec!["1"; 40_000].join(",")),
         format!("SELECT {}", vec!["a"; 20_000].join(",")),
         vec!["SELECT 1"; 4_000].join(";"),
+        format!("SELECT CASE {} END FROM t", "WHEN a = 1 THEN b ".repeat(5_000)),
     ] {
         let start: String = text.chars().take(40).collect();
         assert!(understood(text), "{start}");
+    }
+}
+
+#[test]
+fn the_deepest_that_the_grammar_gives_out_has_room_on_the_stack() {
+    // Where its limit lies depends on how its C was compiled: it is passed by each of these somewhere.
+    for depth in (500..6_000).step_by(500) {
+        for (open, joint, close) in
+            [("", " || a", ""), ("f(", "", ")"), ("CASE WHEN a THEN ", "", " END"), ("(SELECT ", "", ")")]
+        {
+            let _ = said(format!("SELECT {}a{}{}", open.repeat(depth), joint.repeat(depth), close.repeat(depth)));
+        }
+    }
+}
+
+#[test]
+fn what_is_deep_within_reason_is_understood() {
+    for text in [
+        format!("SELECT {} FROM t", vec!["a"; 350].join(" || ")),
+        format!("SELECT * FROM t {}", "JOIN u USING (id) ".repeat(150)),
+        format!("SELECT {}a{} FROM t", "coalesce(b, ".repeat(120), ")".repeat(120)),
+        format!("SELECT {} 1 {} FROM t", "CASE WHEN a = 1 THEN 2 ELSE ".repeat(60), "END ".repeat(60)),
+        format!("SELECT a FROM t {}", "UNION ALL SELECT b FROM u ".repeat(150)),
+    ] {
+        let start: String = text.chars().take(40).collect();
+        let answer = said(text);
+        assert!(matches!(answer, Answer::Statements(_)), "{start}: {answer:?}");
     }
 }
 
