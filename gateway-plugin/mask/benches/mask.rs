@@ -139,14 +139,15 @@ fn main() -> Result<(), Failure> {
             writeln!(out, "{name}, rows, {what}: {found:.2} GB/s ({} bytes in a row)", bytes.len() as u64 / rows)?;
         }
         let wanted = detectors.iter().fold(Set::NONE, |set, detector| set.with(*detector));
-        let text: Vec<u8> = frames(0).0.into_iter().filter(|byte| !byte.is_ascii_digit()).collect();
+        let text: Vec<u8> =
+            frames(0).0.into_iter().map(|byte| if byte.is_ascii_alphabetic() { byte } else { b' ' }).collect();
         let (mut scanner, mut hits) = (Scanner::new(wanted, &[]), Vec::new());
         let found = rate(text.len(), || {
             hits.clear();
             scanner.find(black_box(&text), &mut hits);
             black_box(&hits);
         });
-        writeln!(out, "{name}, one text without digits: {found:.2} GB/s ({} hits)", hits.len())?;
+        writeln!(out, "{name}, one text of words: {found:.2} GB/s ({} hits)", hits.len())?;
     }
     Ok(())
 }

@@ -217,8 +217,9 @@ impl Scanner {
     /// Appends where in bytes that hold many values something may stand, in order of place.
     pub(crate) fn regions(&self, bytes: &[u8], out: &mut Vec<Region>) {
         let from = out.len();
-        if !self.shapes.without(Shapes::LITERAL | Shapes::FOLD).is_empty() {
-            prefilter::regions(bytes, self.shapes, out);
+        let shapes = self.shapes.without(Shapes::LITERAL | Shapes::FOLD);
+        if !shapes.is_empty() {
+            prefilter::regions(bytes, shapes, out);
         }
         let shaped = out.len();
         self.literals.regions(bytes, out);

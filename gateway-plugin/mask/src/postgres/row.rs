@@ -3,6 +3,7 @@
 
 use writ_core::fault::Fault;
 
+use super::column::Column;
 use super::message::{frame, seal};
 use super::value::Fate;
 use super::{PostgresMask, too_long, unreadable, untold};
@@ -13,6 +14,16 @@ use crate::detect::{Region, Shapes};
 struct Cursor(usize);
 
 impl Cursor {
+    /// Whether anything begins within a range; ranges come in order.
+    #[inline]
+    fn any(&mut self, regions: &[Region], start: usize, end: usize) -> bool {
+        match regions.get(self.0) {
+            None => false,
+            Some(region) if region.offset >= end => false,
+            Some(_) => !self.shapes(regions, start, end).is_empty(),
+        }
+    }
+
     /// What begins within a range; ranges come in order.
     #[inline]
     fn shapes(&mut self, regions: &[Region], start: usize, end: usize) -> Shapes {
@@ -30,6 +41,23 @@ impl Cursor {
         }
         shapes
     }
+}
+
+/// Whether this is the body of a row of so many columns.
+#[inline]
+fn is_row(body: &[u8], columns: usize) -> bool {
+    let Some((count, mut rest)) = body.split_first_chunk::<2>() else { return false };
+    if usize::from(u16::from_be_bytes(*count)) != columns {
+        return false;
+    }
+    for _ in 0..columns {
+        let Some((length, after)) = rest.split_first_chunk::<4>() else { return false };
+        let length = u32::from_be_bytes(*length);
+        let length = if length == u32::MAX { 0 } else { length as usize };
+        let Some(after) = after.get(length..) else { return false };
+        rest = after;
+    }
+    rest.is_empty()
 }
 
 /// What was written of an input so far.
@@ -62,9 +90,17 @@ impl PostgresMask {
     fn walk(&mut self, input: &[u8], regions: &[Region], out: &mut Vec<u8>) -> Result<bool, Fault> {
         let (mut cursor, mut at) = (Cursor::default(), 0);
         let mut copied = Copied { done: 0, changed: false, frame: None };
+        let plain = self.is_plain();
         while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
             let Some((b'D', body, after)) = frame(rest) else { return Err(unreadable("a row's frame")) };
             let end = input.len() - after.len();
+            if plain && !cursor.any(regions, at, end) {
+                if !is_row(body, self.columns.len()) {
+                    return Err(unreadable("a row"));
+                }
+                at = end;
+                continue;
+            }
             let kept = self.row(input, at, end - body.len(), regions, &mut cursor, &mut copied, out)?;
             if !kept {
                 match copied.frame {
@@ -84,6 +120,12 @@ impl PostgresMask {
             out.extend_from_slice(input.get(copied.done..).unwrap_or_default());
         }
         Ok(copied.changed)
+    }
+
+    /// Whether only the prefilter decides which values are looked at.
+    fn is_plain(&self) -> bool {
+        let of_column = |column: &Column| column.duty.is_some() || column.binary && self.engine.is_deep(column.class);
+        self.known && !self.engine.looks_always && !self.columns.iter().any(of_column)
     }
 
     /// One row; false where it is dropped.
