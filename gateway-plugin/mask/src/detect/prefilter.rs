@@ -160,6 +160,7 @@ const fn run(bits: u64, length: u32) -> u64 {
 struct Classes {
     digit: u64,
     letter: u64,
+    space: u64,
     /// A space or a hyphen.
     joint: u64,
     dot: u64,
@@ -179,10 +180,11 @@ impl Classes {
         let (quote, at) =
             if rare { (mask(block, |byte| byte == b'"'), mask(block, |byte| byte == b'@')) } else { (0, 0) };
         let colon = if quote != 0 || count(block, b':') >= 2 { mask(block, |byte| byte == b':') } else { 0 };
-        let joint = if digit != 0 || quote != 0 { mask(block, is_joint) } else { 0 };
+        let space = if digit != 0 || quote != 0 { mask(block, |byte| byte == b' ') } else { 0 };
+        let joint = if digit != 0 { space | mask(block, |byte| byte == b'-') } else { space };
         let dot = if digit != 0 && count(block, b'.') >= 2 { mask(block, |byte| byte == b'.') } else { 0 };
         let plus = if digit != 0 && any(block, |byte| byte == b'+') { mask(block, |byte| byte == b'+') } else { 0 };
-        Self { digit, letter, joint, dot, colon, quote, plus, at }
+        Self { digit, letter, space, joint, dot, colon, quote, plus, at }
     }
 
     /// Where any shape begins, and which.
@@ -250,12 +252,12 @@ impl Classes {
     /// The fronts of account numbers and identities that have letters.
     #[inline]
     fn code(&self) -> u64 {
-        let (digit, letter, joint) = (self.digit, self.letter, self.joint);
+        let (digit, letter, space, joint) = (self.digit, self.letter, self.space, self.joint);
         let (pair, two, either) = (run(letter, 2), run(digit, 2), digit | letter);
         // AA11 and eleven more, or in groups of four
-        let account = pair & (two >> 2) & (run(either, 15) | (joint >> 4) & (run(either, 4) >> 5) & (joint >> 9));
+        let account = pair & (two >> 2) & (run(either, 15) | (space >> 4) & (run(either, 4) >> 5) & (space >> 9));
         // AA111111, AA 11
-        let insurance = pair & (run(digit, 6) >> 2 | (joint >> 2) & (two >> 3) & (digit | joint) >> 5);
+        let insurance = pair & (run(digit, 6) >> 2 | (space >> 2) & (two >> 3) & (digit | space) >> 5);
         // AAAAAA11
         let italian = run(letter, 6) & (two >> 6);
         // 1111111A, 1111111-A
