@@ -195,6 +195,7 @@ impl<P> BrokerConfig<P> {
         }
         let rates = [
             ("broker.rates.sessions", self.rates.sessions),
+            ("broker.rates.refusals", self.rates.refusals),
             ("broker.rates.exchanges", self.rates.exchanges),
             ("broker.rates.enrolments", self.rates.enrolments),
         ];
