@@ -58,6 +58,18 @@ pub(crate) fn harmless(text: &str) -> String {
     })
 }
 
+/// The same on one line: what came from outside cannot look like a line of ours.
+#[must_use]
+pub(crate) fn one_line(text: &str) -> String {
+    harmless(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
+/// The same on several lines: each behind the first is marked, so that none looks like a line of ours.
+#[must_use]
+pub(crate) fn marked_lines(text: &str) -> String {
+    harmless(text).replace('\n', "\n    .. ")
+}
+
 /// A table with aligned columns; the first row is its head.
 #[must_use]
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
@@ -82,6 +94,13 @@ mod tests {
     #[test]
     fn a_terminal_is_not_steered() {
         assert_eq!(harmless("a\u{1b}[2Jb\u{202e}c\td\n"), "a\\u{1b}[2Jb\\u{202e}c\td\n");
+    }
+
+    #[test]
+    fn no_text_looks_like_a_line_of_ours() {
+        let forged = "x\n2026-11-23T10:00:00Z  sql_query> select\ty";
+        assert_eq!(one_line(forged), "x\\n2026-11-23T10:00:00Z  sql_query> select\\ty");
+        assert_eq!(marked_lines(forged), "x\n    .. 2026-11-23T10:00:00Z  sql_query> select\ty");
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl ListArgs {
 
     fn print_next(&self, next: Option<&str>) {
         if let Some(next) = next {
-            out::note(&format!("there are more: --after {}", out::harmless(next)));
+            out::note(&format!("there are more: --after {}", out::one_line(next)));
         }
     }
 }

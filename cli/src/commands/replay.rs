@@ -207,7 +207,7 @@ async fn data_key(api: &Api, session: SessionId, wrapped: Vec<u8>) -> Result<Dat
 fn describe(step: &Step) -> String {
     match step {
         Step::Command(exchange) => command(exchange),
-        Step::Event { at, name, detail, .. } => format!("{at}  -- {} {}\n", out::harmless(name), shown(detail)),
+        Step::Event { at, name, detail, .. } => format!("{at}  -- {} {}\n", out::one_line(name), shown(detail)),
         Step::Gap { first, last } => format!("-- records {first} to {last} are missing\n"),
         Step::Close { at, end, commands, .. } => {
             format!("{at}  -- the session ended ({}) after {commands} commands\n", word(end))
@@ -217,7 +217,11 @@ fn describe(step: &Step) -> String {
 }
 
 fn command(exchange: &Exchange) -> String {
-    let text = exchange.text.as_ref().map_or_else(|| "(prepared earlier)".to_owned(), shown);
+    let text = match &exchange.text {
+        Some(Shown::Text(text)) => out::marked_lines(text),
+        Some(other) => shown(other),
+        None => "(prepared earlier)".to_owned(),
+    };
     let mut lines = format!("{}  {}> {text}\n", exchange.at, exchange.tag.as_str());
     if !exchange.parameters.is_empty() {
         let values = exchange.parameters.iter().enumerate().map(|(index, parameter)| {
@@ -228,7 +232,7 @@ fn command(exchange: &Exchange) -> String {
         lines.push_str(&format!("    {}\n", values.collect::<Vec<_>>().join(", ")));
     }
     if !exchange.code.is_empty() {
-        lines.push_str(&format!("    {}: {}\n", word(&exchange.decision), out::harmless(&exchange.code)));
+        lines.push_str(&format!("    {}: {}\n", word(&exchange.decision), out::one_line(&exchange.code)));
     }
     for outcome in &exchange.outcomes {
         let code = shown(&outcome.code);
@@ -240,7 +244,7 @@ fn command(exchange: &Exchange) -> String {
 
 fn shown(shown: &Shown) -> String {
     match shown {
-        Shown::Text(text) => out::harmless(text),
+        Shown::Text(text) => out::one_line(text),
         other => serde_json::to_value(other)
             .ok()
             .and_then(|value| value.as_object()?.values().next()?.as_str().map(|hex| format!("\\x{hex}")))

@@ -77,7 +77,7 @@ fn rows(sessions: &[Session]) -> Vec<Vec<String>> {
             session.id.to_string(),
             session.end.as_ref().map_or_else(|| "live".to_owned(), word),
             session.writ.target.to_string(),
-            out::harmless(session.writ.subject.as_str()),
+            out::one_line(session.writ.subject.as_str()),
             session.commands.map_or_else(|| "-".to_owned(), |count| count.to_string()),
             session.writ.opened.to_string(),
         ]
@@ -86,14 +86,14 @@ fn rows(sessions: &[Session]) -> Vec<Vec<String>> {
 }
 
 fn describe(session: &Session) -> String {
-    let mut text = format!("{:<14}{}\n{:<14}{}\n", "session", session.id, "client", out::harmless(&session.client));
+    let mut text = format!("{:<14}{}\n{:<14}{}\n", "session", session.id, "client", out::one_line(&session.client));
     let end = session.end.as_ref().map_or_else(|| "it is live".to_owned(), word);
     text.push_str(&format!("{:<14}{end}\n", "end"));
     if let Some(commands) = session.commands {
         text.push_str(&format!("{:<14}{commands}\n", "commands"));
     }
     for segment in &session.segments {
-        let name = format!("{}-{}", out::harmless(&segment.stream), segment.sequence);
+        let name = format!("{}-{}", out::one_line(&segment.stream), segment.sequence);
         text.push_str(&format!("{:<14}{name}, {} bytes, sha256 {}\n", "segment", segment.bytes, segment.digest));
     }
     text.push_str(&super::writs::describe(&session.writ));

@@ -72,7 +72,7 @@ fn rows(writs: &[Writ]) -> Vec<Vec<String>> {
             writ.id.to_string(),
             word(&writ.state),
             writ.target.to_string(),
-            out::harmless(writ.subject.as_str()),
+            out::one_line(writ.subject.as_str()),
             writ.opened.to_string(),
         ]
     };
@@ -84,25 +84,25 @@ pub(crate) fn describe(writ: &Writ) -> String {
     let mut lines = vec![
         ("writ", writ.id.to_string()),
         ("state", word(&writ.state)),
-        ("workload", out::harmless(writ.subject.as_str())),
-        ("issuer", out::harmless(writ.issuer.as_str())),
+        ("workload", out::one_line(writ.subject.as_str())),
+        ("issuer", out::one_line(writ.issuer.as_str())),
         ("target", writ.target.to_string()),
         ("session", writ.session.to_string()),
         ("gateway", writ.gateway.to_string()),
         ("policy", writ.policy_hash.to_string()),
-        ("permitted by", out::harmless(&writ.policies.join(", "))),
+        ("permitted by", out::one_line(&writ.policies.join(", "))),
         ("opened", writ.opened.to_string()),
         ("ends", format!("{} (after {} s at the latest)", writ.expires, writ.obligations.ttl_seconds)),
         ("recorded", word(&writ.obligations.record)),
     ];
     if let Some(role) = &writ.obligations.role {
-        lines.push(("role", out::harmless(role)));
+        lines.push(("role", out::one_line(role)));
     }
     if let Some(credential) = &writ.credential {
         let kind = word(&credential.kind);
         let life =
             if credential.long_lived { "LONG-LIVED: it outlives this writ" } else { "minted for this writ alone" };
-        lines.push(("credential", format!("{kind} `{}`, {life}", out::harmless(&credential.principal))));
+        lines.push(("credential", format!("{kind} `{}`, {life}", out::one_line(&credential.principal))));
         lines.push(("fingerprint", credential.fingerprint.as_str().to_owned()));
     }
     if let Some(closed) = &writ.closed {

@@ -77,11 +77,11 @@ impl Table {
         let mut lines = String::new();
         let mut line = |cells: Vec<String>| lines.push_str(&format!("    | {}\n", cells.join(" | ")));
         if !self.columns.is_empty() {
-            line(self.columns.iter().map(|name| crate::out::harmless(name)).collect());
+            line(self.columns.iter().map(|name| crate::out::one_line(name)).collect());
         }
         for row in &self.rows {
             let cell =
-                |value: &Option<String>| value.as_deref().map_or_else(|| "NULL".to_owned(), crate::out::harmless);
+                |value: &Option<String>| value.as_deref().map_or_else(|| "NULL".to_owned(), crate::out::one_line);
             line(row.iter().map(cell).collect());
         }
         if self.more > 0 {
@@ -183,5 +183,13 @@ mod tests {
         let table = rows.take(CommandId(1), None).unwrap();
         assert_eq!(table.rows, [vec![Some("in pieces".to_owned()), None], vec![Some("a\tb".to_owned())]]);
         assert_eq!(table.more, 1);
+    }
+
+    #[test]
+    fn a_value_cannot_look_like_a_command() {
+        let mut rows = Rows::keeping(1);
+        rows.push(&entry(1, Flow::Rows, false, &row(b"x\n2026-11-23T10:00:00Z  sql_query> drop")));
+        let table = rows.take(CommandId(1), None).unwrap();
+        assert_eq!(table.lines(), "    | x\\n2026-11-23T10:00:00Z  sql_query> drop | NULL\n");
     }
 }
