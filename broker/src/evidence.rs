@@ -220,8 +220,16 @@ impl Evidence {
         let Some(writ) = minted.writ() else { return Err(EvidenceFault::Closed) };
         let issued = Writ { state: WritState::Issued, credential: Some(facts.clone()), ..writ.clone() };
         let event = Event::WritIssued { writ: writ.id, credential: facts };
-        // What was settled meanwhile, by an order or with its gateway, is not released any more.
-        let conditions = vec![Condition::WritIs(writ.id, WritState::Intended), Condition::SessionOpen(writ.session)];
+        // What was settled meanwhile, by an order or with its gateway, is not released any more; nor what was frozen.
+        let conditions = vec![
+            Condition::WritIs(writ.id, WritState::Intended),
+            Condition::SessionOpen(writ.session),
+            Condition::NotFrozen {
+                issuer: writ.issuer.clone(),
+                subject: writ.subject.clone(),
+                target: writ.target.clone(),
+            },
+        ];
         self.write(vec![event], conditions, vec![Change::Writ(issued)]).await?;
         #[expect(clippy::disallowed_methods, reason = "this is the one maker: the outcome is durable")]
         let logged = minted.logged();

@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::approve::{self, Approved};
 use crate::broker::{Broker, GatewayIdentity};
 use crate::evidence::EvidenceFault;
+use crate::freeze::not_frozen;
 use crate::identity::session_token::{Binding, binding};
 use crate::rates::Caller;
 use crate::refusal::{Refusal, no_evidence};
@@ -105,12 +106,12 @@ impl Broker {
         // 5. COMMIT POINT A: no intent, no credential.
         let writ = self.draft(asked, &workload, &served, &approved);
         asked.span.record("writ", display(writ.id)).record("session", display(writ.session));
-        let conditions = conditions(asked.gateway, workload.get(), writ.obligations.uses);
+        let conditions = conditions(asked.gateway, workload.get(), &writ);
         let client = asked.open.client.clone();
         let event = intended(asked, workload.get(), &writ);
         let intended = match self.evidence.intend(writ.clone(), client, event, conditions).await {
             Ok(intended) => intended,
-            Err(fault) => return Err(self.not_intended(asked.gateway, &fault).await),
+            Err(fault) => return Err(self.not_intended(&writ, &fault).await),
         };
 
         // 6. The credential, labelled with the writ's id.
@@ -130,7 +131,10 @@ impl Broker {
         let facts = facts.ok_or_else(|| broken("provider.empty", "the provider gave no credential"))?;
 
         // 7. COMMIT POINT B: not logged, not released.
-        let logged = self.evidence.issued(minted, facts).await.map_err(|fault| no_evidence(&fault))?;
+        let logged = match self.evidence.issued(minted, facts).await {
+            Ok(logged) => logged,
+            Err(fault) => return Err(self.not_logged(&writ, &fault).await),
+        };
 
         // 8. Sealed to the gateway that asked, and to no other.
         match self.reply(asked, logged, &served) {
@@ -146,8 +150,11 @@ impl Broker {
     }
 
     /// Why the intent was not taken.
-    async fn not_intended(&self, gateway: &GatewayIdentity, fault: &EvidenceFault) -> Fault {
-        let known = self.store.gateway(gateway.id).await;
+    async fn not_intended(&self, writ: &Writ, fault: &EvidenceFault) -> Fault {
+        if let (EvidenceFault::Refused, Some(frozen)) = (fault, self.frozen_writ(writ).await) {
+            return frozen;
+        }
+        let known = self.store.gateway(writ.gateway).await;
         match known {
             Ok(known) if known.as_ref().is_none_or(|known| known.revoked) => {
                 Fault::new("gateway.revoked", Blame::NotAllowed, "this gateway was revoked")
@@ -155,6 +162,18 @@ impl Broker {
             }
             _ => used_up(fault),
         }
+    }
+
+    /// Why what was minted is not released: a freeze came into force meanwhile, or it cannot be written down.
+    async fn not_logged(&self, writ: &Writ, fault: &EvidenceFault) -> Fault {
+        match (fault, self.frozen_writ(writ).await) {
+            (EvidenceFault::Refused, Some(frozen)) => frozen,
+            _ => no_evidence(fault),
+        }
+    }
+
+    async fn frozen_writ(&self, writ: &Writ) -> Option<Fault> {
+        self.frozen(&writ.issuer, &writ.subject, &writ.target).await
     }
 
     fn decide(&self, asked: &mut Asked<'_>, workload: &Verified<Workload>, served: &Served) -> Result<Grant, Fault> {
@@ -305,16 +324,15 @@ fn short_digest(workload: &Workload) -> String {
 }
 
 /// What must hold in the transaction of the intent: that the gateway was not revoked since the request began, which may be a
-/// while ago, since a gateway may take its time over the body; and that the token may open one session more, which is counted.
-fn conditions(gateway: &GatewayIdentity, workload: &Workload, uses: u32) -> Vec<Condition> {
-    let good = Condition::GatewayGood(gateway.id);
-    match workload.token_kind {
-        TokenKind::Workload => {
-            let key = workload.token_id.replay_key(&workload.issuer);
-            vec![good, Condition::Use { key, expires: workload.token_expires, uses }]
-        }
-        TokenKind::Session => vec![good],
+/// while ago, since a gateway may take its time over the body; that nothing of it is frozen; and that the token may open one
+/// session more, which is counted.
+fn conditions(gateway: &GatewayIdentity, workload: &Workload, writ: &Writ) -> Vec<Condition> {
+    let mut conditions = vec![Condition::GatewayGood(gateway.id), not_frozen(workload, &writ.target)];
+    if workload.token_kind == TokenKind::Workload {
+        let (key, uses) = (workload.token_id.replay_key(&workload.issuer), writ.obligations.uses);
+        conditions.push(Condition::Use { key, expires: workload.token_expires, uses });
     }
+    conditions
 }
 
 fn used_up(fault: &EvidenceFault) -> Fault {

@@ -1,7 +1,7 @@
 //! The control plane: verify, decide, mint, log, seal.
 //!
 //! Begin with [`issue`]: one issuance from token to sealed credential. [`evidence`] is the one place where the ledger grows,
-//! [`store`] what is remembered, [`identity`] who asks, [`janitor`] and [`revoke`] what is settled afterwards, [`server`] the API.
+//! [`store`] what is remembered, [`identity`] who asks, [`janitor`] and [`revoke`] what is settled afterwards, [`freeze`] the kill switch, [`server`] the API.
 
 pub mod approve;
 pub mod broker;
@@ -10,6 +10,7 @@ pub mod ca;
 pub mod config;
 pub mod duration;
 pub mod evidence;
+pub mod freeze;
 pub mod gateways;
 pub mod humans;
 pub mod identity;

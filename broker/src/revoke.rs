@@ -158,10 +158,7 @@ impl Broker {
     }
 
     async fn order(&self, writ: &Writ, reason: &str, by: Actor) -> Result<(), Refusal> {
-        let length = reason.chars().count();
-        if length == 0 || length > 200 || reason.chars().any(char::is_control) {
-            return Err(Refusal::malformed("a reason of 1 to 200 characters is needed"));
-        }
+        check_reason(reason)?;
         if !matches!(writ.state, WritState::Intended | WritState::Issued | WritState::Irrevocable) {
             return Err(Refusal::conflict("the writ has ended already"));
         }
@@ -175,4 +172,13 @@ impl Broker {
         self.due.notify_one();
         Ok(())
     }
+}
+
+/// An operator's reason goes to the ledger and to clients.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Refusal> {
+    let length = reason.chars().count();
+    if length == 0 || length > 200 || reason.chars().any(char::is_control) {
+        return Err(Refusal::malformed("a reason of 1 to 200 characters is needed"));
+    }
+    Ok(())
 }

@@ -9,16 +9,21 @@ use std::fmt;
 use writ_broker_api::admin::{Gateway, Segment, Session};
 use writ_broker_api::sealed::SealingKey;
 use writ_core::event::SessionEnd;
-use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::freeze::Freeze;
+use writ_core::id::{FreezeId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
-use writ_core::target::Labels;
+use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
+use writ_core::workload::{Issuer, Subject};
 use writ_core::writ::{Writ, WritState};
 use writ_ledger::Hash;
 
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod sqlite;
+
+/// How many freezes may be in force.
+pub const MAX_FREEZES: usize = 10_000;
 
 /// The store failed. The detail is for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +75,17 @@ pub enum Condition {
     },
     /// The writ is in this state.
     WritIs(WritId, WritState),
+    /// No freeze covers this workload at this target.
+    NotFrozen {
+        /// Who vouches for the workload.
+        issuer: Issuer,
+        /// The workload.
+        subject: Subject,
+        /// The target.
+        target: TargetName,
+    },
+    /// The freeze is in force.
+    Frozen(FreezeId),
 }
 
 /// A change of rows.
@@ -142,6 +158,11 @@ pub enum Change {
     },
     /// A credential was taken back.
     Revoked(WritId),
+    /// A freeze comes into force. In the same transaction each session under it that did not end gets its order, and each
+    /// credential under it that may live is due to be taken back at once.
+    Freeze(Freeze),
+    /// A freeze is lifted.
+    Unfreeze(FreezeId),
 }
 
 /// A gateway as the store has it.
@@ -263,6 +284,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn gateways(&self) -> Pending<'_, Result<Vec<EnrolledGateway>, StoreFault>>;
     /// Sessions of a gateway that must end and did not, with the reasons.
     fn orders(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<(SessionId, String)>, StoreFault>>;
+    /// The freezes in force, newest first; at most [`MAX_FREEZES`].
+    fn freezes(&self) -> Pending<'_, Result<Vec<Freeze>, StoreFault>>;
     /// The number of a policy set: the same for the same hash, and one more than any before for a new one.
     fn policy_number(&self, policy_hash: &str) -> Pending<'_, Result<u64, StoreFault>>;
     /// Forgets what has ended: uses and join tokens before `now`.

@@ -85,19 +85,36 @@ impl Broker {
         let conditions = conditions(&admitted, grant.obligations().uses);
         match self.evidence.write(vec![event], conditions, Vec::new()).await {
             Ok(()) => Ok(reply),
-            Err(EvidenceFault::Refused) => Err(Refusal::new(
+            Err(EvidenceFault::Refused) => Err(self.not_exchanged(&admitted).await),
+            Err(fault) => Err(no_evidence(&fault)),
+        }
+    }
+
+    /// Which condition did not hold.
+    async fn not_exchanged(&self, admitted: &Admitted) -> Refusal {
+        let workload = admitted.workload.get();
+        match self.frozen(&workload.issuer, &workload.subject, &admitted.target).await {
+            // The operator's words are not put into an OAuth error: it holds a part of ASCII alone (RFC 6749, 5.2).
+            Some(frozen) => Refusal {
+                detail: frozen.detail.into_owned(),
+                ..Refusal::new(
+                    frozen.code,
+                    "invalid_target",
+                    "access is frozen: wait until an operator lifts the freeze",
+                )
+            },
+            None => Refusal::new(
                 "token.used",
                 "invalid_request",
                 "the subject token was used as often as policy allows (@uses)",
-            )),
-            Err(fault) => Err(no_evidence(&fault)),
+            ),
         }
     }
 }
 
 fn conditions(admitted: &Admitted, uses: u32) -> Vec<Condition> {
     let workload = admitted.workload.get();
-    let mut conditions = Vec::new();
+    let mut conditions = vec![crate::freeze::not_frozen(workload, &admitted.target)];
     if workload.token_kind == TokenKind::Workload {
         let key = workload.token_id.replay_key(&workload.issuer);
         conditions.push(Condition::Use { key, expires: workload.token_expires, uses });

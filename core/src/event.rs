@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::freeze::FreezeScope;
 use crate::grant::{Obligations, PolicyHash};
-use crate::id::{GatewayId, RequestId, SessionId, WritId};
+use crate::id::{FreezeId, GatewayId, RequestId, SessionId, WritId};
 use crate::target::{Labels, TargetName};
 use crate::time::Timestamp;
 use crate::workload::{Issuer, Subject, TokenId, TokenKind};
@@ -324,6 +325,28 @@ pub enum Event {
         /// Why, as they said.
         reason: String,
     },
+    /// An operator froze something: what it covers is cut, and nothing is opened for it until the freeze is lifted.
+    Frozen {
+        /// The freeze.
+        freeze: FreezeId,
+        /// What it covers.
+        scope: FreezeScope,
+        /// Who ordered it.
+        by: Actor,
+        /// Why, as they said.
+        reason: String,
+    },
+    /// A freeze was lifted.
+    Unfrozen {
+        /// The freeze.
+        freeze: FreezeId,
+        /// What it covered.
+        scope: FreezeScope,
+        /// Who lifted it.
+        by: Actor,
+        /// Why, as they said.
+        reason: String,
+    },
     /// A segment of a recording was sealed.
     SegmentSealed {
         /// The session.
@@ -412,6 +435,8 @@ impl Event {
             Self::CredentialRevoked { .. } => "credential_revoked",
             Self::RevocationFailed { .. } => "revocation_failed",
             Self::RevocationOrdered { .. } => "revocation_ordered",
+            Self::Frozen { .. } => "frozen",
+            Self::Unfrozen { .. } => "unfrozen",
             Self::SegmentSealed { .. } => "segment_sealed",
             Self::SegmentGap { .. } => "segment_gap",
             Self::SessionClosed { .. } => "session_closed",

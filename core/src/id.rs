@@ -118,3 +118,7 @@ identifier!(
     /// A request to the broker: what a refused client may quote, and what the ledger explains.
     RequestId, "request", "req"
 );
+identifier!(
+    /// A freeze: what an operator lifts again.
+    FreezeId, "freeze", "frz"
+);

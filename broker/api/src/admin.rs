@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use writ_core::event::SessionEnd;
+use writ_core::freeze::FreezeScope;
 use writ_core::id::{GatewayId, SessionId};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -71,6 +72,25 @@ pub struct ListQuery {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Order {
     /// Why, in the operator's words; it goes to the ledger and to the client. 1 to 200 characters.
+    pub reason: String,
+}
+
+/// What an operator freezes.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeRequest {
+    /// What: `{"kind": "workload", "issuer": ..., "subject": ...}` (without `issuer`: the subject of every issuer),
+    /// `{"kind": "target", "target": ...}` or `{"kind": "all"}`.
+    #[schema(value_type = Object)]
+    pub scope: FreezeScope,
+    /// Why, in the operator's words; it goes to the ledger and to the clients. 1 to 200 characters.
+    pub reason: String,
+}
+
+/// Query parameters of the lifting of a freeze.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UnfreezeQuery {
+    /// Why, in the operator's words; it goes to the ledger. 1 to 200 characters.
     pub reason: String,
 }
 

@@ -46,6 +46,10 @@ pub const WRITS: &str = "/v1/writs";
 pub const WRIT: &str = "/v1/writs/{writ}";
 /// An operator revokes a writ.
 pub const WRIT_REVOKE: &str = "/v1/writs/{writ}/revoke";
+/// `POST` freezes a workload, a target or everything; `GET` lists what is frozen.
+pub const FREEZES: &str = "/v1/freezes";
+/// `DELETE` lifts a freeze.
+pub const FREEZE: &str = "/v1/freezes/{freeze}";
 /// The newest checkpoint, a signed note.
 pub const CHECKPOINT: &str = "/ledger/checkpoint";
 /// The ledger's entries, as C2SP tlog-tiles lays them out: who did what, and why something was refused. Needs the `view`

@@ -5,9 +5,13 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use writ_broker_api::admin::{Gateway, JoinToken, JoinTokenRequest, ListQuery, Me, Order, Page, RecordingKey, Session};
+use writ_broker_api::admin::{
+    FreezeRequest, Gateway, JoinToken, JoinTokenRequest, ListQuery, Me, Order, Page, RecordingKey, Session,
+    UnfreezeQuery,
+};
 use writ_broker_api::sealed::Base64;
-use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::freeze::Freeze;
+use writ_core::id::{FreezeId, GatewayId, SessionId, WritId};
 use writ_core::writ::Writ;
 
 use super::App;
@@ -79,6 +83,27 @@ pub(super) async fn kill_session(
     Checked(Json(order)): Checked<Json<Order>>,
 ) -> Answer<Session> {
     app.broker.kill_session(session, &order.reason, by.actor()).await.map(Json)
+}
+
+pub(super) async fn freezes(State(app): State<App>, _: May<ToView>) -> Answer<Vec<Freeze>> {
+    app.broker.freezes().await.map(Json)
+}
+
+pub(super) async fn freeze(
+    State(app): State<App>,
+    May { by, .. }: May<ToAdmin>,
+    Checked(Json(request)): Checked<Json<FreezeRequest>>,
+) -> Answer<Freeze> {
+    app.broker.freeze(request, by.actor()).await.map(Json)
+}
+
+pub(super) async fn unfreeze(
+    State(app): State<App>,
+    May { by, .. }: May<ToAdmin>,
+    Checked(Path(freeze)): Checked<Path<FreezeId>>,
+    Checked(Query(query)): Checked<Query<UnfreezeQuery>>,
+) -> Answer<Freeze> {
+    app.broker.unfreeze(freeze, &query.reason, by.actor()).await.map(Json)
 }
 
 /// A sealed segment, as stored: ciphertext. It needs the auditor's action all the same.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use writ_broker_api::paths;
 
 use crate::broker::Broker;
@@ -58,6 +58,8 @@ pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::
         .route(paths::SESSION, get(admin::session))
         .route(paths::SESSION_KILL, post(admin::kill_session))
         .route(paths::RECORDING_KEY, post(admin::recording_key))
+        .route(paths::FREEZES, get(admin::freezes).post(admin::freeze))
+        .route(paths::FREEZE, delete(admin::unfreeze))
         .route(paths::JOIN_TOKENS, post(admin::make_join_token))
         .route(paths::GATEWAYS, get(admin::gateways))
         .route(paths::GATEWAY_REVOKE, post(admin::revoke_gateway))

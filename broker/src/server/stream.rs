@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(250);
 const HEARTBEAT_EVERY: u32 = 4;
 /// Every so many ticks the gateway is written down as heard.
 const HEARD_EVERY: u32 = 40;
-/// How many lines may wait for a slow gateway before its stream is cut.
+/// How many pieces may wait for a slow gateway before its stream is cut.
 const QUEUE: usize = 64;
 
 pub(super) async fn stream(
@@ -108,13 +108,16 @@ impl Feed {
 
     async fn orders(&mut self, broker: &Broker) -> Result<(), Ended> {
         let kills = broker.kills(self.gateway).await.map_err(|_| Ended)?;
-        self.sent_orders.retain(|sent| kills.iter().any(|kill| kill.session == *sent));
+        let ordered: BTreeSet<SessionId> = kills.iter().map(|kill| kill.session).collect();
+        self.sent_orders.retain(|sent| ordered.contains(sent));
+        // All in one piece: a freeze may order more sessions to end than lines may wait.
+        let mut lines = Vec::new();
         for kill in kills {
             if self.sent_orders.insert(kill.session) {
-                self.send(&StreamMessage::Kill(kill))?;
+                line(&StreamMessage::Kill(kill), &mut lines)?;
             }
         }
-        Ok(())
+        if lines.is_empty() { Ok(()) } else { self.send_lines(lines) }
     }
 
     async fn checkpoint(&mut self, broker: &Broker) -> Result<(), Ended> {
@@ -134,8 +137,18 @@ impl Feed {
     }
 
     fn send(&self, message: &StreamMessage) -> Result<(), Ended> {
-        let mut line = serde_json::to_vec(message).map_err(|_| Ended)?;
-        line.push(b'\n');
-        self.lines.try_send(Ok(Bytes::from(line))).map_err(|_| Ended)
+        let mut lines = Vec::new();
+        line(message, &mut lines)?;
+        self.send_lines(lines)
     }
+
+    fn send_lines(&self, lines: Vec<u8>) -> Result<(), Ended> {
+        self.lines.try_send(Ok(Bytes::from(lines))).map_err(|_| Ended)
+    }
+}
+
+fn line(message: &StreamMessage, out: &mut Vec<u8>) -> Result<(), Ended> {
+    serde_json::to_writer(&mut *out, message).map_err(|_| Ended)?;
+    out.push(b'\n');
+    Ok(())
 }

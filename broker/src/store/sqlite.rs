@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 use writ_broker_api::admin::Session;
+use writ_core::freeze::Freeze;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
 use writ_core::target::Labels;
@@ -18,6 +19,7 @@ use writ_core::writ::Writ;
 use super::{Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead};
 
 mod checkpoint;
+mod freeze;
 mod migrate;
 mod read;
 mod rows;
@@ -222,6 +224,10 @@ impl Store for Sqlite {
 
     fn orders(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<(SessionId, String)>, StoreFault>> {
         self.read(move |connection| read::orders(connection, gateway))
+    }
+
+    fn freezes(&self) -> Pending<'_, Result<Vec<Freeze>, StoreFault>> {
+        self.read(freeze::all)
     }
 
     fn policy_number(&self, policy_hash: &str) -> Pending<'_, Result<u64, StoreFault>> {

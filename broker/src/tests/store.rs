@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use writ_broker_api::admin::Session;
+use writ_core::freeze::Freeze;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
 use writ_core::target::Labels;
@@ -138,6 +139,10 @@ impl Store for Failing {
 
     fn orders(&self, gateway: GatewayId) -> Answer<'_, Vec<(SessionId, String)>> {
         self.inner.orders(gateway)
+    }
+
+    fn freezes(&self) -> Answer<'_, Vec<Freeze>> {
+        self.inner.freezes()
     }
 
     fn policy_number(&self, policy_hash: &str) -> Answer<'_, u64> {

@@ -119,6 +119,27 @@ fn writ(schemas: &mut Schemas) -> Value {
     json!({ "$ref": "#/components/schemas/Writ" })
 }
 
+fn freeze(schemas: &mut Schemas) -> Value {
+    let shape = json!({
+        "type": "object",
+        "description": "A freeze in force: what it covers, why, who ordered it, and since when.",
+        "required": ["id", "scope", "reason", "by", "at"],
+        "properties": {
+            "id": { "type": "string" },
+            "scope": { "type": "object" },
+            "reason": { "type": "string" },
+            "by": { "type": "object" },
+            "at": { "type": "string" },
+        },
+    });
+    schemas.insert("Freeze".to_owned(), shape);
+    json!({ "$ref": "#/components/schemas/Freeze" })
+}
+
+fn freezes(schemas: &mut Schemas) -> Value {
+    json!({ "type": "array", "items": freeze(schemas) })
+}
+
 fn writs(schemas: &mut Schemas) -> Value {
     page_of(writ(schemas))
 }
@@ -170,6 +191,13 @@ fn humans() -> Vec<Operation> {
         human("post", paths::RECORDING_KEY, "The key to a recording; the reading is an event. Needs `audit`.")
             .body(JSON, base64)
             .answer(JSON, named::<admin::RecordingKey>),
+        human("get", paths::FREEZES, "What is frozen, newest first. Needs `view`.").answer(JSON, freezes),
+        human("post", paths::FREEZES, "Freezes a workload, a target or everything. Needs `admin`.")
+            .body(JSON, named::<admin::FreezeRequest>)
+            .answer(JSON, freeze),
+        human("delete", paths::FREEZE, "Lifts a freeze. Needs `admin`.")
+            .query::<admin::UnfreezeQuery>()
+            .answer(JSON, freeze),
         human("post", paths::JOIN_TOKENS, "Makes a join token. Needs `admin`.")
             .body(JSON, named::<admin::JoinTokenRequest>)
             .answer(JSON, named::<admin::JoinToken>),

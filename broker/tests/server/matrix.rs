@@ -65,6 +65,8 @@ pub(crate) fn foreign_identity(gateway: &Gateway) -> String {
 struct Things {
     session: OpenReply,
     victim: Option<Gateway>,
+    /// A freeze to lift.
+    freeze: String,
     /// The number of a tile that the ledger has.
     tile: String,
 }
@@ -72,12 +74,14 @@ struct Things {
 impl Things {
     async fn make(world: &World, gateway: &Gateway, path: &str) -> Self {
         let victim = if path.contains("{gateway}") { Some(world.enrol().await) } else { None };
-        Self { session: world.open(gateway).await, victim, tile: tile(world).await }
+        let freeze = if path.contains("{freeze}") { frozen(world).await } else { String::new() };
+        Self { session: world.open(gateway).await, victim, freeze, tile: tile(world).await }
     }
 
     fn path(&self, path: &str) -> String {
         let victim = self.victim.as_ref().map(|gateway| gateway.id.to_string()).unwrap_or_default();
         path.replace("{gateway}", &victim)
+            .replace("{freeze}", &self.freeze)
             .replace("{session}", &self.session.session.to_string())
             .replace("{writ}", &self.session.writ.to_string())
             .replace("{stream}", "commands")
@@ -85,6 +89,14 @@ impl Things {
             .replace("entries/{*path}", &format!("entries/{}", self.tile))
             .replace("{*path}", &format!("0/{}", self.tile))
     }
+}
+
+/// A freeze of a workload that no test has.
+async fn frozen(world: &World) -> String {
+    let body = json!({ "scope": { "kind": "workload", "subject": "nobody" }, "reason": "a test" });
+    let request = world.client(None).post(world.url(paths::FREEZES)).bearer_auth(ADMIN_TOKEN).json(&body);
+    let made: serde_json::Value = request.send().await.expect("an answer").json().await.expect("JSON");
+    made["id"].as_str().expect("a freeze").to_owned()
 }
 
 /// The first tile, as wide as the newest checkpoint says.
@@ -106,6 +118,11 @@ async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str
             ("audience", "orders".to_owned()),
         ])),
         ("post", paths::WRIT_REVOKE | paths::SESSION_KILL) => request.json(&json!({ "reason": "a test" })),
+        // Nothing of the tests runs under this name: a row does not shut out those after it.
+        ("post", paths::FREEZES) => {
+            request.json(&json!({ "scope": { "kind": "workload", "subject": "nobody" }, "reason": "a test" }))
+        }
+        ("delete", paths::FREEZE) => request.query(&[("reason", "a test")]),
         ("post", paths::JOIN_TOKENS) => request.json(&json!({ "serves": { "env": "test" } })),
         ("post", paths::SESSIONS) => request.json(&world.open_body()),
         ("post", paths::RECORDING_KEY) => request.json(&things.session.wrapped_data_key),

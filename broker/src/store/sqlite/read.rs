@@ -13,7 +13,7 @@ use super::rows::{GATEWAY, GatewayRow, SESSION, SessionRow, document, micros, pa
 use crate::store::{DueRevocation, EnrolledGateway, Rows, StoreFault, StoredHead};
 
 /// All rows of a query.
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     parameters: impl Params,

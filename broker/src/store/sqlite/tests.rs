@@ -57,7 +57,8 @@ fn a_migration_that_was_changed_and_a_newer_store_are_refused() {
 /// `$n` is a name to SQLite, bound by the order of first use: out of order it would silently bind something else.
 #[test]
 fn parameters_stand_in_ascending_order_of_first_use() {
-    let sources = [include_str!("read.rs"), include_str!("write.rs"), include_str!("migrate.rs")];
+    let sources =
+        [include_str!("read.rs"), include_str!("write.rs"), include_str!("freeze.rs"), include_str!("migrate.rs")];
     let mut statements = 0;
     for text in sources.into_iter().flat_map(string_literals) {
         let mut highest = 0;

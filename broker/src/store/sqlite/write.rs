@@ -6,7 +6,7 @@ use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
 use super::rows::{micros, signed, unsigned, word};
-use super::{fault, read};
+use super::{fault, freeze, read};
 use crate::store::{Change, Committed, Condition, Request, Seal, StoreFault};
 
 pub(super) fn commit(
@@ -98,7 +98,7 @@ pub(super) fn prune(connection: &mut Connection, now: Timestamp) -> Result<(), S
     transaction.commit().map_err(|error| fault(&error))
 }
 
-fn execute(transaction: &Transaction<'_>, sql: &str, parameters: impl Params) -> Result<usize, StoreFault> {
+pub(super) fn execute(transaction: &Transaction<'_>, sql: &str, parameters: impl Params) -> Result<usize, StoreFault> {
     let mut statement = transaction.prepare_cached(sql).map_err(|error| fault(&error))?;
     statement.execute(parameters).map_err(|error| fault(&error))
 }
@@ -153,6 +153,12 @@ fn holds(transaction: &Transaction<'_>, condition: &Condition) -> Result<bool, S
         Condition::WritIs(writ, state) => {
             there("SELECT 1 FROM writs WHERE id = $1 AND state = $2", &[&writ.to_string(), &word(state)])
         }
+        Condition::NotFrozen { issuer, subject, target } => {
+            let [all, of_target, of_subject, of_workload] = freeze::keys(issuer, subject, target);
+            let sql = "SELECT 1 FROM freezes WHERE scope IN ($1, $2, $3, $4)";
+            Ok(!there(sql, &[&all, &of_target, &of_subject, &of_workload])?)
+        }
+        Condition::Frozen(id) => there("SELECT 1 FROM freezes WHERE id = $1", &[&id.to_string()]),
     }
 }
 
@@ -225,6 +231,8 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
             &[&writ.to_string(), &micros(due), &attempts],
         ),
         Change::Revoked(writ) => run("DELETE FROM revocations WHERE writ = $1", &[&writ.to_string()]),
+        Change::Freeze(freeze) => freeze::put(transaction, &freeze),
+        Change::Unfreeze(id) => run("DELETE FROM freezes WHERE id = $1", &[&id.to_string()]),
     }
 }
 
