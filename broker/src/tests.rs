@@ -3,6 +3,7 @@
 mod canary;
 mod clock;
 mod evidence;
+mod freeze;
 mod gateways;
 mod issuance;
 mod provider;

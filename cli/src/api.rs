@@ -111,6 +111,15 @@ impl Api {
         response.json().await.doing("the broker's answer cannot be read")
     }
 
+    /// Deletes, and reads JSON.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached or refuses.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let response = self.send(Method::DELETE, path, None::<&()>).await?;
+        response.json().await.doing("the broker's answer cannot be read")
+    }
+
     /// Posts nothing and reads nothing.
     ///
     /// # Errors

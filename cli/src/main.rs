@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use writ_parser::child::Limits;
 
-use crate::commands::{Connection, configuration, gateways, ledger, login, policy, sessions, token, writs};
+use crate::commands::{Connection, configuration, freeze, gateways, ledger, login, policy, sessions, token, writs};
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
 
@@ -59,6 +59,10 @@ enum Command {
     /// What ran.
     #[command(subcommand)]
     Sessions(sessions::Sessions),
+    /// Freeze a workload, a target or everything: sessions are cut within a second and new ones refused.
+    Freeze(freeze::Freeze),
+    /// Lift a freeze.
+    Unfreeze(freeze::Unfreeze),
     /// Policies.
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -128,6 +132,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Token(options) => token::run(&options, &connection).await,
         Command::Writs(command) => writs::run(command, &connection).await,
         Command::Sessions(command) => sessions::run(command, &connection).await,
+        Command::Freeze(command) => freeze::run(command, &connection).await,
+        Command::Unfreeze(command) => freeze::lift(command, &connection).await,
         Command::Policy(command) => policy::run(&command),
         Command::Ledger(command) => ledger::run(command, &connection),
         Command::Gateways(command) => gateways::run(command, &connection).await,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use writ_broker_api::admin::Segment;
 use writ_broker_api::sealed::{Base64, SealingKey};
-use writ_core::event::SessionEnd;
+use writ_core::event::{Actor, SessionEnd};
+use writ_core::freeze::{Freeze, FreezeScope};
 use writ_core::grant::{Obligations, PolicyHash, RecordLevel};
-use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::id::{FreezeId, GatewayId, SessionId, WritId};
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::{Timestamp, after};
 use writ_core::workload::{Issuer, Subject};
@@ -37,6 +38,8 @@ pub(crate) async fn suite<P: Place>(fresh: impl Fn() -> P) {
     on(&fresh, a_close_happens_once_and_takes_its_orders).await;
     on(&fresh, segments_and_conditions_on_them).await;
     on(&fresh, gateways_join_renew_and_stay_revoked).await;
+    on(&fresh, a_freeze_orders_what_it_covers_and_nothing_else).await;
+    on(&fresh, a_freeze_refuses_what_it_covers_until_it_is_lifted).await;
     on(&fresh, policy_numbers_only_grow).await;
     on(&fresh, what_ended_is_forgotten_and_nothing_else).await;
     everything_survives_opening_again(&fresh()).await;
@@ -346,6 +349,74 @@ async fn gateways_join_renew_and_stay_revoked(store: Arc<dyn Store>) {
     assert!(holds(&store, vec![used("k", 1)]).await, "nothing was taken");
 }
 
+fn freeze(scope: FreezeScope) -> Freeze {
+    let by = Actor { issuer: Issuer::new("https://humans.example"), subject: Subject::new("ann") };
+    Freeze { id: FreezeId::fresh(), scope, reason: "why 'not'".to_owned(), by, at: at(40) }
+}
+
+async fn a_freeze_orders_what_it_covers_and_nothing_else(store: Arc<dyn Store>) {
+    let live = opened(&store, WritState::Issued, 0, 60).await;
+    let (intended, dying) =
+        (opened(&store, WritState::Intended, 0, 60).await, opened(&store, WritState::Irrevocable, 0, 60).await);
+    let closed = opened(&store, WritState::Closed, 0, 60).await;
+    let revoke = Change::Revoke { writ: dying.id, due: at(90), attempts: 4 };
+    change(&store, vec![close(&dying, at(5)), close(&closed, at(5)), revoke]).await;
+    let elsewhere = Writ { target: TargetName::new("other").unwrap(), ..writ(live.gateway, WritState::Issued, 0, 60) };
+    change(&store, vec![Change::Open { writ: elsewhere.clone(), client: String::new() }]).await;
+    let made = freeze(FreezeScope::Target { target: TargetName::new("main").unwrap() });
+    change(&store, vec![Change::Freeze(made.clone())]).await;
+    assert_eq!(store.freezes().await.unwrap(), std::slice::from_ref(&made));
+    let words = "access is frozen: why 'not'".to_owned();
+    assert_eq!(store.orders(live.gateway).await.unwrap(), [(live.session, words.clone())]);
+    assert_eq!(store.orders(intended.gateway).await.unwrap(), [(intended.session, words)]);
+    for over in [&dying, &closed] {
+        assert_eq!(store.orders(over.gateway).await.unwrap(), []);
+    }
+    let due = store.due_revocations(at(40), 9).await.unwrap();
+    let mut due: Vec<_> = due.iter().map(|due| (due.writ.id, due.attempts)).collect();
+    due.sort();
+    let mut expected = vec![(live.id, 0), (intended.id, 0), (dying.id, 4)];
+    expected.sort();
+    assert_eq!(due, expected);
+    // An order that stands is not said again in other words.
+    change(&store, vec![Change::Freeze(freeze(FreezeScope::All))]).await;
+    assert_eq!(store.orders(live.gateway).await.unwrap().len(), 2);
+    change(&store, vec![Change::Unfreeze(made.id)]).await;
+    assert_eq!(store.orders(live.gateway).await.unwrap().len(), 2, "what was cut stays cut");
+}
+
+async fn a_freeze_refuses_what_it_covers_until_it_is_lifted(store: Arc<dyn Store>) {
+    let clear = |issuer: &str, subject: &str, target: &str| {
+        let target = TargetName::new(target).unwrap();
+        vec![Condition::NotFrozen { issuer: Issuer::new(issuer), subject: Subject::new(subject), target }]
+    };
+    let subject = "job 'one'; \u{1f600}\",\"";
+    let named = |issuer: Option<&str>| FreezeScope::Workload {
+        issuer: issuer.map(Issuer::new),
+        subject: Subject::new(subject),
+    };
+    let main = TargetName::new("main").unwrap();
+    for (scope, one, others) in [
+        (named(Some("a")), ("a", subject, "main"), vec![("b", subject, "main"), ("a", "job", "main")]),
+        (named(None), ("b", subject, "other"), vec![("a", "job", "main")]),
+        (FreezeScope::Target { target: main }, ("a", "x", "main"), vec![("a", "x", "other"), ("a", "main", "other")]),
+        (FreezeScope::All, ("a", "x", "main"), vec![]),
+    ] {
+        assert!(holds(&store, clear(one.0, one.1, one.2)).await);
+        let made = freeze(scope);
+        assert!(!holds(&store, vec![Condition::Frozen(made.id)]).await);
+        change(&store, vec![Change::Freeze(made.clone())]).await;
+        assert!(holds(&store, vec![Condition::Frozen(made.id)]).await);
+        assert!(!holds(&store, clear(one.0, one.1, one.2)).await, "{made:?}");
+        for other in others {
+            assert!(holds(&store, clear(other.0, other.1, other.2)).await, "{made:?} does not cover {other:?}");
+        }
+        change(&store, vec![Change::Unfreeze(made.id)]).await;
+        assert!(holds(&store, clear(one.0, one.1, one.2)).await);
+        assert!(!holds(&store, vec![Condition::Frozen(made.id)]).await);
+    }
+}
+
 async fn policy_numbers_only_grow(store: Arc<dyn Store>) {
     let mut numbers = Vec::new();
     for hash in ["a", "a", "b", "a", "a"] {
@@ -373,6 +444,7 @@ async fn everything_survives_opening_again(place: &impl Place) {
         let revoke = Change::Revoke { writ: one.id, due: at(0), attempts: 2 };
         let segment = Change::Segment { session: one.session, segment: segment(0) };
         change(&store, vec![order, revoke, segment, Change::Gateway(joining(id))]).await;
+        change(&store, vec![Change::Freeze(freeze(FreezeScope::All))]).await;
         commit(&store, vec![entry("a"), entry("b")]).await;
         assert!(holds(&store, vec![used("k", 1)]).await);
         assert_eq!(store.policy_number("h").await.unwrap(), 1);
@@ -382,7 +454,8 @@ async fn everything_survives_opening_again(place: &impl Place) {
     assert_eq!(store.writ(one.id).await.unwrap(), Some(one.clone()));
     assert_eq!(store.session(one.session).await.unwrap().unwrap().segments, [segment(0)]);
     assert_eq!(store.orders(one.gateway).await.unwrap().len(), 1);
-    assert_eq!(store.due_revocations(at(0), 9).await.unwrap()[0].attempts, 2);
+    assert_eq!(store.due_revocations(at(40), 9).await.unwrap()[0].attempts, 2);
+    assert_eq!(store.freezes().await.unwrap().len(), 1);
     assert_eq!(store.entries(0, 9).await.unwrap(), [b"a".to_vec(), b"b".to_vec()]);
     assert_eq!(store.head().await.unwrap().size, 2);
     assert!(store.gateway(id).await.unwrap().is_some());

@@ -179,7 +179,7 @@ async fn cell(world: &World, gateway: &Gateway, caller: &Caller, method: &str, p
 }
 
 fn line(row: &(String, String), cells: &[String]) -> String {
-    let mut line = format!("{:<5}{:<58}", row.0, row.1);
+    let mut line = format!("{:<63}", format!("{:<4} {}", row.0, row.1));
     for cell in cells {
         write!(line, "{cell:<10}").expect("written");
     }

@@ -11,6 +11,7 @@ use crate::out;
 
 pub(crate) mod configuration;
 pub(crate) mod explain;
+pub(crate) mod freeze;
 pub(crate) mod gateways;
 pub(crate) mod ledger;
 pub(crate) mod login;
