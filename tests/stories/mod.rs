@@ -9,6 +9,7 @@ mod dev;
 mod door;
 pub(crate) mod evidence;
 mod first_steps;
+mod freeze;
 mod metrics;
 mod middle;
 mod oauth;
