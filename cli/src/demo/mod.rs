@@ -3,6 +3,7 @@
 //! Nothing here is scripted output. Each step runs a real command against a real server, prints what it printed, and
 //! checks that it showed what the heading claims; if one does not, the demo ends with a status other than 0.
 
+mod freeze;
 mod postgres;
 mod seed;
 mod shown;

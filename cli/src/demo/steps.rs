@@ -26,6 +26,7 @@ pub(crate) async fn run(scene: &Scene) -> Result<(), Failure> {
     session_is_replayed(scene, session).await?;
     ledger_verifies(scene).await?;
     tampering_is_found(scene, writ).await?;
+    super::freeze::show(scene, 12).await?;
     out::line("\nEvery step showed what it claims.");
     Ok(())
 }
@@ -138,7 +139,7 @@ pub(crate) fn invite(scene: &Scene) {
     out::line("\nCtrl-C ends it and removes everything.");
 }
 
-fn token(scene: &Scene, audience: &str, expires_in: i64) -> Result<String, Failure> {
+pub(super) fn token(scene: &Scene, audience: &str, expires_in: i64) -> Result<String, Failure> {
     let request = TokenRequest { audience: audience.to_owned(), expires_in };
     scene.stack.issuer().token(&request, Timestamp::now()).doing("the dev issuer gives no token")
 }
@@ -147,16 +148,27 @@ async fn psql(scene: &Scene, target: &str, token: &str) -> Result<Shown, Failure
     psql_query(scene, target, token, QUERY).await
 }
 
-async fn psql_query(scene: &Scene, target: &str, token: &str, query: &str) -> Result<Shown, Failure> {
+pub(super) async fn psql_query(scene: &Scene, target: &str, token: &str, query: &str) -> Result<Shown, Failure> {
+    let (line, mut command) = psql_command(scene, target, token, query);
+    shown::run(&line, &mut command).await
+}
+
+/// The same, not shown.
+pub(super) async fn psql_quietly(scene: &Scene, target: &str, token: &str, query: &str) -> Result<Shown, Failure> {
+    let (line, mut command) = psql_command(scene, target, token, query);
+    shown::quietly(&line, &mut command).await
+}
+
+fn psql_command(scene: &Scene, target: &str, token: &str, query: &str) -> (String, Command) {
     let connection = scene.stack.connection_string(target);
     let line = format!("PGPASSWORD=$OIDC_TOKEN psql \"{connection}\" -c \"{query}\"");
     // The token is the workload's own; psql takes it from its environment, as it takes any password.
     let mut command = Command::new("psql");
     command.args(["-X", &connection, "-c", query]).env("PGPASSWORD", token).env("PGCONNECT_TIMEOUT", "20");
-    shown::run(&line, &mut command).await
+    (line, command)
 }
 
-async fn writ(scene: &Scene, arguments: &[&str], show: bool) -> Result<Shown, Failure> {
+pub(super) async fn writ(scene: &Scene, arguments: &[&str], show: bool) -> Result<Shown, Failure> {
     let exe = std::env::current_exe().doing("this program does not know its own path")?;
     let mut command = Command::new(exe);
     command.args(arguments).arg("--state").arg(scene.stack.state_directory());
