@@ -1,5 +1,6 @@
 //! The stream to a gateway: its first lines, kills in time, proofs that verify, and its end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -159,4 +160,40 @@ async fn a_graceful_stop_ends_streams_before_the_drain_is_over() {
     serving.await.expect("the listener ends");
     assert!(began.elapsed() < crate::world::limits().drain, "the stop took {:?}", began.elapsed());
     rest.await;
+}
+
+/// More than a stream's lines may wait: none of them is cut for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_is_a_kill_of_each_session_on_each_gateway_within_a_second() {
+    const SESSIONS: usize = 100;
+    let world = World::start().await;
+    let gateways = [world.enrol().await, world.enrol().await];
+    let mut streams = Vec::new();
+    for gateway in &gateways {
+        let mut lines = Lines::open(&world, gateway).await;
+        lines.find(|message| matches!(message, StreamMessage::Heartbeat { .. }).then_some(())).await;
+        let mut opened = BTreeSet::new();
+        for _ in 0..SESSIONS {
+            opened.insert(world.open(gateway).await.session);
+        }
+        streams.push((lines, opened));
+    }
+    let body = json!({ "scope": { "kind": "all" }, "reason": "stolen" });
+    let order = world.client(None).post(world.url(paths::FREEZES)).bearer_auth(ADMIN_TOKEN).json(&body);
+    let began = Instant::now();
+    assert_eq!(order.send().await.expect("an answer").status(), 200);
+    for (mut lines, mut left) in streams {
+        while !left.is_empty() {
+            let kill = lines
+                .find(|message| match message {
+                    StreamMessage::Kill(kill) => Some(kill.clone()),
+                    _ => None,
+                })
+                .await;
+            assert_eq!(kill.reason, "access is frozen: stolen");
+            assert!(left.remove(&kill.session), "{} was told twice", kill.session);
+        }
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "the kills took {:?}", began.elapsed());
+    world.stop().await;
 }
