@@ -66,6 +66,42 @@ pub struct Obligations {
     /// How many connections the credential may hold at once, where the target can limit it; the provider's own number where
     /// policy names none.
     pub connection_limit: Option<u32>,
+    /// What the session may do at most.
+    #[serde(default)]
+    pub limits: SessionLimits,
+}
+
+/// What a session may do at most; nothing is limited by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionLimits {
+    /// Its transactions are read-only.
+    pub read_only: bool,
+    /// How long one statement may run, in seconds.
+    pub statement_timeout_seconds: Option<u64>,
+    /// How many rows it may read and change in all.
+    pub rows: Option<u64>,
+    /// How many bytes it may get in all.
+    pub bytes: Option<u64>,
+    /// How many statements it may have executed within any minute.
+    pub statements_per_minute: Option<u32>,
+}
+
+impl SessionLimits {
+    /// The stricter of each.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            [one, other].into_iter().flatten().min()
+        }
+        Self {
+            read_only: self.read_only || other.read_only,
+            statement_timeout_seconds: least(self.statement_timeout_seconds, other.statement_timeout_seconds),
+            rows: least(self.rows, other.rows),
+            bytes: least(self.bytes, other.bytes),
+            statements_per_minute: least(self.statements_per_minute, other.statements_per_minute),
+        }
+    }
 }
 
 /// A policy decision to allow. Made by `writ_policy::connect` alone, which is why the fields are read-only here.

@@ -11,14 +11,20 @@ pub enum Verdict {
     /// It may not. The fault names the policy.
     Deny(Fault),
     /// A human decides.
-    Hold(Hold),
+    Hold(HoldTerms),
 }
 
-/// What a held command waits for.
+/// What a held command waits for: humans.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// What the client is told while it waits.
-    pub notice: String,
+pub struct HoldTerms {
+    /// The policies that hold it.
+    pub policies: Vec<String>,
     /// How long it may wait, in seconds.
     pub timeout_seconds: u64,
+    /// The groups of whose members any may approve; empty where every approver may.
+    pub groups: Vec<String>,
+    /// How many have to approve.
+    pub needed: u32,
+    /// How long it may wait within a transaction, in seconds; not at all where policy says nothing, since it keeps locks.
+    pub in_transaction_seconds: Option<u64>,
 }

@@ -11,7 +11,8 @@ use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use writ_core::grant::PolicyHash;
 
-use crate::obligations::Stated;
+use crate::governs::Governs;
+use crate::obligations::{On, Stated};
 use crate::problem::Problem;
 use crate::reads::{Reads, Unknowable};
 use crate::schema;
@@ -31,6 +32,7 @@ pub struct Bundle {
     policies: PolicySet,
     stated: BTreeMap<String, Stated>,
     reads: Reads,
+    governs: Governs,
 }
 
 /// All problems of a set of files; empty where [`Bundle::load`] takes it.
@@ -69,6 +71,7 @@ impl Bundle {
             policies: loader.policies,
             stated: loader.stated,
             reads: loader.reads,
+            governs: loader.governs,
         })
     }
 
@@ -94,6 +97,10 @@ impl Bundle {
 
     pub(crate) const fn reads(&self) -> &Reads {
         &self.reads
+    }
+
+    pub(crate) const fn governs(&self) -> &Governs {
+        &self.governs
     }
 
     pub(crate) fn stated(&self, id: &str) -> Option<&Stated> {
@@ -122,6 +129,7 @@ struct Loader {
     policies: PolicySet,
     stated: BTreeMap<String, Stated>,
     reads: Reads,
+    governs: Governs,
     problems: Vec<Problem>,
 }
 
@@ -132,6 +140,7 @@ impl Loader {
             policies: PolicySet::new(),
             stated: BTreeMap::new(),
             reads: Reads::default(),
+            governs: Governs::default(),
             problems: Vec::new(),
         }
     }
@@ -195,6 +204,7 @@ impl Loader {
             };
             self.problems.push(at(message.to_owned()).help(help));
         }
+        self.governs.add(&id, policy);
         let stated = self.annotations(name, text, policy);
         if self.policies.add(policy.new_id(PolicyId::new(&id))).is_err() {
             self.problems
@@ -204,14 +214,23 @@ impl Loader {
     }
 
     fn annotations(&mut self, name: &str, text: &str, policy: &Policy) -> Stated {
-        let connect = |id: &cedar_policy::EntityUid| id.id().unescaped() == "connect";
-        let connects = policy.get_valid_request_envs(self.validator.schema()).any(|env| connect(env.action()));
+        let mut on = On::default();
+        for env in policy.get_valid_request_envs(self.validator.schema()) {
+            match env.action().id().unescaped() {
+                "connect" => on.connect = true,
+                action => on.statement |= action.starts_with("sql:"),
+            }
+        }
         let mut stated = Stated::default();
         for (key, value) in policy.as_ref().annotations() {
-            if let Err(mistake) = stated.read(policy.effect(), connects, key.as_ref(), value.as_ref()) {
+            if let Err(mistake) = stated.read(policy.effect(), on, key.as_ref(), value.as_ref()) {
                 let offset = value.loc.as_ref().map_or(0, |loc| loc.start());
                 self.problems.push(Problem::at(name, text, offset, mistake.message).help(mistake.help));
             }
+        }
+        if let Some(mistake) = stated.statement.mistake() {
+            let offset = policy.as_ref().loc().map_or(0, |loc| loc.start());
+            self.problems.push(Problem::at(name, text, offset, mistake.message).help(mistake.help));
         }
         stated
     }

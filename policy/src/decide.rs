@@ -94,6 +94,11 @@ impl Denied {
         Self { code, policies, policy_hash: bundle.hash().clone(), detail: detail.into() }
     }
 
+    /// A statement that is denied for another reason than an answer of Cedar's.
+    pub(crate) fn statement(code: &'static str, bundle: &Bundle, detail: &str) -> Self {
+        Self::new(code, bundle, Vec::new(), detail)
+    }
+
     /// The refusal in the two messages that it needs.
     #[must_use]
     pub fn fault(&self) -> Fault {

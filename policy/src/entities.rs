@@ -82,11 +82,31 @@ impl Cast {
         context: Vec<(String, RestrictedExpression)>,
     ) -> Result<Question, Unusable> {
         let context = Context::from_pairs(context).map_err(cedar)?;
+        self.question_on(bundle, action, &self.resource, Vec::new(), context)
+    }
+
+    /// A question about something else than the cast's own resource; `more` is what is to be known of it.
+    pub(crate) fn question_on(
+        &self,
+        bundle: &Bundle,
+        action: &str,
+        resource: &EntityUid,
+        more: Vec<Entity>,
+        context: Context,
+    ) -> Result<Question, Unusable> {
         let action = uid("Writ::Action", action)?;
-        let request =
-            Request::new(self.principal.clone(), action, self.resource.clone(), context, Some(bundle.schema()))
-                .map_err(cedar)?;
-        Ok(Question { request, entities: self.entities.clone() })
+        let request = Request::new(self.principal.clone(), action, resource.clone(), context, Some(bundle.schema()))
+            .map_err(cedar)?;
+        let mut entities = self.entities.clone();
+        if !more.is_empty() {
+            entities = entities.add_entities(more, Some(bundle.schema())).map_err(cedar)?;
+        }
+        Ok(Question { request, entities })
+    }
+
+    /// The resource.
+    pub(crate) const fn resource(&self) -> &EntityUid {
+        &self.resource
     }
 }
 

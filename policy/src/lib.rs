@@ -6,18 +6,22 @@
 //!
 //! Read in this order: [`schema`] (what policies may speak of), [`bundle`] (a validated set of files and its hash),
 //! [`claims`] (how a token's claims become tags), [`decide`] (the decisions), [`obligations`] (what comes with them),
-//! [`session`] (decisions prepared for the hot path), [`explain`] (why), [`wire`] (the bundle as signed data).
+//! [`session`] (decisions prepared for the hot path), [`judge`] (decisions on statements), [`explain`] (why), [`wire`] (the bundle as signed data).
 
 pub mod bundle;
 pub mod claims;
 pub mod decide;
 mod entities;
 pub mod explain;
+pub mod functions;
+pub mod governs;
+pub mod judge;
 pub mod obligations;
 pub mod problem;
 mod reads;
 pub mod schema;
 pub mod session;
+mod terms;
 pub mod wire;
 
 #[cfg(test)]
@@ -26,5 +30,7 @@ mod tests;
 pub use bundle::{Bundle, check};
 pub use decide::{ConnectContext, Denied, Human, HumanAction, command, connect, human};
 pub use explain::{Explanation, explain_command, explain_connect};
+pub use governs::Inputs;
+pub use judge::{Judgement, StatementFacts};
 pub use problem::Problem;
 pub use session::SessionPolicy;

@@ -4,7 +4,9 @@
 //! not hold, so it refuses the whole set at load.
 
 use cedar_policy::Effect;
-use writ_core::grant::{Obligations, RecordLevel};
+use writ_core::grant::{Obligations, RecordLevel, SessionLimits};
+
+use crate::terms::Terms;
 
 /// The life of a session where a policy names none: 15 minutes, in seconds.
 pub const DEFAULT_TTL_SECONDS: u64 = 15 * 60;
@@ -13,7 +15,22 @@ pub const DEFAULT_USES: u32 = 1;
 /// What is recorded where a policy names nothing.
 pub const DEFAULT_RECORD: RecordLevel = RecordLevel::Commands;
 
-const KNOWN: &str = "known are @id, @ttl, @role, @record, @uses and @connection_limit";
+const KNOWN: &str = "known are @id; on `connect` @ttl, @role, @record, @uses, @connection_limit, @read_only, @statement_timeout, \
+     @session_rows, @session_bytes and @statements_per_minute; on `sql` @hold, @approvers, @approvals, @hold_in_transaction and \
+     @rows";
+const CONNECT: [&str; 10] = [
+    "ttl",
+    "role",
+    "record",
+    "uses",
+    "connection_limit",
+    "read_only",
+    "statement_timeout",
+    "session_rows",
+    "session_bytes",
+    "statements_per_minute",
+];
+const STATEMENT: [&str; 5] = ["hold", "approvers", "approvals", "hold_in_transaction", "rows"];
 const NAME_LENGTH: usize = 63;
 
 /// One mistake in one annotation.
@@ -23,7 +40,7 @@ pub(crate) struct Mistake {
     pub(crate) help: &'static str,
 }
 
-fn mistake(message: String, help: &'static str) -> Mistake {
+pub(crate) fn mistake(message: String, help: &'static str) -> Mistake {
     Mistake { message, help }
 }
 
@@ -35,30 +52,52 @@ pub(crate) struct Stated {
     record: Option<RecordLevel>,
     uses: Option<u32>,
     connection_limit: Option<u32>,
+    limits: SessionLimits,
+    /// What a statement that it permits comes with.
+    pub(crate) statement: Terms,
+}
+
+/// What a policy can permit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct On {
+    pub(crate) connect: bool,
+    pub(crate) statement: bool,
 }
 
 impl Stated {
     /// Reads one annotation into what is stated. `@id` is read by the bundle.
-    pub(crate) fn read(&mut self, effect: Effect, connects: bool, key: &str, value: &str) -> Result<(), Mistake> {
-        match key {
-            "id" => return Ok(()),
-            "ttl" | "role" | "record" | "uses" | "connection_limit" => {}
-            _ => return Err(mistake(format!("unknown annotation `@{key}`"), KNOWN)),
+    pub(crate) fn read(&mut self, effect: Effect, on: On, key: &str, value: &str) -> Result<(), Mistake> {
+        if key == "id" {
+            return Ok(());
+        }
+        let (of_connect, of_statement) = (CONNECT.contains(&key), STATEMENT.contains(&key));
+        if !of_connect && !of_statement {
+            return Err(mistake(format!("unknown annotation `@{key}`"), KNOWN));
         }
         if effect == Effect::Forbid {
             let message = format!("`@{key}` stands on a `forbid`, which grants nothing");
             return Err(mistake(message, "move it to the `permit` policies that it restricts"));
         }
-        if !connects {
+        if of_statement && !on.statement {
+            let message = format!("`@{key}` stands on a policy that never permits a statement");
+            return Err(mistake(message, "move it to a policy whose action can be `Writ::Action::\"sql\"`"));
+        }
+        if of_connect && !on.connect {
             let message = format!("`@{key}` stands on a policy that never permits `connect`");
             return Err(mistake(message, "move it to a policy whose action can be `Writ::Action::\"connect\"`"));
         }
         match key {
-            "ttl" => self.ttl_seconds = Some(duration(value)?),
+            "ttl" => self.ttl_seconds = Some(duration(key, value)?),
             "role" => self.role = Some(role(value)?),
             "record" => self.record = Some(record(value)?),
             "uses" => self.uses = Some(count(key, value)?),
-            _ => self.connection_limit = Some(count(key, value)?),
+            "connection_limit" => self.connection_limit = Some(count(key, value)?),
+            "read_only" => self.limits.read_only = flag(key, value)?,
+            "statement_timeout" => self.limits.statement_timeout_seconds = Some(duration(key, value)?),
+            "session_rows" => self.limits.rows = Some(many(key, value)?),
+            "session_bytes" => self.limits.bytes = Some(many(key, value)?),
+            "statements_per_minute" => self.limits.statements_per_minute = Some(count(key, value)?),
+            _ => self.statement.read(key, value)?,
         }
         Ok(())
     }
@@ -71,6 +110,7 @@ impl Stated {
             record: self.record.unwrap_or(DEFAULT_RECORD),
             uses: self.uses.unwrap_or(DEFAULT_USES),
             connection_limit: self.connection_limit,
+            limits: self.limits,
         }
     }
 }
@@ -109,11 +149,16 @@ fn strictest(one: Obligations, other: Obligations) -> Result<Obligations, RoleCo
         role,
         record: one.record.max(other.record),
         uses: one.uses.min(other.uses),
-        connection_limit: [one.connection_limit, other.connection_limit].into_iter().flatten().min(),
+        connection_limit: least(one.connection_limit, other.connection_limit),
+        limits: one.limits.strictest(other.limits),
     })
 }
 
-fn duration(value: &str) -> Result<u64, Mistake> {
+pub(crate) fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    [one, other].into_iter().flatten().min()
+}
+
+pub(crate) fn duration(key: &str, value: &str) -> Result<u64, Mistake> {
     let parsed = value.char_indices().next_back().and_then(|(at, unit)| {
         let seconds = match unit {
             's' => 1,
@@ -124,15 +169,27 @@ fn duration(value: &str) -> Result<u64, Mistake> {
         };
         whole(value.get(..at)?)?.checked_mul(seconds)
     });
-    let help = "write a whole number above zero and one unit of s, m, h, d, like @ttl(\"15m\")";
-    parsed.ok_or_else(|| mistake(format!("`{value}` is not a time for `@ttl`"), help))
+    let help = "write a whole number above zero and one unit of s, m, h, d, like \"15m\"";
+    parsed.ok_or_else(|| mistake(format!("`{value}` is not a time for `@{key}`"), help))
 }
 
-fn count(key: &str, value: &str) -> Result<u32, Mistake> {
-    let help = "write a whole number above zero, like \"1\"";
-    whole(value)
-        .and_then(|number| u32::try_from(number).ok())
-        .ok_or_else(|| mistake(format!("`{value}` is not a number for `@{key}`"), help))
+pub(crate) fn count(key: &str, value: &str) -> Result<u32, Mistake> {
+    u32::try_from(many(key, value)?).map_err(|_| not_a_number(key, value))
+}
+
+pub(crate) fn many(key: &str, value: &str) -> Result<u64, Mistake> {
+    whole(value).ok_or_else(|| not_a_number(key, value))
+}
+
+fn not_a_number(key: &str, value: &str) -> Mistake {
+    mistake(format!("`{value}` is not a number for `@{key}`"), "write a whole number above zero, like \"1\"")
+}
+
+fn flag(key: &str, value: &str) -> Result<bool, Mistake> {
+    match value {
+        "true" => Ok(true),
+        _ => Err(mistake(format!("`{value}` is nothing that `@{key}` can be"), "write \"true\", or leave it out")),
+    }
 }
 
 /// Digits alone, no sign, no leading zero, above zero.

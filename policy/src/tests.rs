@@ -26,7 +26,7 @@ fn bundle(text: &str) -> Bundle {
     Bundle::load(files(text)).expect("the policies load")
 }
 
-fn workload(claims: Value) -> Workload {
+pub(crate) fn workload(claims: Value) -> Workload {
     Workload {
         issuer: Issuer::new("https://issuer.test"),
         subject: Subject::new("job"),
@@ -38,7 +38,7 @@ fn workload(claims: Value) -> Workload {
     }
 }
 
-fn target() -> Target {
+pub(crate) fn target() -> Target {
     Target {
         name: TargetName::new("payments").expect("a name"),
         labels: [("env".to_owned(), "production".to_owned())].into(),
@@ -250,6 +250,7 @@ fn a_session_table_says_what_command_says() {
         "permit HEAD; forbid (principal, action == Writ::Action::\"command\", resource)
         when { context.tag == \"sql_prepare\" };",
     );
+    let bundle = std::sync::Arc::new(bundle);
     let table = SessionPolicy::prepare(&bundle, &workload(json!({})), &target());
     for tag in CommandTag::ALL {
         match (table.verdict(tag), crate::command(&bundle, &workload(json!({})), &target(), tag)) {

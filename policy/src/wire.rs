@@ -3,6 +3,8 @@
 //! The receiver trusts the signature for the origin and nothing else: it parses and validates the files itself, and
 //! takes them only if its own hash over them is the one that the sender states. Keys are the caller's.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use writ_core::grant::PolicyHash;
 use writ_core::time::Timestamp;
@@ -34,7 +36,7 @@ pub struct Received {
     /// When the broker made it; a gateway stops deciding by one that is too old.
     pub issued_at: Timestamp,
     /// The policies.
-    pub bundle: Bundle,
+    pub bundle: Arc<Bundle>,
 }
 
 /// Why bytes are not a bundle to decide by.
@@ -86,7 +88,7 @@ impl Bundle {
         if *bundle.hash() != wire.hash {
             return Err(NotTaken::Hash);
         }
-        Ok(Received { number: wire.number, issued_at: wire.issued_at, bundle })
+        Ok(Received { number: wire.number, issued_at: wire.issued_at, bundle: Arc::new(bundle) })
     }
 }
 

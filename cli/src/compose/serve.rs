@@ -197,7 +197,7 @@ async fn start_gateway(
     if broker.is_some() && tokio::time::timeout(READY_LIMIT, plugin.wait_until_ready()).await.is_err() {
         return Err(Failure::new("the gateway was not ready in time: it does not hear its broker"));
     }
-    let evidence = Arc::new(Embedded(Arc::clone(&plugin)));
+    let evidence = Arc::new(Embedded(Arc::clone(&plugin), writ_parser::Settings::own()));
     let gateway =
         Gateway::start(&gateway, evidence).await.map_err(|fault| failed("the gateway cannot start", &fault))?;
     for address in gateway.addresses() {

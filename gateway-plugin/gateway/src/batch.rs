@@ -20,7 +20,7 @@ use writ_wire_machine::{
 };
 use writ_wire_postgres::relay::Relay;
 
-use crate::evidence::{Answer, Gate, Judged, Later};
+use crate::evidence::{Answer, Gate, Judged, Later, Moment};
 use crate::spill::Spill;
 use crate::started::Started;
 use crate::waiting::Line;
@@ -462,7 +462,10 @@ impl<G: Gate> Batch<'_, G> {
         };
         let parameters = parameters.iter().map(|at| parameter(at, client));
         self.staged = true;
-        let judged = match self.gate.judge(&mut self.session.gate, &command, self.at, text, parameters)? {
+        let machine = &self.session.machine;
+        let (open, prepared) = (|| machine.may_be_open(id), || machine.prepared().collect());
+        let moment = Moment { at: self.at, now: self.now, open: &open, prepared: &prepared };
+        let judged = match self.gate.judge(&mut self.session.gate, &command, &moment, text, parameters)? {
             Answer::Now(judged) => judged,
             Answer::Later(later) => return Ok(Some(later)),
         };

@@ -1,38 +1,67 @@
 //! The embedded plugin as the driver's evidence: the broker admits, the spool records.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use writ_broker_api::gateway::OpenRequest as Ask;
 use writ_core::command::{Command, CommandId};
 use writ_core::event::SessionEnd;
 use writ_core::fault::{Blame, Fault};
+use writ_core::grant::SessionLimits;
 use writ_core::id::{GatewayId, SessionId};
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::time::Timestamp;
+use writ_core::verdict::Verdict;
 use writ_mask::Identity;
+use writ_parser::Parser;
 use writ_plugin::gate::{Allowed, Flushed};
-use writ_plugin::{Judge, LiveSession, Plugin, SessionGate, WorkerGate};
+use writ_plugin::{LiveSession, Plugin, SessionGate, WorkerGate};
+use writ_policy::SessionPolicy;
 use writ_record::DataKey;
-use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
+use writ_record::entry::{Ending as Ended, Flow, OutcomeRecord, Parameter, Text};
 use writ_record::spool::SessionMeta;
+use writ_wire_postgres::frame;
 
-use crate::evidence::{Answer, Ending, Evidence, Gate, Judged, Live, OpenRequest, Opened};
+use crate::evidence::{Answer, Ending, Evidence, Gate, Judged, Live, LoggedIn, Moment, OpenRequest, Opened};
+use crate::sql::{self, Governed, Governor};
 
 /// The plugin, as the driver asks for it.
 #[derive(Debug, Clone)]
-pub struct Embedded(pub Arc<Plugin>);
+pub struct Embedded(pub Arc<Plugin>, pub writ_parser::Settings);
 
 /// What a session brings from its admission to its worker.
 pub struct Ticket {
     meta: SessionMeta,
     key: DataKey,
-    judge: Option<Box<dyn Judge>>,
+    policy: Option<SessionPolicy>,
+    limits: SessionLimits,
     plugin: Arc<Plugin>,
 }
 
 /// One worker's part.
 #[derive(Debug)]
-pub struct EmbeddedGate(WorkerGate);
+pub struct EmbeddedGate {
+    gate: WorkerGate,
+    governor: Rc<RefCell<Governor>>,
+}
+
+/// One session's part.
+#[derive(Debug)]
+pub struct EmbeddedSession {
+    gate: SessionGate,
+    judge: Judge,
+    help: String,
+}
+
+/// By what a session's commands are judged.
+#[derive(Debug)]
+enum Judge {
+    /// By their kind alone.
+    Tags(SessionPolicy),
+    /// Statement by statement.
+    Statements(Box<Governed>),
+}
 
 impl Evidence for Embedded {
     type Ticket = Ticket;
@@ -64,17 +93,21 @@ impl Evidence for Embedded {
             secret: admitted.secret,
             deadline: admitted.deadline,
             mask: Box::new(Identity),
+            asks_target: admitted.policy.judges_statements() || admitted.obligations.limits != SessionLimits::default(),
+            settings: settings(admitted.obligations.limits),
             ticket: Ticket {
                 meta: admitted.meta,
                 key: admitted.key,
-                judge: Some(Box::new(admitted.policy)),
+                limits: admitted.obligations.limits,
+                policy: Some(admitted.policy),
                 plugin: Arc::clone(&self.0),
             },
         })
     }
 
     fn gate(&self, index: u32) -> Result<EmbeddedGate, Fault> {
-        self.0.worker(index).map(EmbeddedGate)
+        let governor = Rc::new(RefCell::new(Governor::new(Parser::new(self.1.clone()))));
+        self.0.worker(index).map(|gate| EmbeddedGate { gate, governor })
     }
 
     fn register(&self, session: SessionId) -> LiveSession {
@@ -95,72 +128,136 @@ impl Live for LiveSession {
 
 impl Gate for EmbeddedGate {
     type Ticket = Ticket;
-    type Session = SessionGate;
+    type Session = EmbeddedSession;
     type Allowed = Allowed;
     type Flushed = Flushed;
 
-    fn begin(&mut self, ticket: &mut Ticket) -> Result<SessionGate, Fault> {
+    fn begin(&mut self, ticket: &mut Ticket, logged_in: &LoggedIn) -> Result<EmbeddedSession, Fault> {
         let used = || Fault::new("ticket.used", Blame::Misuse, "the session has begun already");
-        let judge = ticket.judge.take().ok_or_else(used)?;
-        self.0.begin(&ticket.meta, &ticket.key, judge)
+        let policy = ticket.policy.as_ref().ok_or_else(used)?;
+        let judge = match &logged_in.facts {
+            Some(facts) => {
+                let database = logged_in.database.clone();
+                Judge::Statements(Box::new(Governed::new(policy.clone(), database, ticket.limits, facts)))
+            }
+            None => Judge::Tags(policy.clone()),
+        };
+        let gate = self.gate.begin(&ticket.meta, &ticket.key, policy.policy_hash().clone())?;
+        ticket.policy = None;
+        Ok(EmbeddedSession { gate, judge, help: format!("the writ is {}", ticket.meta.writ) })
     }
 
     fn judge<'p>(
         &mut self,
-        session: &mut SessionGate,
+        session: &mut EmbeddedSession,
         command: &Command<'_>,
-        at: Timestamp,
+        moment: &Moment<'_>,
         text: Text<'_>,
         parameters: impl Iterator<Item = Parameter<'p>>,
     ) -> Result<Answer<Allowed>, Fault> {
-        Ok(Answer::Now(match self.0.judge(session, command, at, text, parameters)? {
-            writ_plugin::Judged::Allow(allowed) => Judged::Allow(allowed),
-            writ_plugin::Judged::Deny(fault) => Judged::Deny(fault),
-            // No policy of this version holds a command; one that does is not let through for that.
-            writ_plugin::Judged::Hold(_) => Judged::Deny(Fault::new(
+        let verdict = match &mut session.judge {
+            Judge::Tags(policy) => policy.verdict(command.tag),
+            Judge::Statements(governed) => match governed.judge(&self.governor, command, &text, moment) {
+                sql::Judged::Later(later) => return Ok(Answer::Later(later)),
+                sql::Judged::Said(said) => governed.settle(command, &said, false, moment),
+            },
+        };
+        let verdict = match verdict {
+            Verdict::Deny(fault) => Verdict::Deny(helped(fault, &session.help)),
+            Verdict::Hold(_) => Verdict::Deny(Fault::new(
                 "policy.hold",
                 Blame::NotAllowed,
                 "the command needs an approval, which this gateway cannot ask for",
             )),
+            allow @ Verdict::Allow(_) => allow,
+        };
+        let judged = self.gate.stage(&mut session.gate, command, moment.at, text, parameters, (verdict, None))?;
+        Ok(Answer::Now(match judged {
+            writ_plugin::Judged::Allow(allowed) => Judged::Allow(allowed),
+            writ_plugin::Judged::Deny(fault) => Judged::Deny(fault),
         }))
     }
 
-    fn outcome(&mut self, session: &mut SessionGate, record: &OutcomeRecord<'_>) -> Result<(), Fault> {
-        self.0.outcome(session, record)
+    fn outcome(&mut self, session: &mut EmbeddedSession, record: &OutcomeRecord<'_>) -> Result<(), Fault> {
+        if let Judge::Statements(governed) = &mut session.judge {
+            governed.came_out(record.id, record.ending == Ended::Completed, record.rows);
+        }
+        self.gate.outcome(&mut session.gate, record)
     }
 
     fn rows(
         &mut self,
-        session: &mut SessionGate,
+        session: &mut EmbeddedSession,
         command: Option<CommandId>,
         at: Timestamp,
         flow: Flow,
         bytes: &[u8],
         whole: bool,
     ) -> Result<(), Fault> {
-        self.0.rows(session, command, at, flow, bytes, whole)
+        if flow == Flow::Parameter && matches!(session.judge, Judge::Statements(_)) && !keeps_dialect(bytes) {
+            return Err(Fault::new(
+                "session.dialect",
+                Blame::NotAllowed,
+                "statements of this session could be misread",
+            )
+            .help("leave client_encoding at UTF8 and standard_conforming_strings on"));
+        }
+        self.gate.rows(&mut session.gate, command, at, flow, bytes, whole)
     }
 
     fn spill(
         &mut self,
-        session: &mut SessionGate,
+        session: &mut EmbeddedSession,
         command: CommandId,
         at: Timestamp,
         offset: u64,
         bytes: &[u8],
     ) -> Result<(), Fault> {
-        self.0.spill(session, command, at, offset, bytes)
+        self.gate.spill(&mut session.gate, command, at, offset, bytes)
     }
 
     fn commit(&mut self) -> Result<Flushed, Fault> {
-        self.0.commit()
+        self.gate.commit()
     }
 
     fn prove(&self, allowed: Allowed, flushed: &Flushed) -> Recorded<Clearance> {
-        self.0.prove(allowed, flushed)
+        self.gate.prove(allowed, flushed)
     }
 
-    fn close(&mut self, session: SessionGate, at: Timestamp, end: SessionEnd, code: &str) -> Result<(), Fault> {
-        self.0.close(session, at, end, code)
+    fn close(&mut self, session: EmbeddedSession, at: Timestamp, end: SessionEnd, code: &str) -> Result<(), Fault> {
+        self.gate.close(session.gate, at, end, code)
     }
+}
+
+/// What a grant sets at the target; the session may not change it ([`Governed`] refuses that).
+fn settings(limits: SessionLimits) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    if limits.read_only {
+        settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
+    }
+    if let Some(seconds) = limits.statement_timeout_seconds {
+        settings.push(("statement_timeout".to_owned(), format!("{seconds}s")));
+    }
+    settings
+}
+
+/// A refusal that names the writ, by which the operator finds all else.
+fn helped(fault: Fault, writ: &str) -> Fault {
+    let help = fault.help.as_deref().map_or_else(|| writ.to_owned(), |help| format!("{help}; {writ}"));
+    fault.help(help)
+}
+
+/// Whether a report of the server's (`ParameterStatus` frames) leaves texts to be read as they are understood here.
+fn keeps_dialect(mut frames: &[u8]) -> bool {
+    while let Ok(Some(head)) = frame::peek(frames, 0, Blame::Target) {
+        let Some((this, rest)) = frames.split_at_checked(head.total) else { return false };
+        let mut reader = frame::Reader::new(this, frame::HEADER);
+        match (reader.text(), reader.text()) {
+            (Some(b"standard_conforming_strings"), value) if value != Some(b"on") => return false,
+            (Some(b"client_encoding"), Some(value)) if !value.eq_ignore_ascii_case(b"utf8") => return false,
+            _ => {}
+        }
+        frames = rest;
+    }
+    frames.is_empty()
 }

@@ -3,6 +3,7 @@
 //! Never: hand out a proof for a command whose record was not taken by the spool. That is why [`Gate::prove`] asks for
 //! what [`Gate::commit`] gave.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -50,6 +51,10 @@ pub struct Opened<T> {
     pub deadline: Instant,
     /// What masks its replies.
     pub mask: Box<dyn Mask>,
+    /// Whether [`Gate::begin`] needs to know what the target says of the session.
+    pub asks_target: bool,
+    /// Settings that the session begins with at the target.
+    pub settings: Vec<(String, String)>,
     /// What [`Gate::begin`] needs.
     pub ticket: T,
 }
@@ -58,8 +63,49 @@ impl<T> Opened<T> {
     /// The session without what begins it.
     #[must_use]
     pub fn without_ticket(self) -> (Opened<()>, T) {
-        let Self { session, writ, target, principal, secret, deadline, mask, ticket } = self;
-        (Opened { session, writ, target, principal, secret, deadline, mask, ticket: () }, ticket)
+        let Self { session, writ, target, principal, secret, deadline, mask, asks_target, settings, ticket } = self;
+        let ticket_less =
+            Opened { session, writ, target, principal, secret, deadline, mask, asks_target, settings, ticket: () };
+        (ticket_less, ticket)
+    }
+}
+
+/// What is known of a session once it is logged in at its target.
+#[derive(Debug, Clone, Default)]
+pub struct LoggedIn {
+    /// The database.
+    pub database: String,
+    /// What the target says of it, where [`Opened::asks_target`] wants that.
+    pub facts: Option<ServerFacts>,
+}
+
+/// What a server says of a session right after its login.
+#[derive(Debug, Clone)]
+pub struct ServerFacts {
+    /// `search_path`.
+    pub search_path: String,
+    /// Whether there is a schema called like the role.
+    pub user_schema: bool,
+    /// The role.
+    pub role: String,
+}
+
+/// When a command is judged, and what is under way then.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    /// By the calendar.
+    pub at: Timestamp,
+    /// By the monotonic clock.
+    pub now: Instant,
+    /// Whether a transaction may be open when the command runs.
+    pub open: &'a dyn Fn() -> bool,
+    /// The commands that prepared what may still be executed.
+    pub prepared: &'a dyn Fn() -> HashSet<CommandId>,
+}
+
+impl core::fmt::Debug for Moment<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Moment").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -163,7 +209,7 @@ pub trait Gate {
     ///
     /// # Errors
     /// The spool takes nothing.
-    fn begin(&mut self, ticket: &mut Self::Ticket) -> Result<Self::Session, Fault>;
+    fn begin(&mut self, ticket: &mut Self::Ticket, logged_in: &LoggedIn) -> Result<Self::Session, Fault>;
 
     /// Decides on a command and stages its record, or says what that waits for.
     ///
@@ -173,7 +219,7 @@ pub trait Gate {
         &mut self,
         session: &mut Self::Session,
         command: &Command<'_>,
-        at: Timestamp,
+        moment: &Moment<'_>,
         text: Text<'_>,
         parameters: impl Iterator<Item = Parameter<'p>>,
     ) -> Result<Answer<Self::Allowed>, Fault>;

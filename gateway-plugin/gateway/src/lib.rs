@@ -17,6 +17,7 @@ pub mod login;
 pub mod proxy;
 pub mod relay;
 pub mod spill;
+pub mod sql;
 mod started;
 pub mod stream;
 pub mod tls;

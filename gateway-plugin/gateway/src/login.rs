@@ -14,12 +14,14 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use writ_core::fault::{Blame, Fault};
 use writ_core::target::{Address, UpstreamTls};
 use writ_plugin::client::TOKEN_REFUSED;
+use writ_wire_postgres::ask::{self, Answer};
 use writ_wire_postgres::cancel::BackendKey;
 use writ_wire_postgres::error::{self, When};
 use writ_wire_postgres::startup::{ClientLogin, LoginSettings, Pending, Step, Transport};
 use writ_wire_postgres::upstream::{self, Login, ServerLogin, Upstream};
 use zeroize::Zeroize as _;
 
+use crate::evidence::ServerFacts;
 use crate::proxy::SIGNATURE;
 use crate::stream::Stream;
 use crate::tls::{self, ALPN};
@@ -279,6 +281,42 @@ pub async fn log_in(address: &Address, login: Login) -> Result<(Stream, Upstream
     }
 }
 
+/// What a target is asked of a session: names are qualified, so that no `search_path` leads them astray.
+const FACTS: &str = "SELECT pg_catalog.current_setting('search_path'), \
+     EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) CURRENT_USER), CURRENT_USER, \
+     pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_encoding'), \
+     pg_catalog.current_setting('client_encoding')";
+
+/// Asks a target what it says of a session that is logged in. `left` is what was read behind the login.
+///
+/// # Errors
+/// It does not answer, or reads texts in another way than they are understood here.
+pub async fn facts(stream: &mut Stream, left: &mut Vec<u8>) -> Result<ServerFacts, Fault> {
+    let (mut out, mut answer) = (Vec::new(), Answer::default());
+    ask::write(&mut out, FACTS);
+    send(stream, &out).await.map_err(|error| unreachable(&error))?;
+    loop {
+        let (done, ready) = answer.handle(left)?;
+        left.drain(..done);
+        if ready {
+            break;
+        }
+        read_more(stream, left).await.map_err(|error| unreachable(&error))?;
+    }
+    let mut rows = answer.into_rows();
+    let unreadable = || unreachable(&"it says nothing of the session that can be read");
+    let row: Option<Vec<String>> = rows.pop().and_then(|row| row.into_iter().collect());
+    let row: [String; 6] = row.and_then(|row| row.try_into().ok()).ok_or_else(unreadable)?;
+    let [search_path, user_schema, role, strings, server_encoding, client_encoding] = row;
+    let plain = |encoding: &str| encoding.eq_ignore_ascii_case("utf8");
+    if strings != "on" || !plain(&client_encoding) || !(plain(&server_encoding) || server_encoding == "SQL_ASCII") {
+        return Err(Fault::new("login.dialect", Blame::NotAllowed, "statements of this session could be misread")
+            .help("use a database in UTF8, client_encoding UTF8 and standard_conforming_strings on")
+            .detail(format!("{strings}, {server_encoding}, {client_encoding}")));
+    }
+    Ok(ServerFacts { search_path, user_schema: user_schema == "t", role })
+}
+
 /// Asks a target to cancel what one of its sessions does.
 ///
 /// # Errors
@@ -312,7 +350,13 @@ pub fn login_for<T>(opened: &crate::evidence::Opened<T>, pending: &Pending) -> L
         password: zeroize::Zeroizing::new(opened.secret.expose().to_vec()),
         database: startup.database.clone(),
         application_name: upstream::application_name(opened.writ, startup.application_name.as_deref()),
-        parameters: startup.parameters.clone(),
+        parameters: parameters(&startup.parameters, &opened.settings),
         tls: opened.target.address.tls == UpstreamTls::VerifyFull,
     }
+}
+
+/// What the client asked for; what the grant sets, it cannot.
+fn parameters(asked: &[(String, String)], set: &[(String, String)]) -> Vec<(String, String)> {
+    let free = |(name, _): &&(String, String)| !set.iter().any(|(of, _)| of.eq_ignore_ascii_case(name));
+    asked.iter().filter(free).chain(set).cloned().collect()
 }

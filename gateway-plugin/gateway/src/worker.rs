@@ -18,7 +18,7 @@ use writ_wire_postgres::startup::Pending;
 
 use crate::batch::{Session, Shared};
 use crate::cancel::{self, Goal, Registry};
-use crate::evidence::{Ending, Evidence, Gate as _, Live as _, OpenRequest, Opened};
+use crate::evidence::{Ending, Evidence, Gate as _, Live as _, LoggedIn, OpenRequest, Opened};
 use crate::login::{self, Arrival, Door};
 use crate::relay::{Running, SCRATCH, Worker};
 use crate::stream::Stream;
@@ -285,6 +285,7 @@ struct Begun<E: Evidence> {
     pending: Pending,
     server: (Stream, Vec<u8>),
     upstream: writ_wire_postgres::upstream::Upstream,
+    logged_in: LoggedIn,
     counted: Counted,
 }
 
@@ -307,8 +308,18 @@ async fn begin<E: Evidence>(
     let (opened, ticket) = opened.without_ticket();
     let pledged = Pledged { evidence, session: opened.session, ticket: Some(ticket) };
     match login::log_in(&opened.target.address, login::login_for(&opened, &pending)).await {
-        Ok((stream, upstream, left)) => {
-            Ok(Begun { opened, pledged, pending, server: (stream, left), upstream, counted })
+        Ok((mut stream, upstream, mut left)) => {
+            let mut logged_in = LoggedIn { database: pending.startup().database.clone(), facts: None };
+            if opened.asks_target {
+                match login::facts(&mut stream, &mut left).await {
+                    Ok(facts) => logged_in.facts = Some(facts),
+                    Err(fault) => {
+                        pledged.fail(&fault);
+                        return Err(fault);
+                    }
+                }
+            }
+            Ok(Begun { opened, pledged, pending, server: (stream, left), upstream, logged_in, counted })
         }
         Err(fault) => {
             pledged.fail(&fault);
@@ -330,7 +341,7 @@ fn prepare<E: Evidence>(here: &Here<E>, mut begun: Begun<E>) -> Result<Prepared<
     let entry = here.common.registry.enter(begun.pending.key_length(), goal)?;
     let mut ticket = begun.pledged.ticket.take();
     let began = match &mut ticket {
-        Some(ticket) => here.worker.borrow_mut().gate.begin(ticket),
+        Some(ticket) => here.worker.borrow_mut().gate.begin(ticket, &begun.logged_in),
         None => Err(Fault::new("ticket.used", Blame::Misuse, "the session has begun already")),
     };
     match began {
@@ -346,7 +357,7 @@ fn prepare<E: Evidence>(here: &Here<E>, mut begun: Begun<E>) -> Result<Prepared<
 impl<E: Evidence> Prepared<E> {
     fn with(self, here: &Here<E>, stream: Stream) -> Ready<E> {
         let Self { begun, entry, gate } = self;
-        let Begun { opened, pledged: _, pending, server, upstream, counted } = begun;
+        let Begun { opened, pledged: _, pending, server, upstream, logged_in: _, counted } = begun;
         let span = tracing::info_span!("session", session = %opened.session, writ = %opened.writ);
         let live = here.common.evidence.register(opened.session);
         let mut welcome = Vec::new();

@@ -1,45 +1,26 @@
 //! The gate: a verdict, its record, and only then the proof that lets a command go on.
 //!
-//! One thread, no lock, no allocation for an allowed command. [`WorkerGate::judge`] stages a record, whatever the verdict;
+//! One thread, no lock, no allocation for an allowed command. [`WorkerGate::stage`] stages the record of a verdict, whichever;
 //! [`WorkerGate::commit`] writes all that is staged by one write; [`WorkerGate::prove`] asks for both, so that nothing can be
 //! released that the spool did not take.
 
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
-use writ_core::command::{Command, CommandId, CommandTag};
+use writ_core::command::{Command, CommandId};
 use writ_core::event::SessionEnd;
 use writ_core::fault::{Blame, Fault};
-use writ_core::grant::RecordLevel;
+use writ_core::grant::{PolicyHash, RecordLevel};
 use writ_core::id::SessionId;
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::time::Timestamp;
-use writ_core::verdict::{Hold, Verdict};
-use writ_policy::SessionPolicy;
+use writ_core::verdict::Verdict;
 use writ_record::DataKey;
 use writ_record::entry::{CommandRecord, Decision, Flow, OutcomeRecord, Parameter, Text};
 use writ_record::spool::SessionMeta;
 
 use crate::seal::Notice;
 use crate::spool::{SessionSpool, SpoolError, WorkerSpool};
-
-/// Decides on commands, by a table prepared for the session.
-pub trait Judge: Send {
-    /// The verdict on a command of this kind.
-    fn verdict(&self, tag: CommandTag) -> Verdict;
-    /// The policy set that decides.
-    fn policy_hash(&self) -> &str;
-}
-
-impl Judge for SessionPolicy {
-    fn verdict(&self, tag: CommandTag) -> Verdict {
-        Self::verdict(self, tag)
-    }
-
-    fn policy_hash(&self) -> &str {
-        Self::policy_hash(self).as_str()
-    }
-}
 
 /// A verdict whose record is staged.
 #[derive(Debug)]
@@ -48,8 +29,6 @@ pub enum Judged {
     Allow(Allowed),
     /// It may not.
     Deny(Fault),
-    /// A human decides.
-    Hold(Hold),
 }
 
 /// A command that policy allows and whose record is staged.
@@ -64,7 +43,7 @@ pub struct Flushed(());
 pub struct SessionGate {
     session: SessionId,
     level: RecordLevel,
-    judge: Box<dyn Judge>,
+    policy_hash: PolicyHash,
     spool: SessionSpool,
     commands: u64,
 }
@@ -94,47 +73,39 @@ impl WorkerGate {
     ///
     /// # Errors
     /// If the spool takes nothing: no evidence, no access.
-    pub fn begin(&mut self, meta: &SessionMeta, key: &DataKey, judge: Box<dyn Judge>) -> Result<SessionGate, Fault> {
+    pub fn begin(&mut self, meta: &SessionMeta, key: &DataKey, policy_hash: PolicyHash) -> Result<SessionGate, Fault> {
         let spool = self.spool.open_session(meta, key).map_err(|error| no_record(&error))?;
         self.commit()?;
-        Ok(SessionGate { session: meta.session, level: meta.level, judge, spool, commands: 0 })
+        Ok(SessionGate { session: meta.session, level: meta.level, policy_hash, spool, commands: 0 })
     }
 
-    /// Decides on a command and stages its record.
+    /// Stages the record of the verdict on a command. `approval` is what humans approved it by.
     ///
     /// # Errors
-    /// If the spool takes nothing; the session must end.
-    pub fn judge<'p>(
+    /// If the spool takes nothing, or the command still waits for humans; the session must end.
+    pub fn stage<'p>(
         &mut self,
         session: &mut SessionGate,
         command: &Command<'_>,
         at: Timestamp,
         text: Text<'_>,
         parameters: impl Iterator<Item = Parameter<'p>>,
+        (verdict, approval): (Verdict, Option<&str>),
     ) -> Result<Judged, Fault> {
-        let verdict = session.judge.verdict(command.tag);
-        let (decision, code) = match &verdict {
-            Verdict::Allow(_) => (Decision::Allow, ""),
-            Verdict::Deny(fault) => (Decision::Deny, fault.code),
-            Verdict::Hold(_) => (Decision::Hold, ""),
+        let (decision, code, judged) = match verdict {
+            Verdict::Allow(clearance) => (Decision::Allow, "", Judged::Allow(Allowed(clearance))),
+            Verdict::Deny(fault) => (Decision::Deny, fault.code, Judged::Deny(fault)),
+            Verdict::Hold(_) => {
+                return Err(Fault::new("gate.held", Blame::Misuse, "a held command has no verdict yet"));
+            }
         };
-        let record = CommandRecord {
-            id: command.id,
-            tag: command.tag,
-            at,
-            text,
-            decision,
-            policy_hash: session.judge.policy_hash(),
-            code,
-            approval: None,
-        };
+        let policy_hash = session.policy_hash.as_str();
+        let approval = approval.map(str::as_bytes);
+        let record =
+            CommandRecord { id: command.id, tag: command.tag, at, text, decision, policy_hash, code, approval };
         session.commands += 1;
         self.spool.command(&mut session.spool, &record, parameters).map_err(|error| no_record(&error))?;
-        Ok(match verdict {
-            Verdict::Allow(clearance) => Judged::Allow(Allowed(clearance)),
-            Verdict::Deny(fault) => Judged::Deny(fault),
-            Verdict::Hold(hold) => Judged::Hold(hold),
-        })
+        Ok(judged)
     }
 
     /// Stages how a command came out.

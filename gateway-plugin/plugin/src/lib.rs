@@ -22,7 +22,7 @@ pub mod settings;
 pub mod spool;
 mod upload;
 
-pub use gate::{Judge, Judged, SessionGate, WorkerGate};
+pub use gate::{Judged, SessionGate, WorkerGate};
 pub use plugin::Plugin;
 pub use registry::{Ending, LiveSession};
 pub use session::Admitted;

@@ -65,6 +65,7 @@ pub fn writ(role: Option<String>, life: Duration) -> Writ {
             record: RecordLevel::Commands,
             uses: 1,
             connection_limit: None,
+            limits: writ_core::grant::SessionLimits::default(),
         },
         policy_hash: PolicyHash::new("0".repeat(64)),
         policies: vec!["kit".to_owned()],

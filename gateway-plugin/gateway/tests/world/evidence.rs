@@ -18,7 +18,9 @@ use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
-use writ_gateway::evidence::{Answer, Ending, Evidence, Gate, Judged, Later, Live, OpenRequest, Opened};
+use writ_gateway::evidence::{
+    Answer, Ending, Evidence, Gate, Judged, Later, Live, LoggedIn, Moment, OpenRequest, Opened,
+};
 use writ_mask::{Identity, Mask};
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 
@@ -149,6 +151,8 @@ impl Evidence for Shared {
             secret: Secret::new(fake.password.clone().into_bytes()),
             deadline: Instant::now() + fake.ttl,
             mask,
+            asks_target: false,
+            settings: Vec::new(),
             ticket: (),
         })
     }
@@ -182,7 +186,7 @@ impl Gate for FakeGate {
     type Allowed = Clearance;
     type Flushed = Flushed;
 
-    fn begin(&mut self, (): &mut ()) -> Result<(), Fault> {
+    fn begin(&mut self, (): &mut (), _: &LoggedIn) -> Result<(), Fault> {
         self.1.push_back(Entry::Open);
         self.commit().map(drop)
     }
@@ -191,7 +195,7 @@ impl Gate for FakeGate {
         &mut self,
         (): &mut (),
         command: &Command<'_>,
-        _: Timestamp,
+        _: &Moment<'_>,
         text: Text<'_>,
         parameters: impl Iterator<Item = Parameter<'p>>,
     ) -> Result<Answer<Clearance>, Fault> {

@@ -8,21 +8,13 @@ use writ_core::target::TargetName;
 use super::*;
 use crate::spool::{Budget, Settings};
 
-struct Permit;
-
-impl Judge for Permit {
-    fn verdict(&self, tag: CommandTag) -> Verdict {
-        if tag == CommandTag::SqlPrepare {
-            return Verdict::Deny(Fault::new("test.denied", Blame::NotAllowed, "denied"));
-        }
-        #[expect(clippy::disallowed_methods, reason = "a judge of the tests")]
-        let clearance = Clearance::by_policy(PolicyHash::new("00"));
-        Verdict::Allow(clearance)
+fn verdict(tag: CommandTag) -> Verdict {
+    if tag == CommandTag::SqlPrepare {
+        return Verdict::Deny(Fault::new("test.denied", Blame::NotAllowed, "denied"));
     }
-
-    fn policy_hash(&self) -> &'static str {
-        "00"
-    }
+    #[expect(clippy::disallowed_methods, reason = "a judge of the tests")]
+    let clearance = Clearance::by_policy(PolicyHash::new("00"));
+    Verdict::Allow(clearance)
 }
 
 fn meta(level: RecordLevel) -> SessionMeta {
@@ -44,7 +36,8 @@ fn gate(directory: &std::path::Path, cap: u64) -> WorkerGate {
 
 fn ask(gate: &mut WorkerGate, session: &mut SessionGate, tag: CommandTag) -> Result<Judged, Fault> {
     let command = Command { id: CommandId(1), tag, text: Some(b"select 1") };
-    gate.judge(session, &command, Timestamp::UNIX_EPOCH, Text::Inline(b"select 1"), core::iter::empty())
+    let (text, verdict) = (Text::Inline(b"select 1"), (verdict(tag), None));
+    gate.stage(session, &command, Timestamp::UNIX_EPOCH, text, core::iter::empty(), verdict)
 }
 
 #[test]
@@ -52,7 +45,7 @@ fn a_command_is_written_before_it_can_be_proved() {
     let directory = tempfile::tempdir().unwrap();
     let mut gate = gate(directory.path(), 1 << 20);
     let mut session = gate
-        .begin(&meta(RecordLevel::Commands), &DataKey::new(zeroize::Zeroizing::new([1; 32])), Box::new(Permit))
+        .begin(&meta(RecordLevel::Commands), &DataKey::new(zeroize::Zeroizing::new([1; 32])), PolicyHash::new("00"))
         .unwrap();
     let before = gate.spool.written();
     let Judged::Allow(allowed) = ask(&mut gate, &mut session, CommandTag::SqlQuery).unwrap() else { panic!("denied") };
@@ -67,7 +60,7 @@ fn a_denied_command_is_recorded_too() {
     let directory = tempfile::tempdir().unwrap();
     let mut gate = gate(directory.path(), 1 << 20);
     let mut session = gate
-        .begin(&meta(RecordLevel::Commands), &DataKey::new(zeroize::Zeroizing::new([1; 32])), Box::new(Permit))
+        .begin(&meta(RecordLevel::Commands), &DataKey::new(zeroize::Zeroizing::new([1; 32])), PolicyHash::new("00"))
         .unwrap();
     let before = gate.spool.written();
     assert!(matches!(ask(&mut gate, &mut session, CommandTag::SqlPrepare).unwrap(), Judged::Deny(_)));
@@ -80,7 +73,7 @@ fn a_full_spool_lets_nothing_go_on() {
     let directory = tempfile::tempdir().unwrap();
     let mut gate = gate(directory.path(), 1500);
     let mut session = gate
-        .begin(&meta(RecordLevel::Full), &DataKey::new(zeroize::Zeroizing::new([1; 32])), Box::new(Permit))
+        .begin(&meta(RecordLevel::Full), &DataKey::new(zeroize::Zeroizing::new([1; 32])), PolicyHash::new("00"))
         .unwrap();
     let mut refused = None;
     for _ in 0..100 {

@@ -10,6 +10,7 @@
 //!
 //! Read next: [`relay`].
 
+pub mod ask;
 pub mod cancel;
 pub mod error;
 pub mod frame;

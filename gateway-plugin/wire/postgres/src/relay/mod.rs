@@ -111,6 +111,8 @@ pub struct Relay {
     rest_is_copy: bool,
     /// Whether the server got extended messages since the last Sync.
     in_segment: bool,
+    /// Whether a portal was opened or executed since then.
+    executed: bool,
     /// Whether the client's messages are dropped up to a Sync.
     skip_to_sync: bool,
     /// Whether a Flush of ours is on its way to the server.
@@ -145,6 +147,7 @@ impl Relay {
             rest: 0,
             rest_is_copy: false,
             in_segment: false,
+            executed: false,
             skip_to_sync: false,
             flushed: false,
             expect: Expectations::default(),
@@ -155,6 +158,28 @@ impl Relay {
             transaction: TransactionState::Idle,
             closed: false,
         }
+    }
+
+    /// Whether a transaction may be open when this command runs, one that a pipeline opens by itself included.
+    #[must_use]
+    pub fn may_be_open(&self, command: CommandId) -> bool {
+        let runs = |expect: &Expect| matches!(expect, Expect::Query(_) | Expect::Bind(..) | Expect::Execute(_));
+        let ahead = self.held.iter().take_while(|held| held.ask != Some(command));
+        self.transaction != TransactionState::Idle
+            || self.executed
+            || self.expect.queue.iter().any(runs)
+            || ahead.filter_map(|held| held.expect.as_ref()).any(runs)
+    }
+
+    /// Whether a frame of the server's is under way to the client, within which nothing else may be said.
+    #[must_use]
+    pub const fn is_within_frame(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// The commands that prepared what may still be executed.
+    pub fn prepared(&self) -> impl Iterator<Item = CommandId> + '_ {
+        self.statements.ids()
     }
 
     /// Ends a call on the client's side: says what is done with.
@@ -194,8 +219,9 @@ impl Relay {
     /// The server got something that it will answer, or skip.
     fn expected(&mut self, expect: Expect, effects: &mut Effects) {
         match expect {
-            Expect::Sync(_) => self.in_segment = false,
+            Expect::Sync(_) => (self.in_segment, self.executed) = (false, false),
             Expect::Query(_) | Expect::RefusedQuery => {}
+            Expect::Bind(..) | Expect::Execute(_) => (self.in_segment, self.executed) = (true, true),
             _ => self.in_segment = true,
         }
         // While the server skips, the queue is empty or begins with the Sync that ends it.

@@ -102,6 +102,11 @@ impl Names {
         self.entries.get_mut(slot as usize)
     }
 
+    /// All that some name stands for, or may come to stand for.
+    pub(super) fn ids(&self) -> impl Iterator<Item = CommandId> + '_ {
+        self.entries.iter().flat_map(|entry| &entry.versions).map(|version| version.id)
+    }
+
     /// What the name stands for now, if all that is outstanding succeeds.
     pub(super) fn current(&self, name: &[u8]) -> Option<(Slot, &Version)> {
         let slot = self.slot(name)?;

@@ -1,0 +1,349 @@
+//! One session whose statements are judged.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest;
+use writ_core::command::{Command, CommandId, CommandTag};
+use writ_core::fault::{Blame, Fault};
+use writ_core::grant::SessionLimits;
+use writ_core::statement::{PreparedStep, SettingValue, Statement};
+use writ_core::verdict::Verdict;
+use writ_policy::{Judgement, SessionPolicy, StatementFacts};
+use writ_record::entry::Text;
+
+use super::paths::Paths;
+use super::{Governor, Parsed};
+use crate::evidence::{Later, Moment, ServerFacts};
+
+/// How many statements SQL's `PREPARE` may keep before an `EXECUTE` is not understood any more.
+const MOST_NAMED: usize = 256;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What was judged of a command.
+#[derive(Debug)]
+pub enum Judged {
+    /// Policy's word, which is no verdict before [`Governed::settle`].
+    Said(Said),
+    /// The text is being parsed.
+    Later(Later),
+}
+
+/// What policy says of one command.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// The word itself.
+    pub judgement: Arc<Judgement>,
+    /// What the command does.
+    pub parsed: Arc<Parsed>,
+}
+
+/// The session.
+pub struct Governed {
+    policy: SessionPolicy,
+    database: String,
+    role: String,
+    limits: SessionLimits,
+    paths: Paths,
+    /// What a remembered verdict depends on besides the shape: in a transaction, and not; made anew when the paths change.
+    scopes: Option<(u64, [[u8; 32]; 2])>,
+    /// The texts that may still be executed, by the command that prepared them.
+    prepared: HashMap<CommandId, Arc<Parsed>>,
+    /// How many of those there may be before those that are gone are looked for.
+    prune_above: usize,
+    /// What SQL's `PREPARE` kept, by name.
+    named: HashMap<String, Vec<Arc<Statement>>>,
+    named_lost: bool,
+    /// What the parser said of the text of the command that waits for it.
+    parsed: Rc<RefCell<Option<(CommandId, Arc<Parsed>)>>>,
+    rows: u64,
+    minute: VecDeque<Instant>,
+}
+
+impl core::fmt::Debug for Governed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Governed").field("paths", &self.paths).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl Governed {
+    /// A session that begins.
+    #[must_use]
+    pub fn new(policy: SessionPolicy, database: String, limits: SessionLimits, facts: &ServerFacts) -> Self {
+        Self {
+            policy,
+            database,
+            role: facts.role.clone(),
+            limits,
+            paths: Paths::new(&facts.search_path, &facts.role, facts.user_schema),
+            scopes: None,
+            prepared: HashMap::new(),
+            prune_above: 64,
+            named: HashMap::new(),
+            named_lost: false,
+            parsed: Rc::default(),
+            rows: 0,
+            minute: VecDeque::new(),
+        }
+    }
+
+    /// What policy says of a command.
+    pub fn judge(
+        &mut self,
+        governor: &Rc<RefCell<Governor>>,
+        command: &Command<'_>,
+        text: &Text<'_>,
+        moment: &Moment<'_>,
+    ) -> Judged {
+        let parsed = match self.understand(governor, command, text) {
+            Ok(parsed) => parsed,
+            Err(later) => return Judged::Later(later),
+        };
+        if command.tag == CommandTag::SqlPrepare {
+            self.keep(command.id, Arc::clone(&parsed), moment);
+        }
+        let judgement = self.remembered(governor, &parsed, moment);
+        Judged::Said(Said { judgement, parsed })
+    }
+
+    /// The verdict on a command that was judged. What only prepares is not held: what executes it is.
+    pub fn settle(&mut self, command: &Command<'_>, said: &Said, approved: bool, moment: &Moment<'_>) -> Verdict {
+        let prepares = command.tag == CommandTag::SqlPrepare;
+        let verdict = self.policy.settle(command.tag, &said.judgement, approved || prepares);
+        let Verdict::Allow(clearance) = verdict else { return verdict };
+        if prepares {
+            return Verdict::Allow(clearance);
+        }
+        if let Err(fault) = self.count(moment.now) {
+            return Verdict::Deny(fault);
+        }
+        self.released(command.id, &said.parsed, moment);
+        Verdict::Allow(clearance)
+    }
+
+    /// A statement of a command came out, with so many rows.
+    pub fn came_out(&mut self, command: CommandId, completed: bool, rows: Option<u64>) {
+        self.paths.came_out(command, completed);
+        self.rows = self.rows.saturating_add(rows.unwrap_or(0));
+    }
+
+    fn understand(
+        &self,
+        governor: &Rc<RefCell<Governor>>,
+        command: &Command<'_>,
+        text: &Text<'_>,
+    ) -> Result<Arc<Parsed>, Later> {
+        let Some(bytes) = command.text else {
+            let known = if let Text::Prepared(id) = text { self.prepared.get(id).map(Arc::clone) } else { None };
+            return Ok(known.unwrap_or_else(Parsed::unknown));
+        };
+        let Ok(outline) = writ_sql::outline(bytes) else { return Ok(Parsed::unknown()) };
+        if let Some((id, parsed)) = self.parsed.borrow_mut().take()
+            && id == command.id
+        {
+            return Ok(parsed);
+        }
+        if let Some(parsed) = governor.borrow_mut().texts.get(outline.shape.as_bytes()) {
+            return Ok(parsed);
+        }
+        let (governor, slot, id) = (Rc::clone(governor), Rc::clone(&self.parsed), command.id);
+        let (parser, text) = (Rc::clone(&governor.borrow().parser), bytes.to_vec());
+        Err(Later::new(async move {
+            let statements = parser.analyse(&text).await.into_statements();
+            let literal = statements.iter().any(|statement| statement.literal);
+            let parsed = Arc::new(Parsed { statements, shape: (!literal).then_some(outline.shape) });
+            if !literal {
+                governor.borrow_mut().texts.put(*outline.shape.as_bytes(), Arc::clone(&parsed), parsed.weight());
+            }
+            *slot.borrow_mut() = Some((id, parsed));
+        }))
+    }
+
+    fn keep(&mut self, id: CommandId, parsed: Arc<Parsed>, moment: &Moment<'_>) {
+        if self.prepared.len() >= self.prune_above {
+            let alive = (moment.prepared)();
+            self.prepared.retain(|id, _| alive.contains(id));
+            self.prune_above = 64.max(self.prepared.len() * 2);
+        }
+        self.prepared.insert(id, parsed);
+    }
+
+    /// Policy's word, out of memory where it can be.
+    fn remembered(&mut self, governor: &Rc<RefCell<Governor>>, parsed: &Parsed, moment: &Moment<'_>) -> Arc<Judgement> {
+        let inputs = self.policy.inputs();
+        let plain = |statement: &Statement| statement.prepared.is_none();
+        let shape = parsed.shape.filter(|_| !inputs.moving && parsed.statements.iter().all(plain));
+        let open = inputs.transaction && (moment.open)();
+        let Some(shape) = shape else { return Arc::new(self.judge_all(&parsed.statements, open, moment)) };
+        let key = (*shape.as_bytes(), self.scope(open));
+        let known = governor.borrow_mut().verdicts.get(&key);
+        known.unwrap_or_else(|| {
+            let judgement = Arc::new(self.judge_all(&parsed.statements, open, moment));
+            let weight = judgement.policies.iter().map(|policy| policy.len() + 24).sum::<usize>() + 512;
+            governor.borrow_mut().verdicts.put(key, Arc::clone(&judgement), weight);
+            judgement
+        })
+    }
+
+    fn scope(&mut self, open: bool) -> [u8; 32] {
+        let version = self.paths.version;
+        if self.scopes.is_none_or(|(of, _)| of != version) {
+            self.scopes = Some((version, [self.digest(false), self.digest(true)]));
+        }
+        self.scopes.map(|(_, [closed, opened])| if open { opened } else { closed }).unwrap_or_default()
+    }
+
+    fn digest(&self, open: bool) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut part = |bytes: &[u8]| {
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(bytes);
+        };
+        part(&self.policy.scope());
+        part(self.database.as_bytes());
+        part(self.role.as_bytes());
+        part(&[u8::from(open), u8::from(self.paths.catalog_first())]);
+        let SessionLimits { read_only, statement_timeout_seconds, .. } = self.limits;
+        part(&[u8::from(read_only), u8::from(statement_timeout_seconds.is_some())]);
+        self.paths.schemas().iter().for_each(|schema| part(schema.as_bytes()));
+        context.finish().as_ref().try_into().unwrap_or_default()
+    }
+
+    fn judge_all(&self, statements: &[Statement], open: bool, moment: &Moment<'_>) -> Judgement {
+        let mut paths = self.paths.clone();
+        let mut all = Judgement::default();
+        for statement in statements {
+            all = all.and(self.judge_one(statement, &paths, open, moment));
+            if all.denied.is_some() {
+                return all;
+            }
+            paths.step(statement);
+        }
+        all
+    }
+
+    fn judge_one(&self, statement: &Statement, paths: &Paths, open: bool, moment: &Moment<'_>) -> Judgement {
+        if let Some(fault) = self.refused_setting(statement) {
+            return Judgement { denied: Some(fault), ..Judgement::default() };
+        }
+        let schemas = paths.schemas();
+        let facts = StatementFacts {
+            now: moment.at,
+            database: &self.database,
+            database_role: &self.role,
+            schemas: &schemas,
+            catalog_first: paths.catalog_first(),
+            in_transaction: open,
+            session_rows: self.rows,
+            statements_last_minute: self.minute.len() as u64,
+            approvers: &[],
+        };
+        let mut judgement = self.policy.judge(statement, &facts);
+        match &statement.prepared {
+            // What it keeps is judged now, and held when it is executed.
+            Some(PreparedStep::Define(_)) => judgement.hold = None,
+            Some(PreparedStep::Execute(name)) => {
+                let unknown = [Arc::new(Statement::unknown())];
+                let kept = self.named.get(name).filter(|_| !self.named_lost).map_or(&unknown[..], Vec::as_slice);
+                for kept in kept {
+                    judgement = judgement.and(self.policy.judge(kept, &facts));
+                }
+            }
+            _ => {}
+        }
+        judgement
+    }
+
+    /// Settings by which a session would change how it is understood, or what limits it.
+    fn refused_setting(&self, statement: &Statement) -> Option<Fault> {
+        let refused = |name: &str, value: &SettingValue| match name {
+            "standard_conforming_strings" => !stated(value, &["on", "true", "1", "yes"]),
+            "client_encoding" => !stated(value, &["utf8", "utf-8", "unicode"]),
+            "default_transaction_read_only" | "transaction_read_only" => {
+                self.limits.read_only && !stated(value, &["on", "true", "1", "yes"])
+            }
+            "statement_timeout" => self.limits.statement_timeout_seconds.is_some(),
+            _ => false,
+        };
+        let setting = statement.settings.iter().find(|setting| refused(&setting.name, &setting.value))?;
+        let name: String = setting.name.chars().take(64).flat_map(char::escape_debug).collect();
+        let public = format!("the setting `{name}` may not be changed to that in this session");
+        Some(
+            Fault::new("policy.setting", Blame::NotAllowed, public)
+                .help("leave the setting as the session began with it"),
+        )
+    }
+
+    fn count(&mut self, now: Instant) -> Result<(), Fault> {
+        let limited =
+            |code, public: String| Err(Fault::new(code, Blame::NotAllowed, public).help("open another session later"));
+        if let Some(most) = self.limits.rows.filter(|most| self.rows >= *most) {
+            return limited(
+                "limit.session_rows",
+                format!("the session has read and changed the {most} rows that policy allows"),
+            );
+        }
+        let (most, moving) = (self.limits.statements_per_minute, self.policy.inputs().moving);
+        if most.is_none() && !moving {
+            return Ok(());
+        }
+        while self.minute.front().is_some_and(|first| now.duration_since(*first) >= MINUTE) {
+            self.minute.pop_front();
+        }
+        if let Some(most) = most.filter(|most| self.minute.len() >= *most as usize) {
+            return limited(
+                "limit.statements",
+                format!("the session may have {most} statements executed within a minute"),
+            );
+        }
+        if self.minute.len() < MOST_COUNTED {
+            self.minute.push_back(now);
+        }
+        Ok(())
+    }
+
+    /// A command goes on: what it does to names.
+    fn released(&mut self, id: CommandId, parsed: &Parsed, moment: &Moment<'_>) {
+        let moves = |statement: &Statement| {
+            !statement.settings.is_empty()
+                || statement.prepared.is_some()
+                || statement.accesses.iter().any(|access| access.relation.is_none())
+        };
+        if !parsed.statements.iter().any(moves) {
+            return;
+        }
+        let mut after = self.paths.clone();
+        parsed.statements.iter().for_each(|statement| after.step(statement));
+        if after.version != self.paths.version {
+            let alone = !(moment.open)();
+            self.paths.released(id, &parsed.statements, after, alone);
+        }
+        for statement in &parsed.statements {
+            if let Some(PreparedStep::Define(name)) = &statement.prepared {
+                self.named_lost |= self.named.values().map(Vec::len).sum::<usize>() >= MOST_NAMED;
+                if !self.named_lost {
+                    let kept = Statement { prepared: None, ..statement.clone() };
+                    self.named.entry(name.clone()).or_default().push(Arc::new(kept));
+                }
+            }
+        }
+    }
+}
+
+/// How many statements of a minute are counted at most: a policy that compares with more has its answer long before.
+const MOST_COUNTED: usize = 1 << 16;
+
+fn stated(value: &SettingValue, good: &[&str]) -> bool {
+    match value {
+        SettingValue::Stated(values) => {
+            matches!(values.as_slice(), [value] if good.iter().any(|good| value.eq_ignore_ascii_case(good)))
+        }
+        SettingValue::Text(text) => good.iter().any(|good| text.trim().eq_ignore_ascii_case(good)),
+        // The session began with it.
+        SettingValue::Default => true,
+        SettingValue::Computed => false,
+    }
+}
