@@ -68,7 +68,7 @@ pub struct Obligations {
     pub connection_limit: Option<u32>,
     /// What the session may do at most.
     #[serde(default)]
-    pub limits: SessionLimits,
+    pub limits: Box<SessionLimits>,
 }
 
 /// What a session may do at most; nothing is limited by default.

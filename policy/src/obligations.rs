@@ -110,7 +110,7 @@ impl Stated {
             record: self.record.unwrap_or(DEFAULT_RECORD),
             uses: self.uses.unwrap_or(DEFAULT_USES),
             connection_limit: self.connection_limit,
-            limits: self.limits,
+            limits: Box::new(self.limits),
         }
     }
 }
@@ -150,7 +150,7 @@ fn strictest(one: Obligations, other: Obligations) -> Result<Obligations, RoleCo
         record: one.record.max(other.record),
         uses: one.uses.min(other.uses),
         connection_limit: least(one.connection_limit, other.connection_limit),
-        limits: one.limits.strictest(other.limits),
+        limits: Box::new(one.limits.strictest(*other.limits)),
     })
 }
 

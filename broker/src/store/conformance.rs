@@ -99,7 +99,7 @@ fn writ(gateway: GatewayId, state: WritState, opened: i64, expires: i64) -> Writ
             record: RecordLevel::Commands,
             uses: 1,
             connection_limit: None,
-            limits: writ_core::grant::SessionLimits::default(),
+            limits: Box::default(),
         },
         policy_hash: PolicyHash::new("00"),
         policies: vec!["p".to_owned()],

@@ -58,7 +58,7 @@ pub struct EmbeddedSession {
 #[derive(Debug)]
 enum Judge {
     /// By their kind alone.
-    Tags(SessionPolicy),
+    Tags(Box<SessionPolicy>),
     /// Statement by statement.
     Statements(Box<Governed>),
 }
@@ -93,12 +93,12 @@ impl Evidence for Embedded {
             secret: admitted.secret,
             deadline: admitted.deadline,
             mask: Box::new(Identity),
-            asks_target: admitted.policy.judges_statements() || admitted.obligations.limits != SessionLimits::default(),
-            settings: settings(admitted.obligations.limits),
+            asks_target: admitted.policy.judges_statements() || *admitted.obligations.limits != SessionLimits::default(),
+            settings: settings(*admitted.obligations.limits),
             ticket: Ticket {
                 meta: admitted.meta,
                 key: admitted.key,
-                limits: admitted.obligations.limits,
+                limits: *admitted.obligations.limits,
                 policy: Some(admitted.policy),
                 plugin: Arc::clone(&self.0),
             },
@@ -140,7 +140,7 @@ impl Gate for EmbeddedGate {
                 let database = logged_in.database.clone();
                 Judge::Statements(Box::new(Governed::new(policy.clone(), database, ticket.limits, facts)))
             }
-            None => Judge::Tags(policy.clone()),
+            None => Judge::Tags(Box::new(policy.clone())),
         };
         let gate = self.gate.begin(&ticket.meta, &ticket.key, policy.policy_hash().clone())?;
         ticket.policy = None;

@@ -65,7 +65,7 @@ pub fn writ(role: Option<String>, life: Duration) -> Writ {
             record: RecordLevel::Commands,
             uses: 1,
             connection_limit: None,
-            limits: writ_core::grant::SessionLimits::default(),
+            limits: Box::default(),
         },
         policy_hash: PolicyHash::new("0".repeat(64)),
         policies: vec!["kit".to_owned()],

@@ -41,6 +41,9 @@ pub struct Said {
     pub parsed: Arc<Parsed>,
 }
 
+/// What the parser said of a command's text.
+type Answered = (CommandId, Arc<Parsed>);
+
 /// The session.
 pub struct Governed {
     policy: SessionPolicy,
@@ -58,7 +61,7 @@ pub struct Governed {
     named: HashMap<String, Vec<Arc<Statement>>>,
     named_lost: bool,
     /// What the parser said of the text of the command that waits for it.
-    parsed: Rc<RefCell<Option<(CommandId, Arc<Parsed>)>>>,
+    parsed: Rc<RefCell<Option<Answered>>>,
     rows: u64,
     minute: VecDeque<Instant>,
 }
