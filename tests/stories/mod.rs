@@ -21,6 +21,7 @@ mod reload;
 mod secrets;
 mod together;
 mod upstream;
+mod verdicts;
 mod wide;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};

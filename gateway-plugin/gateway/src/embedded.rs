@@ -93,7 +93,8 @@ impl Evidence for Embedded {
             secret: admitted.secret,
             deadline: admitted.deadline,
             mask: Box::new(Identity),
-            asks_target: admitted.policy.judges_statements() || *admitted.obligations.limits != SessionLimits::default(),
+            asks_target: admitted.policy.judges_statements()
+                || *admitted.obligations.limits != SessionLimits::default(),
             settings: settings(*admitted.obligations.limits),
             ticket: Ticket {
                 meta: admitted.meta,

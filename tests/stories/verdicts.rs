@@ -1,0 +1,156 @@
+//! What policy says of SQL, through the real binary: verdicts on each statement, in both protocols, in and out of transactions.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use writ_world::stack::{Stack, printed};
+
+use super::clients::{fetched, program};
+
+/// What the workload may do: read and write `notes`, read `orders` but for one column, transactions; nothing else.
+const POLICY: &str = r#"
+@id("workload") @ttl("15m") @role("app") @record("commands")
+permit (principal is Writ::Workload, action in Writ::Action::"use", resource == Writ::Target::"payments");
+
+@id("expressions")
+permit (principal is Writ::Workload, action in [Writ::Action::"sql:select", Writ::Action::"sql:transaction",
+    Writ::Action::"sql:show", Writ::Action::"sql:prepared", Writ::Action::"sql:copy_out"], resource == Writ::Target::"payments");
+
+@id("path")
+permit (principal is Writ::Workload, action == Writ::Action::"sql:set", resource == Writ::Target::"payments")
+when { ["search_path", "application_name", "standard_conforming_strings"].containsAll(context.settings) };
+
+@id("notes")
+permit (principal is Writ::Workload, action in [Writ::Action::"sql:select", Writ::Action::"sql:insert",
+    Writ::Action::"sql:copy_out", Writ::Action::"sql:explain"], resource in Writ::Relation::"payments/public.notes");
+
+@id("orders")
+permit (principal is Writ::Workload, action == Writ::Action::"sql:select", resource in Writ::Relation::"payments/public.orders");
+
+@id("no-cards")
+forbid (principal, action in Writ::Action::"sql", resource == Writ::Column::"payments/public.orders.card");
+"#;
+
+const TABLES: &str = "create table notes (n int); create table orders (id int, card text); create schema own; \
+     create table own.notes (n int); insert into orders values (1, '4111111111111111'); \
+     grant usage on schema own to app; grant all on notes, orders, own.notes to app";
+
+pub(super) fn governed() -> Result<Arc<Stack>, String> {
+    static STACK: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+    let mut known = STACK.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = known.upgrade() {
+        return Ok(running);
+    }
+    let stack = Stack::start_with(&[], |_, at, configuration| {
+        std::fs::write(at.join("policies/workload.cedar"), POLICY).map_err(|error| error.to_string())?;
+        Ok(configuration)
+    })?;
+    stack.superuser(TABLES)?;
+    let stack = Arc::new(stack);
+    *known = Arc::downgrade(&stack);
+    Ok(stack)
+}
+
+fn allowed(stack: &Stack, statement: &str) -> String {
+    stack.psql(&stack.token().unwrap(), statement).unwrap().unwrap_or_else(|error| panic!("{statement}: {error}"))
+}
+
+fn denied(stack: &Stack, statement: &str) -> String {
+    let outcome = stack.psql(&stack.token().unwrap(), statement).unwrap();
+    let error = outcome.expect_err(statement);
+    assert!(error.contains("writ"), "{error}");
+    error
+}
+
+#[test]
+fn what_is_permitted_goes_through_and_all_else_says_by_which_policy_it_does_not() {
+    let stack = governed().unwrap();
+    allowed(&stack, "insert into notes values (1)");
+    assert_eq!(allowed(&stack, "select count(*) >= 0 from notes n where n.n < 5 or n.n is null").trim(), "t");
+    assert_eq!(allowed(&stack, "select id from orders").trim(), "1");
+    assert_eq!(allowed(&stack, "select 1 + 1").trim(), "2");
+    let error = denied(&stack, "drop table notes");
+    assert!(error.contains("no policy permits `sql:ddl` on `payments/public.notes`"), "{error}");
+    let error = denied(&stack, "select * from orders");
+    assert!(error.contains("policy `no-cards` forbids `sql:select` on `payments/public.orders.card`"), "{error}");
+    assert!(error.contains("HINT") && error.contains("the writ is "), "{error}");
+}
+
+/// Each is a way around the verdict that was tried on some product.
+#[test]
+fn no_spelling_comes_around_a_verdict() {
+    let stack = governed().unwrap();
+    for statement in [
+        "select card from orders",
+        "SELECT\n/* /* nested */ */ CARD FROM Orders",
+        "select o.card from orders o",
+        "select (o).card from orders o",
+        "select o from orders o",
+        "select to_jsonb(o) from orders o",
+        r#"select "card" from "orders""#,
+        r#"select U&"\0063ard" from orders"#,
+        "select x from (select card as x from orders) t",
+        "with t as (select * from orders) select 1 from t",
+        "select 1 where exists (select card from orders)",
+        "table orders",
+        "copy orders to stdout",
+        "copy (select card from orders) to stdout",
+        "explain analyze delete from notes",
+        "select 1; delete from notes",
+        "with gone as (delete from notes returning n) select n from gone",
+        "select n into other from notes",
+        "create table other as select n from notes",
+        "prepare p as delete from notes",
+        "execute p",
+        "do $$ begin delete from notes; end $$",
+        "do $x$ begin execute 'del' || 'ete from notes'; end $x$",
+        "call pg_catalog.nothing()",
+        "select pg_read_file('/etc/passwd')",
+        "select lo_import('/etc/passwd')",
+        "select pg_terminate_backend(1)",
+        "select set_config('search_path', 'own', false)",
+        "select query_to_xml('select card from orders', true, true, '')",
+        "select pg_sleep(0)",
+        "set role postgres",
+        "set session authorization postgres",
+        "set standard_conforming_strings = off",
+        "set client_encoding = 'SJIS'",
+        "set work_mem = '1GB'",
+        "set search_path = own; select n from notes",
+        "select n from own.notes",
+        "update notes set n = 1",
+        "truncate notes",
+        "lock table notes",
+        "select n from notes for update",
+        "grant all on notes to public",
+        "listen x",
+        "select n from only notes; drop table notes",
+        "not sql at all",
+        "select '\\'; drop table notes; --'",
+        "merge into notes using orders o on notes.n = o.id when matched then delete when not matched then insert values (1)",
+        "insert into notes select id from orders where card like '4%'",
+    ] {
+        denied(&stack, statement);
+    }
+    assert_eq!(stack.superuser("select card from orders").unwrap().trim(), "4111111111111111");
+    assert!(stack.superuser("select count(*) from notes").is_ok());
+}
+
+#[test]
+fn a_path_of_ones_own_cannot_mislead() {
+    let stack = governed().unwrap();
+    allowed(&stack, "set search_path = public; select n from notes");
+    let error = denied(&stack, "begin; set local search_path = own; select n from notes");
+    assert!(error.contains("payments/own.notes"), "{error}");
+}
+
+fn client(name: &str) -> Result<String, String> {
+    let (stack, python) = (governed()?, fetched("venv")?.join("bin/python"));
+    let token = stack.session_token()?;
+    printed(stack.client(&python, &token).arg(program(name)))
+}
+
+#[test]
+fn a_denial_fails_the_transaction_at_the_server_in_psycopg() {
+    let said = client("psycopg_verdicts.py").unwrap();
+    assert_eq!(said.trim(), "implicit explicit savepoint pipeline prepared copy");
+}
