@@ -56,7 +56,7 @@ pub struct Judgement {
     pub hold: Option<HoldTerms>,
     /// How many rows one of them may give or change.
     pub rows: Option<u64>,
-    /// The policies that permitted, sorted, each once.
+    /// The policies that permitted, sorted, each once; where they are denied, those that forbid.
     pub policies: Vec<String>,
 }
 
@@ -98,7 +98,7 @@ impl Asking<'_> {
                 rows: answers.combined.rows,
                 policies: answers.policies.into_iter().collect(),
             },
-            Err(no) => refused(&fault(&no)),
+            Err(no) => Judgement { policies: no.denied.policies.clone(), ..refused(&fault(&no)) },
         }
     }
 
@@ -310,7 +310,11 @@ impl Judgement {
     /// What policy says of this and another: both must be permitted.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
-        self.denied = self.denied.or(other.denied);
+        match (&self.denied, &other.denied) {
+            (Some(_), _) => return self,
+            (None, Some(_)) => return other,
+            (None, None) => {}
+        }
         self.rows = crate::obligations::least(self.rows, other.rows);
         self.hold = match (self.hold, other.hold) {
             (Some(one), Some(other)) => Some(crate::terms::both_hold(one, other)),

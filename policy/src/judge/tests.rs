@@ -181,6 +181,19 @@ fn the_unknown_passes_by_a_policy_that_names_it_alone() {
     assert_eq!(said(named, &unknown), Ok(()));
 }
 
+#[test]
+fn a_denial_names_the_policies_that_forbid_and_no_others() {
+    let read = |columns: &[&str]| judged(COLUMNS, &statement(vec![does(Kind::Select, "orders", columns)], &[]));
+    let (permitted, forbidden) = (read(&["id"]), read(&["notes"]));
+    assert_eq!(
+        (permitted.policies.as_slice(), forbidden.policies.as_slice()),
+        (&["orders".to_owned()][..], &["no-notes".to_owned()][..])
+    );
+    for both in [permitted.clone().and(forbidden.clone()), forbidden.clone().and(permitted)] {
+        assert_eq!(both, forbidden);
+    }
+}
+
 const HOLD: &str = r#"
     @id("delete") @hold("10m") @approvers("dba, security") @approvals("2")
     permit (principal, action == Writ::Action::"sql:delete", resource in Writ::Target::"payments");
