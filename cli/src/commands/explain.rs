@@ -94,7 +94,11 @@ fn print(question: &str, explanation: &impl fmt::Display) {
     out::line(&out::harmless(&format!("{question}: {explanation}")));
 }
 
-fn bundle(directory: &Path) -> Result<writ_policy::Bundle, Failure> {
+/// The policy set of a directory.
+///
+/// # Errors
+/// If it cannot be read or has a mistake.
+pub(crate) fn bundle(directory: &Path) -> Result<writ_policy::Bundle, Failure> {
     let files = writ_broker::bundle::read_files(directory).doing("the policies cannot be read")?;
     writ_policy::Bundle::load(files).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -1,8 +1,12 @@
-//! `writ policy`: checking a policy set, and explaining a decision.
+//! `writ policy`: checking a policy set, explaining a decision, and holding a set to cases.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
+
+mod case;
+mod judges;
+mod test;
 
 use crate::commands::explain::{self, Explain};
 use crate::failure::{Doing as _, Failure};
@@ -18,15 +22,18 @@ pub(crate) enum Policy {
     },
     /// Explain what the policies say to a token, which is decoded but not verified.
     Explain(Explain),
+    /// Hold the policies to cases that say what they must answer.
+    Test(test::Test),
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// If there is a mistake.
-pub(crate) fn run(command: &Policy) -> Result<(), Failure> {
+pub(crate) async fn run(command: &Policy) -> Result<(), Failure> {
     match command {
         Policy::Explain(options) => explain::run(options),
+        Policy::Test(options) => test::run(options).await,
         Policy::Check { directory } => {
             let files = writ_broker::bundle::read_files(directory).doing("the policies cannot be read")?;
             let count = files.len();

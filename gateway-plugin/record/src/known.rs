@@ -1,0 +1,51 @@
+//! What was known of a session when its commands were judged, so that they can be judged again by other policies.
+//!
+//! It stands in the recording, behind its key, and nowhere else: claims say who ran, and are for auditors.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The name of the event that holds it.
+pub const NAME: &str = "session.known";
+
+/// What was known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionKnown {
+    /// The token's claims.
+    pub claims: BTreeMap<String, Value>,
+    /// The target's labels.
+    pub labels: BTreeMap<String, String>,
+    /// The database.
+    pub database: String,
+    /// What the server said of the session, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerKnown>,
+}
+
+/// What a server said of a session right after its login.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerKnown {
+    /// `search_path`.
+    pub search_path: String,
+    /// Whether there is a schema called like the role.
+    pub user_schema: bool,
+    /// The role.
+    pub role: String,
+}
+
+impl SessionKnown {
+    /// As the event's detail.
+    #[must_use]
+    pub fn to_detail(&self) -> Vec<u8> {
+        // Every map here has names as keys: it has a form in JSON.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Of an event's detail; `None` for what is none.
+    #[must_use]
+    pub fn of_detail(detail: &[u8]) -> Option<Self> {
+        serde_json::from_slice(detail).ok()
+    }
+}
