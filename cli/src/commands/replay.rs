@@ -207,6 +207,8 @@ async fn data_key(api: &Api, session: SessionId, wrapped: Vec<u8>) -> Result<Dat
 fn describe(step: &Step) -> String {
     match step {
         Step::Command(exchange) => command(exchange),
+        // It is for judging commands again, and long; `--json` has it.
+        Step::Event { name, .. } if name == writ_record::known::NAME => String::new(),
         Step::Event { at, name, detail, .. } => format!("{at}  -- {} {}\n", out::one_line(name), shown(detail)),
         Step::Gap { first, last } => format!("-- records {first} to {last} are missing\n"),
         Step::Close { at, end, commands, .. } => {

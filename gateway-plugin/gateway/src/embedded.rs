@@ -20,10 +20,13 @@ use writ_plugin::{LiveSession, Plugin, SessionGate, WorkerGate};
 use writ_policy::SessionPolicy;
 use writ_record::DataKey;
 use writ_record::entry::{Ending as Ended, Flow, OutcomeRecord, Parameter, Text};
+use writ_record::known::{ServerKnown, SessionKnown};
 use writ_record::spool::SessionMeta;
 use writ_wire_postgres::frame;
 
-use crate::evidence::{Answer, Ending, Evidence, Gate, Judged, Live, LoggedIn, Moment, OpenRequest, Opened};
+use crate::evidence::{
+    Answer, Ending, Evidence, Gate, Judged, Live, LoggedIn, Moment, OpenRequest, Opened, ServerFacts,
+};
 use crate::sql::{self, Governed, Governor};
 
 /// The plugin, as the driver asks for it.
@@ -34,6 +37,7 @@ pub struct Embedded(pub Arc<Plugin>, pub writ_parser::Settings);
 pub struct Ticket {
     meta: SessionMeta,
     key: DataKey,
+    known: SessionKnown,
     policy: Option<SessionPolicy>,
     limits: SessionLimits,
     plugin: Arc<Plugin>,
@@ -85,6 +89,12 @@ impl Evidence for Embedded {
             client: request.peer.to_string(),
         };
         let admitted = self.0.open(ask).await?;
+        let known = SessionKnown {
+            claims: admitted.claims,
+            labels: admitted.target.labels.clone(),
+            database: String::new(),
+            server: None,
+        };
         Ok(Opened {
             session: admitted.session,
             writ: admitted.writ,
@@ -99,6 +109,7 @@ impl Evidence for Embedded {
             ticket: Ticket {
                 meta: admitted.meta,
                 key: admitted.key,
+                known,
                 limits: *admitted.obligations.limits,
                 policy: Some(admitted.policy),
                 plugin: Arc::clone(&self.0),
@@ -118,6 +129,11 @@ impl Evidence for Embedded {
     fn abandon(&self, _: SessionId, ticket: Ticket, why: &Fault) {
         ticket.plugin.not_begun(&ticket.meta, why);
     }
+}
+
+fn server_known(facts: &ServerFacts) -> ServerKnown {
+    let ServerFacts { search_path, user_schema, role } = facts;
+    ServerKnown { search_path: search_path.clone(), user_schema: *user_schema, role: role.clone() }
 }
 
 impl Live for LiveSession {
@@ -143,8 +159,14 @@ impl Gate for EmbeddedGate {
             }
             None => Judge::Tags(Box::new(policy.clone())),
         };
-        let gate = self.gate.begin(&ticket.meta, &ticket.key, policy.policy_hash().clone())?;
+        let mut gate = self.gate.begin(&ticket.meta, &ticket.key, policy.policy_hash().clone())?;
         ticket.policy = None;
+        let known = SessionKnown {
+            database: logged_in.database.clone(),
+            server: logged_in.facts.as_ref().map(server_known),
+            ..std::mem::take(&mut ticket.known)
+        };
+        self.gate.known(&mut gate, ticket.meta.opened, &known)?;
         Ok(EmbeddedSession { gate, judge, help: format!("the writ is {}", ticket.meta.writ) })
     }
 

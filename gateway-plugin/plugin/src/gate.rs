@@ -17,6 +17,7 @@ use writ_core::time::Timestamp;
 use writ_core::verdict::Verdict;
 use writ_record::DataKey;
 use writ_record::entry::{CommandRecord, Decision, Flow, OutcomeRecord, Parameter, Text};
+use writ_record::known::SessionKnown;
 use writ_record::spool::SessionMeta;
 
 use crate::seal::Notice;
@@ -77,6 +78,15 @@ impl WorkerGate {
         let spool = self.spool.open_session(meta, key).map_err(|error| no_record(&error))?;
         self.commit()?;
         Ok(SessionGate { session: meta.session, level: meta.level, policy_hash, spool, commands: 0 })
+    }
+
+    /// Stages what verdicts on the session's commands depend on.
+    ///
+    /// # Errors
+    /// If the spool takes nothing; the session must end.
+    pub fn known(&mut self, session: &mut SessionGate, at: Timestamp, known: &SessionKnown) -> Result<(), Fault> {
+        let staged = self.spool.event(&mut session.spool, None, at, writ_record::known::NAME, &known.to_detail());
+        staged.map_err(|error| no_record(&error))
     }
 
     /// Stages the record of the verdict on a command. `approval` is what humans approved it by.

@@ -176,6 +176,7 @@ impl Plugin {
             writ: reply.writ,
             policy: SessionPolicy::prepare(&policy.bundle, &reply.workload, &reply.target),
             target: reply.target,
+            claims: reply.workload.claims,
             principal,
             secret,
             deadline: begun + Duration::from_secs(reply.remaining_seconds),

@@ -6,6 +6,7 @@ use writ_core::credential::Secret;
 use writ_core::grant::Obligations;
 use writ_core::id::{SessionId, WritId};
 use writ_core::target::Target;
+use writ_core::workload::Claims;
 use writ_policy::SessionPolicy;
 use writ_record::DataKey;
 use writ_record::spool::SessionMeta;
@@ -24,6 +25,8 @@ pub struct Admitted {
     pub secret: Secret,
     /// When it ends, by the monotonic clock.
     pub deadline: Instant,
+    /// What the token claims, for the recording.
+    pub claims: Claims,
     /// What policy attached.
     pub obligations: Obligations,
     /// Verdicts on its commands.

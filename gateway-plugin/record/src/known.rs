@@ -49,3 +49,19 @@ impl SessionKnown {
         serde_json::from_slice(detail).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_known_survives_its_event() {
+        let claims = [("sub".to_owned(), serde_json::json!(["a", 1]))].into();
+        let server =
+            ServerKnown { search_path: "\"$user\", public".to_owned(), user_schema: true, role: "r".to_owned() };
+        let known =
+            SessionKnown { claims, database: "shop".to_owned(), server: Some(server), ..SessionKnown::default() };
+        assert_eq!(SessionKnown::of_detail(&known.to_detail()), Some(known));
+        assert_eq!(SessionKnown::of_detail(b"payments"), None);
+    }
+}

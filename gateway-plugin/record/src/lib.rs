@@ -9,11 +9,12 @@
 //! What no part of this crate may do: panic on any input, reserve memory by a length that the input gave, use a nonce
 //! twice under one key, or show a key.
 //!
-//! Read in this order: [`entry`] (what is recorded), [`spool`], [`segment`], [`timeline`] (what a replay shows).
+//! Read in this order: [`entry`] (what is recorded), [`known`] (what verdicts on it depended on), [`spool`], [`segment`], [`timeline`] (what a replay shows).
 
 pub mod bytes;
 pub mod entry;
 pub mod key;
+pub mod known;
 pub mod segment;
 pub mod spool;
 pub mod timeline;
