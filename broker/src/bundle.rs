@@ -48,7 +48,7 @@ pub enum PolicyFault {
     Encode(String),
 }
 
-/// Reads every `*.cedar` file in a directory.
+/// Reads every `*.cedar` and `*.mask.toml` file in a directory.
 ///
 /// # Errors
 /// [`PolicyFault`] if one cannot be read or there is too much.
@@ -60,14 +60,14 @@ pub fn read_files(directory: &Path) -> Result<Vec<(String, String)>, PolicyFault
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(io(directory))? {
         let path = entry.map_err(io(directory))?.path();
-        if path.extension().is_none_or(|extension| extension != "cedar") {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if !name.ends_with(".cedar") && !name.ends_with(writ_policy::bundle::MASK_SUFFIX) {
             continue;
         }
         let length = std::fs::metadata(&path).map_err(io(&path))?.len();
         if length > MAX_FILE || files.len() == MAX_FILES {
             return Err(PolicyFault::TooMuch);
         }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         files.push((name, std::fs::read_to_string(&path).map_err(io(&path))?));
     }
     files.sort();

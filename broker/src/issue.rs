@@ -220,8 +220,9 @@ impl Broker {
         let mut data_key = Zeroizing::new([0; 32]);
         let random = SystemRandom::new().fill(data_key.as_mut_slice());
         random.map_err(|_| broken("random.failed", "no random numbers can be had"))?;
-        let sealed = asked.gateway.sealing_key.seal_session(&logged, &data_key);
-        let (credential, sealed_key) = sealed.map_err(|_| broken("seal.failed", "the gateway's key is no key"))?;
+        let mask_key = (!logged.writ().obligations.masks.is_empty()).then(|| self.keys.mask.expose());
+        let sealed = asked.gateway.sealing_key.seal_session(&logged, &data_key, mask_key);
+        let sealed = sealed.map_err(|_| broken("seal.failed", "the gateway's key is no key"))?;
         let writ = logged.into_writ();
         let wrapped = self.keys.recording.wrap(writ.session, &data_key);
         let wrapped = wrapped.map_err(|fault| broken("recording.key", fault.to_string()))?;
@@ -235,8 +236,9 @@ impl Broker {
             policy_hash: writ.policy_hash,
             workload,
             target: served.target.clone(),
-            credential,
-            data_key: sealed_key,
+            credential: sealed.credential,
+            data_key: sealed.data_key,
+            mask_key: sealed.mask_key,
             wrapped_data_key: Base64(wrapped),
         })
     }

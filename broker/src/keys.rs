@@ -1,4 +1,4 @@
-//! The broker's keys: each has one purpose, its own file, and never leaves this process.
+//! The broker's keys: each has one purpose and its own file.
 //!
 //! | file | purpose |
 //! |---|---|
@@ -7,6 +7,9 @@
 //! | `bundle.key` | signs policy bundles |
 //! | `session-token-<seconds>.key` | signs session tokens; made anew on a schedule |
 //! | `recording.key` | wraps the data keys of recordings |
+//! | `mask.key` | the keyed masks: goes, sealed, to gateways whose sessions are masked; one for all, so that joins work |
+//!
+//! All but `mask.key` never leave this process.
 //!
 //! The directory is 0700 and each file 0600; a file that others may read is refused. A missing key is made, and its making
 //! is an event in the ledger: the caller writes down [`Keys::introduced`].
@@ -87,6 +90,8 @@ pub struct Keys {
     pub session_token: Mutex<SessionKeys>,
     /// Wraps data keys.
     pub recording: Arc<dyn RecordingKey>,
+    /// Makes the tokens of keyed masks.
+    pub mask: Seed,
     /// Those that were made just now.
     pub introduced: Vec<Introduced>,
 }
@@ -152,12 +157,14 @@ impl Keys {
         let bundle = BundleKey::from_seed(&seed(directory, "bundle", &mut introduced)?)?;
         let session_token = Mutex::new(SessionKeys::load_or_create(directory, now, &mut introduced)?);
         let recording = seed(directory, "recording", &mut introduced)?;
+        let mask = seed(directory, "mask", &mut introduced)?;
         Ok(Self {
             ca: Arc::new(ca),
             ledger: Arc::new(ledger),
             bundle,
             session_token,
             recording: Arc::new(FileRecordingKey::new(recording)?),
+            mask,
             introduced,
         })
     }
@@ -174,7 +181,7 @@ fn seed(directory: &Path, purpose: &'static str, introduced: &mut Vec<Introduced
     let mut seed = Zeroizing::new([0; 32]);
     SystemRandom::new().fill(seed.as_mut_slice()).map_err(|_| KeyFault::Crypto(purpose))?;
     files::create(&path, seed.as_slice())?;
-    let public = if purpose == "recording" {
+    let public = if matches!(purpose, "recording" | "mask") {
         recording::key_id(&seed)
     } else {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| KeyFault::Crypto(purpose))?;

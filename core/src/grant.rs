@@ -69,6 +69,9 @@ pub struct Obligations {
     /// What the session may do at most.
     #[serde(default)]
     pub limits: Box<SessionLimits>,
+    /// The sets of masks that hold for what flows back, sorted: those of every policy that permitted. None masks nothing.
+    #[serde(default)]
+    pub masks: Vec<String>,
 }
 
 /// What a session may do at most; nothing is limited by default.

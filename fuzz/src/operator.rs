@@ -137,7 +137,7 @@ pub(crate) fn sealed(data: &[u8]) {
         gateway: GatewayId::from_bytes([3; 16]),
         target: &target,
     };
-    let both = SealedSession { credential: &sealed, data_key: &sealed };
+    let both = SealedSession { credential: &sealed, data_key: &sealed, mask_key: Some(&sealed) };
     assert!(key.session(both, purpose).is_err(), "what nobody sealed opens");
     assert!(key.data_key(&sealed, purpose).is_err(), "what nobody sealed opens");
 }

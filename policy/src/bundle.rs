@@ -12,7 +12,7 @@ use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validato
 use writ_core::grant::PolicyHash;
 
 use crate::governs::Governs;
-use crate::obligations::{On, Stated};
+use crate::obligations::{On, Stated, is_set_name};
 use crate::problem::Problem;
 use crate::reads::{Reads, Unknowable};
 use crate::schema;
@@ -22,6 +22,9 @@ pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// What the hash is over, before the parts: a change of how decisions are made changes it.
 const HASH_DOMAIN: &[u8] = b"writ policy v1\0";
 const ID_LENGTH: usize = 128;
+
+/// What the name of a file with a set of masks ends with; before it stands the set's own name.
+pub const MASK_SUFFIX: &str = ".mask.toml";
 
 /// A validated set of policies.
 #[derive(Debug)]
@@ -55,8 +58,12 @@ impl Bundle {
         loader.whole(&files);
         if loader.problems.is_empty() {
             for (name, text) in &files {
-                loader.file(name, text);
+                match name.strip_suffix(MASK_SUFFIX) {
+                    Some(set) => loader.mask_set(name, text, set),
+                    None => loader.file(name, text),
+                }
             }
+            loader.name_known_sets();
         }
         loader
             .problems
@@ -85,6 +92,22 @@ impl Bundle {
     #[must_use]
     pub fn files(&self) -> &[(String, String)] {
         &self.files
+    }
+
+    /// The text of a set of masks, as its file holds it. Policies of this bundle name no set that it does not have; whether a text
+    /// makes rules is for whoever applies them to say.
+    #[must_use]
+    pub fn mask_set(&self, set: &str) -> Option<&str> {
+        let named = |name: &str| name.strip_suffix(MASK_SUFFIX) == Some(set);
+        self.files.iter().find(|(name, _)| named(name)).map(|(_, text)| text.as_str())
+    }
+
+    /// The names of files of sets of masks, with their texts, sorted.
+    pub fn mask_sets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files
+            .iter()
+            .filter(|(name, _)| name.ends_with(MASK_SUFFIX))
+            .map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     pub(crate) const fn schema(&self) -> &Schema {
@@ -130,6 +153,9 @@ struct Loader {
     stated: BTreeMap<String, Stated>,
     reads: Reads,
     governs: Governs,
+    sets: BTreeSet<String>,
+    /// Sets that an annotation names, and where.
+    named: Vec<(String, Problem)>,
     problems: Vec<Problem>,
 }
 
@@ -141,6 +167,8 @@ impl Loader {
             stated: BTreeMap::new(),
             reads: Reads::default(),
             governs: Governs::default(),
+            sets: BTreeSet::new(),
+            named: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -180,6 +208,20 @@ impl Loader {
         for (index, policy) in policies.into_iter().enumerate() {
             self.policy(name, text, index, policy);
         }
+    }
+
+    fn mask_set(&mut self, name: &str, text: &str, set: &str) {
+        if !is_set_name(set) {
+            let problem = Problem::at(name, text, 0, format!("`{set}` cannot name a set of masks"));
+            self.problems.push(problem.help("name it by 1 to 63 of letters, digits, `-` and `_`, before `.mask.toml`"));
+        }
+        self.sets.insert(set.to_owned());
+    }
+
+    /// A set that a policy names and that is not there would be a mask that silently does not hold.
+    fn name_known_sets(&mut self) {
+        let unknown = self.named.drain(..).filter(|(set, _)| !self.sets.contains(set));
+        self.problems.extend(unknown.map(|(_, problem)| problem));
     }
 
     fn cedar(&mut self, name: &str, text: &str, errors: impl IntoIterator<Item = DetailedError>) {
@@ -223,9 +265,18 @@ impl Loader {
         }
         let mut stated = Stated::default();
         for (key, value) in policy.as_ref().annotations() {
+            let offset = value.loc.as_ref().map_or(0, |loc| loc.start());
             if let Err(mistake) = stated.read(policy.effect(), on, key.as_ref(), value.as_ref()) {
-                let offset = value.loc.as_ref().map_or(0, |loc| loc.start());
                 self.problems.push(Problem::at(name, text, offset, mistake.message).help(mistake.help));
+            } else if key.as_ref() == "mask" {
+                let unknown = |set: &str| {
+                    let problem = Problem::at(name, text, offset, format!("there is no set of masks `{set}`"));
+                    (
+                        set.to_owned(),
+                        problem.help(format!("put its rules into `{set}{MASK_SUFFIX}` beside the policies")),
+                    )
+                };
+                self.named.extend(stated.masks().map(unknown));
             }
         }
         if let Some(mistake) = stated.statement.mistake() {

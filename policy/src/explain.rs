@@ -211,5 +211,6 @@ fn write_obligations(f: &mut fmt::Formatter<'_>, obligations: &Obligations) -> f
     let role = obligations.role.as_deref().map_or_else(|| "none".to_owned(), |role| Printable(role).to_string());
     let limit = obligations.connection_limit.map_or_else(|| "the provider's".to_owned(), |limit| limit.to_string());
     let (ttl, uses) = (obligations.ttl_seconds, obligations.uses);
-    writeln!(f, "  ttl {ttl}s, role {role}, record {record}, uses {uses}, connection limit {limit}")
+    let masks = if obligations.masks.is_empty() { "none".to_owned() } else { obligations.masks.join(", ") };
+    writeln!(f, "  ttl {ttl}s, role {role}, record {record}, uses {uses}, connection limit {limit}, masks {masks}")
 }

@@ -3,6 +3,8 @@
 //! Annotations are a closed list. One that is unknown or malformed would otherwise be a restriction that silently does
 //! not hold, so it refuses the whole set at load.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::Effect;
 use writ_core::grant::{Obligations, RecordLevel, SessionLimits};
 
@@ -15,15 +17,16 @@ pub const DEFAULT_USES: u32 = 1;
 /// What is recorded where a policy names nothing.
 pub const DEFAULT_RECORD: RecordLevel = RecordLevel::Commands;
 
-const KNOWN: &str = "known are @id; on `connect` @ttl, @role, @record, @uses, @connection_limit, @read_only, @statement_timeout, \
-     @session_rows, @session_bytes and @statements_per_minute; on `sql` @hold, @approvers, @approvals, @hold_in_transaction and \
+const KNOWN: &str = "known are @id; on `connect` @ttl, @role, @record, @uses, @connection_limit, @mask, @read_only, \
+     @statement_timeout, @session_rows, @session_bytes and @statements_per_minute; on `sql` @hold, @approvers, @approvals, @hold_in_transaction and \
      @rows";
-const CONNECT: [&str; 10] = [
+const CONNECT: [&str; 11] = [
     "ttl",
     "role",
     "record",
     "uses",
     "connection_limit",
+    "mask",
     "read_only",
     "statement_timeout",
     "session_rows",
@@ -53,6 +56,7 @@ pub(crate) struct Stated {
     uses: Option<u32>,
     connection_limit: Option<u32>,
     limits: SessionLimits,
+    masks: BTreeSet<String>,
     /// What a statement that it permits comes with.
     pub(crate) statement: Terms,
 }
@@ -91,6 +95,7 @@ impl Stated {
             "role" => self.role = Some(role(value)?),
             "record" => self.record = Some(record(value)?),
             "uses" => self.uses = Some(count(key, value)?),
+            "mask" => self.masks = mask_sets(value)?,
             "connection_limit" => self.connection_limit = Some(count(key, value)?),
             "read_only" => self.limits.read_only = flag(key, value)?,
             "statement_timeout" => self.limits.statement_timeout_seconds = Some(duration(key, value)?),
@@ -111,7 +116,13 @@ impl Stated {
             uses: self.uses.unwrap_or(DEFAULT_USES),
             connection_limit: self.connection_limit,
             limits: Box::new(self.limits),
+            masks: self.masks.iter().cloned().collect(),
         }
+    }
+
+    /// The sets of masks that it names, sorted.
+    pub(crate) fn masks(&self) -> impl Iterator<Item = &str> {
+        self.masks.iter().map(String::as_str)
     }
 }
 
@@ -151,6 +162,7 @@ fn strictest(one: Obligations, other: Obligations) -> Result<Obligations, RoleCo
         uses: one.uses.min(other.uses),
         connection_limit: least(one.connection_limit, other.connection_limit),
         limits: Box::new(one.limits.strictest(*other.limits)),
+        masks: one.masks.into_iter().chain(other.masks).collect::<BTreeSet<_>>().into_iter().collect(),
     })
 }
 
@@ -207,6 +219,24 @@ fn record(value: &str) -> Result<RecordLevel, Mistake> {
             Err(mistake(message, "write @record(\"commands\") or @record(\"full\")"))
         }
     }
+}
+
+/// Names of sets of masks, with commas between them.
+fn mask_sets(value: &str) -> Result<BTreeSet<String>, Mistake> {
+    let sets: BTreeSet<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+    match sets.iter().find(|name| !is_set_name(name)) {
+        None => Ok(sets),
+        Some(name) => Err(mistake(
+            format!("`{name}` cannot name a set of masks for `@mask`"),
+            "write names of letters, digits, `-` and `_`, each the name of a file NAME.mask.toml, like @mask(\"cards, people\")",
+        )),
+    }
+}
+
+/// Whether a set of masks may have this name.
+pub(crate) fn is_set_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=NAME_LENGTH).contains(&name.len()) && name.bytes().all(plain)
 }
 
 fn role(value: &str) -> Result<String, Mistake> {

@@ -160,7 +160,11 @@ fn a_forbid_wins_and_an_erring_forbid_denies() {
 #[test]
 fn mistakes_are_reported_with_file_and_line() {
     let cases = [
-        ("\n\n@mask(\"pan\")\npermit HEAD;", 3, "unknown annotation `@mask`"),
+        ("\n\n@masks(\"pan\")\npermit HEAD;", 3, "unknown annotation `@masks`"),
+        ("\n\n@mask(\"pan\")\npermit HEAD;", 3, "there is no set of masks `pan`"),
+        ("@mask(\"a,\") permit HEAD;", 1, "cannot name a set of masks"),
+        ("@mask(\"../a\") permit HEAD;", 1, "cannot name a set of masks"),
+        ("@mask(\"a\") forbid HEAD;", 1, "stands on a `forbid`"),
         ("@id(\"x\")\n@ttl(\"15\")\npermit HEAD;", 2, "not a time"),
         ("@ttl(\"0m\") permit HEAD;", 1, "not a time"),
         ("@ttl(\"99999999999999999999d\") permit HEAD;", 1, "not a time"),
@@ -190,6 +194,25 @@ fn mistakes_are_reported_with_file_and_line() {
     }
     let twice = [files("permit HEAD;"), files("")].concat();
     assert!(check(&twice).iter().any(|problem| problem.message.contains("two policy files")));
+}
+
+#[test]
+fn masks_of_all_permits_hold_and_their_sets_are_part_of_the_bundle() {
+    let set = |name: &str, text: &str| (format!("{name}{}", crate::bundle::MASK_SUFFIX), text.to_owned());
+    let text = "@mask(\"cards, people\") permit HEAD; @mask(\"people,secrets\") permit HEAD; permit HEAD;";
+    let with =
+        |people: &str| [files(text), vec![set("cards", "1"), set("people", people), set("secrets", "")]].concat();
+    let bundle = Bundle::load(with("not read here")).expect("the policies load");
+    let grant = connect(&bundle, &verified(workload(json!({}))), &target(), &context()).expect("a grant");
+    assert_eq!(grant.obligations().masks, ["cards", "people", "secrets"]);
+    assert_eq!(bundle.mask_set("people"), Some("not read here"));
+    assert_eq!((bundle.mask_set("nobody"), bundle.mask_sets().count()), (None, 3));
+    let other = Bundle::load(with("read")).expect("the policies load");
+    assert_ne!(bundle.hash(), other.hash(), "a set's text is part of what the hash names");
+    let received = Bundle::from_wire(&bundle.to_wire(1, Timestamp::UNIX_EPOCH).unwrap()).expect("the bundle");
+    assert_eq!(received.bundle.mask_set("cards"), Some("1"));
+    let bad = check(&[files("permit HEAD;"), vec![set("a b", "")]].concat());
+    assert!(bad.iter().any(|problem| problem.file == "a b.mask.toml"), "{bad:?}");
 }
 
 #[test]

@@ -102,7 +102,10 @@ pub struct OpenReply {
     pub credential: Sealed,
     /// The recording's data key, for this gateway alone.
     pub data_key: Sealed,
-    /// The same key wrapped by the recording key: goes into each segment, for auditors.
+    /// The key of the keyed masks, for this gateway alone; there where the obligations name masks.
+    #[serde(default)]
+    pub mask_key: Option<Sealed>,
+    /// The data key wrapped by the recording key: goes into each segment, for auditors.
     #[schema(value_type = String)]
     pub wrapped_data_key: Base64,
 }

@@ -2,8 +2,8 @@
 //!
 //! Suite: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. What one session needs is sealed in one context (RFC 9180,
 //! 5.2): first the recording's data key, then the credential, so that a gateway which kept only the data key opens that
-//! alone. The associated data says which of the two it is and names writ, session, gateway and target, so that neither opens
-//! for anything else, or in the other's place.
+//! alone; last the key of the keyed masks, where masks apply. The associated data says which of them it is and names writ, session, gateway and target, so that none opens
+//! for anything else, or in another's place.
 
 use core::fmt;
 
@@ -64,6 +64,7 @@ impl Purpose<'_> {
 const INFO: &[u8] = b"writ session v2";
 const CREDENTIAL: &str = "credential";
 const DATA_KEY: &str = "data key";
+const MASK_KEY: &str = "mask key";
 
 /// Sealing or opening failed. Says no more: there is nothing more to say that helps anyone but an attacker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -123,16 +124,18 @@ impl OpeningKey {
     /// # Errors
     /// [`NotOpened`] if it was not sealed to this key, for this purpose, and in one.
     pub fn session(&self, sealed: SealedSession<'_>, purpose: Purpose<'_>) -> Result<OpenedSession, NotOpened> {
-        if sealed.credential.enc != sealed.data_key.enc {
+        let same = |other: &Sealed| other.enc == sealed.data_key.enc;
+        if !same(sealed.credential) || !sealed.mask_key.is_none_or(same) {
             return Err(NotOpened);
         }
         let mut opener = self.opener(sealed.data_key)?;
         let mut open = |what, sealed: &Sealed| {
             opener.open(&purpose.associated_data(what), &sealed.ciphertext.0).map(Zeroizing::new).map_err(|_| NotOpened)
         };
-        let data_key = open(DATA_KEY, sealed.data_key)?.as_slice().try_into().map(Zeroizing::new);
+        let data_key = key(&open(DATA_KEY, sealed.data_key)?)?;
         let (principal, secret) = credential(&open(CREDENTIAL, sealed.credential)?)?;
-        Ok(OpenedSession { principal, secret, data_key: data_key.map_err(|_| NotOpened)? })
+        let mask_key = sealed.mask_key.map(|sealed| key(&open(MASK_KEY, sealed)?)).transpose()?;
+        Ok(OpenedSession { principal, secret, data_key, mask_key })
     }
 
     /// Opens a recording's data key alone.
@@ -142,7 +145,7 @@ impl OpeningKey {
     pub fn data_key(&self, sealed: &Sealed, purpose: Purpose<'_>) -> Result<Zeroizing<[u8; 32]>, NotOpened> {
         let opened = self.opener(sealed)?.open(&purpose.associated_data(DATA_KEY), &sealed.ciphertext.0);
         let plain = Zeroizing::new(opened.map_err(|_| NotOpened)?);
-        plain.as_slice().try_into().map(Zeroizing::new).map_err(|_| NotOpened)
+        key(&plain)
     }
 
     fn opener(&self, sealed: &Sealed) -> Result<Box<dyn HpkeOpener>, NotOpened> {
@@ -158,6 +161,19 @@ pub struct SealedSession<'a> {
     pub credential: &'a Sealed,
     /// The recording's data key.
     pub data_key: &'a Sealed,
+    /// The key of the keyed masks, where masks apply.
+    pub mask_key: Option<&'a Sealed>,
+}
+
+/// What [`SealingKey::seal_session`] gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedKeys {
+    /// The credential.
+    pub credential: Sealed,
+    /// The recording's data key.
+    pub data_key: Sealed,
+    /// The key of the keyed masks, where masks apply.
+    pub mask_key: Option<Sealed>,
 }
 
 /// What a session needs, in the gateway's memory.
@@ -168,6 +184,8 @@ pub struct OpenedSession {
     pub secret: Secret,
     /// The recording's data key.
     pub data_key: Zeroizing<[u8; 32]>,
+    /// The key of the keyed masks, where masks apply: the same in every session at every gateway.
+    pub mask_key: Option<Zeroizing<[u8; 32]>>,
 }
 
 impl fmt::Debug for OpenedSession {
@@ -177,14 +195,20 @@ impl fmt::Debug for OpenedSession {
 }
 
 impl SealingKey {
-    /// Seals a credential and its recording's data key, in this order of the answer. Only what is logged can be sealed.
+    /// Seals a credential and its recording's data key, and the key of the keyed masks where masks apply. Only what is
+    /// logged can be sealed.
     ///
     /// # Errors
     /// If this is not a key, or the principal is longer than 65,535 bytes.
-    pub fn seal_session(&self, logged: &Logged, data_key: &[u8; 32]) -> Result<(Sealed, Sealed), NotOpened> {
+    pub fn seal_session(
+        &self,
+        logged: &Logged,
+        data_key: &[u8; 32],
+        mask_key: Option<&[u8; 32]>,
+    ) -> Result<SealedKeys, NotOpened> {
         let writ = logged.writ();
         let purpose = Purpose { writ: writ.id, session: writ.session, gateway: writ.gateway, target: &writ.target };
-        self.seal(purpose, &credential_bytes(logged.credential())?, data_key)
+        self.seal(purpose, &credential_bytes(logged.credential())?, data_key, mask_key)
     }
 
     fn seal(
@@ -192,7 +216,8 @@ impl SealingKey {
         purpose: Purpose<'_>,
         credential: &[u8],
         data_key: &[u8; 32],
-    ) -> Result<(Sealed, Sealed), NotOpened> {
+        mask_key: Option<&[u8; 32]>,
+    ) -> Result<SealedKeys, NotOpened> {
         let key = HpkePublicKey(self.0.0.clone());
         let (enc, mut sealer) = DH_KEM_X25519_HKDF_SHA256_AES_256.setup_sealer(INFO, &key).map_err(|_| NotOpened)?;
         let mut seal = |what, plain: &[u8]| {
@@ -200,8 +225,14 @@ impl SealingKey {
             Ok(Sealed { enc: Base64(enc.0.clone()), ciphertext: Base64(ciphertext) })
         };
         let data_key = seal(DATA_KEY, data_key)?;
-        Ok((seal(CREDENTIAL, credential)?, data_key))
+        let credential = seal(CREDENTIAL, credential)?;
+        let mask_key = mask_key.map(|key| seal(MASK_KEY, key)).transpose()?;
+        Ok(SealedKeys { credential, data_key, mask_key })
     }
+}
+
+fn key(plain: &[u8]) -> Result<Zeroizing<[u8; 32]>, NotOpened> {
+    plain.try_into().map(Zeroizing::new).map_err(|_| NotOpened)
 }
 
 /// A credential's principal and secret.

@@ -15,10 +15,11 @@ fn now() -> Timestamp {
 fn keys_are_made_once_and_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let first = Keys::load_or_create(directory.path(), now()).unwrap();
-    assert_eq!(first.introduced.len(), 5);
+    assert_eq!(first.introduced.len(), 6);
     let second = Keys::load_or_create(directory.path(), now()).unwrap();
     assert!(second.introduced.is_empty());
     assert_eq!(first.bundle.public(), second.bundle.public());
+    assert_eq!(first.mask.expose(), second.mask.expose(), "tokens stay the same over a restart");
     assert_eq!(first.ca.pem(), second.ca.pem());
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let entry = entry.unwrap();
@@ -41,7 +42,7 @@ fn a_key_that_others_may_read_is_refused() {
 fn a_damaged_key_is_refused_and_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
     Keys::load_or_create(directory.path(), now()).unwrap();
-    for name in ["ledger.key", "session-token-1800000000.key", "ca.key", "recording.key", "bundle.key"] {
+    for name in ["ledger.key", "session-token-1800000000.key", "ca.key", "recording.key", "bundle.key", "mask.key"] {
         let path = directory.path().join(name);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, b"short").unwrap();

@@ -100,6 +100,7 @@ fn writ(gateway: GatewayId, state: WritState, opened: i64, expires: i64) -> Writ
             uses: 1,
             connection_limit: None,
             limits: Box::default(),
+            masks: Vec::new(),
         },
         policy_hash: PolicyHash::new("00"),
         policies: vec!["p".to_owned()],

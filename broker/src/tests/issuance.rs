@@ -24,8 +24,8 @@ async fn a_session_opens_and_its_credential_opens_for_its_gateway_alone() {
     let target = TargetName::new(TARGET).unwrap();
     let purpose =
         Purpose { writ: reply.writ, session: reply.session, gateway: world.place.gateway.id, target: &target };
-    let sealed = SealedSession { credential: &reply.credential, data_key: &reply.data_key };
-    let OpenedSession { principal, secret, data_key } = world.place.opening.session(sealed, purpose).unwrap();
+    let sealed = SealedSession { credential: &reply.credential, data_key: &reply.data_key, mask_key: None };
+    let OpenedSession { principal, secret, data_key, .. } = world.place.opening.session(sealed, purpose).unwrap();
     assert_eq!(principal, format!("role_{}", reply.writ));
     assert_eq!(secret.expose(), world.place.provider.secret_of(reply.writ).unwrap().as_bytes());
     let unwrapped = world.broker.keys.recording.unwrap_key(reply.session, &reply.wrapped_data_key.0).unwrap();

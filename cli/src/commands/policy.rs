@@ -17,7 +17,7 @@ use crate::out;
 pub(crate) enum Policy {
     /// Report every mistake in a directory of policies, with file and line.
     Check {
-        /// The directory of `*.cedar` files.
+        /// The directory of `*.cedar` and `*.mask.toml` files.
         directory: PathBuf,
     },
     /// Explain what the policies say to a token, which is decoded but not verified.
@@ -37,7 +37,7 @@ pub(crate) async fn run(command: &Policy) -> Result<(), Failure> {
         Policy::Check { directory } => {
             let files = writ_broker::bundle::read_files(directory).doing("the policies cannot be read")?;
             let count = files.len();
-            let problems = writ_policy::check(&files);
+            let problems = crate::compose::config::policy_problems(&files);
             if problems.is_empty() {
                 out::line(&format!("{count} policy files are well formed"));
                 return Ok(());

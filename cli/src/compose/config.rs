@@ -234,7 +234,14 @@ fn taken_twice(gateway: &GatewayConfig, config: &Config) -> Option<String> {
 /// The mistakes in the policies, or why they cannot be read.
 fn policy_mistakes(directory: &Path) -> Result<Vec<String>, String> {
     let files = writ_broker::bundle::read_files(directory).map_err(|fault| fault.to_string())?;
-    Ok(writ_policy::check(&files).iter().map(ToString::to_string).collect())
+    Ok(policy_problems(&files).iter().map(ToString::to_string).collect())
+}
+
+/// Every mistake in the files of a policy set: policies, and the sets of masks beside them.
+pub(crate) fn policy_problems(files: &[(String, String)]) -> Vec<writ_policy::Problem> {
+    let mut problems = writ_policy::check(files);
+    problems.extend(writ_plugin::masks::check(files));
+    problems
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub(crate) fn relay(data: &[u8]) {
     let settings = if choice & 1 == 0 {
         RelaySettings::default()
     } else {
-        RelaySettings { spill_above: 24, window: 24, max_pipeline: 4, max_names: 3, max_name_bytes: 300 }
+        RelaySettings { spill_above: 24, window: 24, max_pipeline: 4, max_names: 3, max_name_bytes: 300, tells: true }
     };
     let (mut whole, mut cut) = (Driver::new(settings), Driver::new(settings));
     while !input.0.is_empty() {

@@ -21,6 +21,7 @@ use writ_wire_machine::{
 use writ_wire_postgres::relay::Relay;
 
 use crate::evidence::{Answer, Gate, Judged, Later, Moment};
+use crate::masking;
 use crate::spill::Spill;
 use crate::started::Started;
 use crate::waiting::Line;
@@ -354,7 +355,8 @@ impl<G: Gate> Batch<'_, G> {
                 let bytes = within(self.client, self.client_done, &span);
                 self.gate.rows(&mut self.session.gate, Some(command), self.at, Flow::Upload, bytes, true)
             }
-            Effect::Deliver { what, command, span, whole } => self.deliver(what, command, &span, whole),
+            Effect::Deliver { what, command, span, whole, last } => self.deliver(what, command, &span, (whole, last)),
+            Effect::Learn(learn) => masking::learn(self.session.mask.as_mut(), &learn),
             Effect::Outcome { command, outcome } => self.outcome(command, &outcome),
             Effect::Spill { command, span } => {
                 let bytes = within(self.client, self.client_done, &span);
@@ -476,14 +478,20 @@ impl<G: Gate> Batch<'_, G> {
         Ok(None)
     }
 
-    fn deliver(&mut self, what: Delivery, command: Option<CommandId>, span: &Span, whole: bool) -> Result<(), Fault> {
+    fn deliver(
+        &mut self,
+        what: Delivery,
+        command: Option<CommandId>,
+        span: &Span,
+        (whole, last): (bool, bool),
+    ) -> Result<(), Fault> {
         let bytes = within(self.server, self.server_done, span);
         let kind = mask_kind(what);
         self.shared.masked.clear();
         let masked = if whole {
             self.session.mask.frames(kind, bytes, &mut self.shared.masked)?
         } else {
-            self.session.mask.part(kind, bytes, false, &mut self.shared.masked)?
+            self.session.mask.part(kind, bytes, last, &mut self.shared.masked)?
         };
         let unchanged = masked == writ_mask::Masked::Unchanged;
         let shown = if unchanged { bytes } else { self.shared.masked.as_slice() };

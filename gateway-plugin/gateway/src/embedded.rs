@@ -27,6 +27,7 @@ use writ_wire_postgres::frame;
 use crate::evidence::{
     Answer, Ending, Evidence, Gate, Judged, Live, LoggedIn, Moment, OpenRequest, Opened, ServerFacts,
 };
+use crate::masking::Masks;
 use crate::sql::{self, Governed, Governor};
 
 /// The plugin, as the driver asks for it.
@@ -102,7 +103,7 @@ impl Evidence for Embedded {
             principal: admitted.principal,
             secret: admitted.secret,
             deadline: admitted.deadline,
-            mask: Box::new(Identity),
+            mask: admitted.masking.map_or_else(|| Masks::Ready(Box::new(Identity)), Masks::Rules),
             asks_target: admitted.policy.judges_statements()
                 || *admitted.obligations.limits != SessionLimits::default(),
             settings: settings(*admitted.obligations.limits),

@@ -17,9 +17,10 @@ use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::target::{Target, TargetName};
 use writ_core::time::Timestamp;
-use writ_mask::Mask;
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 use zeroize::Zeroizing;
+
+use crate::masking::Masks;
 
 /// A client that has shown a token and wants a session.
 pub struct OpenRequest {
@@ -36,7 +37,7 @@ pub struct OpenRequest {
 }
 
 /// A session that was admitted.
-pub struct Opened<T> {
+pub struct Opened<T, M = Masks> {
     /// Its number.
     pub session: SessionId,
     /// Its writ.
@@ -50,7 +51,7 @@ pub struct Opened<T> {
     /// When it ends, by the monotonic clock.
     pub deadline: Instant,
     /// What masks its replies.
-    pub mask: Box<dyn Mask>,
+    pub mask: M,
     /// Whether [`Gate::begin`] needs to know what the target says of the session.
     pub asks_target: bool,
     /// Settings that the session begins with at the target.
@@ -60,13 +61,13 @@ pub struct Opened<T> {
 }
 
 impl<T> Opened<T> {
-    /// The session without what begins it.
+    /// The session without what begins it, and without its mask.
     #[must_use]
-    pub fn without_ticket(self) -> (Opened<()>, T) {
+    pub fn apart(self) -> (Opened<(), ()>, T, Masks) {
         let Self { session, writ, target, principal, secret, deadline, mask, asks_target, settings, ticket } = self;
-        let ticket_less =
-            Opened { session, writ, target, principal, secret, deadline, mask, asks_target, settings, ticket: () };
-        (ticket_less, ticket)
+        let rest =
+            Opened { session, writ, target, principal, secret, deadline, mask: (), asks_target, settings, ticket: () };
+        (rest, ticket, mask)
     }
 }
 

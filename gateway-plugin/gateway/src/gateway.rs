@@ -14,6 +14,7 @@ use writ_core::fault::{Blame, Fault};
 use writ_wire_postgres::startup::{AuthMethod, LoginSettings, OAuth};
 
 use crate::cancel::Registry;
+use crate::catalog::Catalogs;
 use crate::config::{self, Auth, GatewayConfig, Listener};
 use crate::evidence::Evidence;
 use crate::login::{Door, Limits};
@@ -74,7 +75,8 @@ impl Gateway {
         let (phase, watched) = watch::channel(Phase::Open);
         let sessions = Arc::new(AtomicU32::new(0));
         let registry = Registry::new(evidence.gateway(), config.cancel_rate);
-        let common = Arc::new(Common { evidence, registry, sessions: Arc::clone(&sessions), phase: watched });
+        let (sessions_of, catalogs) = (Arc::clone(&sessions), Catalogs::default());
+        let common = Arc::new(Common { evidence, registry, sessions: sessions_of, phase: watched, catalogs });
         let count = config.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
         });

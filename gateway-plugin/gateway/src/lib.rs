@@ -8,12 +8,14 @@
 
 pub mod batch;
 pub mod cancel;
+pub mod catalog;
 pub mod config;
 pub mod embedded;
 pub mod evidence;
 pub mod gateway;
 pub mod listener;
 pub mod login;
+pub mod masking;
 pub mod proxy;
 pub mod relay;
 pub mod spill;

@@ -14,7 +14,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use writ_core::fault::{Blame, Fault};
 use writ_core::target::{Address, UpstreamTls};
 use writ_plugin::client::TOKEN_REFUSED;
-use writ_wire_postgres::ask::{self, Answer};
+use writ_wire_postgres::ask::{self, Answer, Row};
 use writ_wire_postgres::cancel::BackendKey;
 use writ_wire_postgres::error::{self, When};
 use writ_wire_postgres::startup::{ClientLogin, LoginSettings, Pending, Step, Transport};
@@ -282,6 +282,8 @@ pub async fn log_in(address: &Address, login: Login) -> Result<(Stream, Upstream
 }
 
 /// What a target is asked of a session: names are qualified, so that no `search_path` leads them astray.
+/// The most bytes that a server may say of a session.
+const MOST_FACTS: usize = 1 << 20;
 const FACTS: &str = "SELECT pg_catalog.current_setting('search_path'), \
      EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) CURRENT_USER), CURRENT_USER, \
      pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_encoding'), \
@@ -292,18 +294,7 @@ const FACTS: &str = "SELECT pg_catalog.current_setting('search_path'), \
 /// # Errors
 /// It does not answer, or reads texts in another way than they are understood here.
 pub async fn facts(stream: &mut Stream, left: &mut Vec<u8>) -> Result<ServerFacts, Fault> {
-    let (mut out, mut answer) = (Vec::new(), Answer::default());
-    ask::write(&mut out, FACTS);
-    send(stream, &out).await.map_err(|error| unreachable(&error))?;
-    loop {
-        let (done, ready) = answer.handle(left)?;
-        left.drain(..done);
-        if ready {
-            break;
-        }
-        read_more(stream, left).await.map_err(|error| unreachable(&error))?;
-    }
-    let mut rows = answer.into_rows();
+    let mut rows = ask(stream, left, FACTS, MOST_FACTS).await?;
     let unreadable = || unreachable(&"it says nothing of the session that can be read");
     let row: Option<Vec<String>> = rows.pop().and_then(|row| row.into_iter().collect());
     let row: [String; 6] = row.and_then(|row| row.try_into().ok()).ok_or_else(unreadable)?;
@@ -315,6 +306,24 @@ pub async fn facts(stream: &mut Stream, left: &mut Vec<u8>) -> Result<ServerFact
             .detail(format!("{strings}, {server_encoding}, {client_encoding}")));
     }
     Ok(ServerFacts { search_path, user_schema: user_schema == "t", role })
+}
+
+/// Asks a target something of the gateway's own, before the client's first command; at most so many bytes of answer.
+///
+/// # Errors
+/// The target does not answer, refuses, or says too much.
+pub(crate) async fn ask(stream: &mut Stream, left: &mut Vec<u8>, sql: &str, most: usize) -> Result<Vec<Row>, Fault> {
+    let (mut out, mut answer) = (Vec::new(), Answer::up_to(most));
+    ask::write(&mut out, sql);
+    send(stream, &out).await.map_err(|error| unreachable(&error))?;
+    loop {
+        let (done, ready) = answer.handle(left)?;
+        left.drain(..done);
+        if ready {
+            return Ok(answer.into_rows());
+        }
+        read_more(stream, left).await.map_err(|error| unreachable(&error))?;
+    }
 }
 
 /// Asks a target to cancel what one of its sessions does.
@@ -343,7 +352,7 @@ pub async fn cancel(address: &Address, key: &BackendKey) -> Result<(), Fault> {
 
 /// Whom to log in as, from what was admitted and what the client asked for.
 #[must_use]
-pub fn login_for<T>(opened: &crate::evidence::Opened<T>, pending: &Pending) -> Login {
+pub fn login_for<T, M>(opened: &crate::evidence::Opened<T, M>, pending: &Pending) -> Login {
     let startup = pending.startup();
     Login {
         user: opened.principal.clone(),

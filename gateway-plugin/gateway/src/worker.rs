@@ -18,8 +18,10 @@ use writ_wire_postgres::startup::Pending;
 
 use crate::batch::{Session, Shared};
 use crate::cancel::{self, Goal, Registry};
+use crate::catalog::Catalogs;
 use crate::evidence::{Ending, Evidence, Gate as _, Live as _, LoggedIn, OpenRequest, Opened};
 use crate::login::{self, Arrival, Door};
+use crate::masking;
 use crate::relay::{Running, SCRATCH, Worker};
 use crate::stream::Stream;
 
@@ -76,6 +78,8 @@ pub struct Common<E> {
     pub sessions: Arc<AtomicU32>,
     /// Where the gateway stands.
     pub phase: watch::Receiver<Phase>,
+    /// What the databases of targets say of themselves.
+    pub catalogs: Catalogs,
 }
 
 /// Runs worker `index` until no connection can come any more and its sessions are over.
@@ -280,13 +284,15 @@ impl<E: Evidence> Drop for Pledged<E> {
 }
 
 struct Begun<E: Evidence> {
-    opened: Opened<()>,
+    opened: Opened<(), ()>,
     pledged: Pledged<E>,
     pending: Pending,
     server: (Stream, Vec<u8>),
     upstream: writ_wire_postgres::upstream::Upstream,
     logged_in: LoggedIn,
     counted: Counted,
+    mask: Box<dyn writ_mask::Mask>,
+    relay: RelaySettings,
 }
 
 async fn begin<E: Evidence>(
@@ -305,21 +311,24 @@ async fn begin<E: Evidence>(
     let (target, role, database) = (startup.target.clone(), startup.role.clone(), startup.database.clone());
     let opened = here.common.evidence.open(OpenRequest { token, target, role, database, peer }).await?;
     let evidence = Arc::clone(&here.common.evidence);
-    let (opened, ticket) = opened.without_ticket();
+    let (opened, ticket, masks) = opened.apart();
     let pledged = Pledged { evidence, session: opened.session, ticket: Some(ticket) };
-    match login::log_in(&opened.target.address, login::login_for(&opened, &pending)).await {
-        Ok((mut stream, upstream, mut left)) => {
-            let mut logged_in = LoggedIn { database: pending.startup().database.clone(), facts: None };
-            if opened.asks_target {
-                match login::facts(&mut stream, &mut left).await {
-                    Ok(facts) => logged_in.facts = Some(facts),
-                    Err(fault) => {
-                        pledged.fail(&fault);
-                        return Err(fault);
-                    }
-                }
-            }
-            Ok(Begun { opened, pledged, pending, server: (stream, left), upstream, logged_in, counted })
+    let relay = masks.relay_settings();
+    let ready = async {
+        let (mut stream, upstream, mut left) =
+            login::log_in(&opened.target.address, login::login_for(&opened, &pending)).await?;
+        let mut logged_in = LoggedIn { database: pending.startup().database.clone(), facts: None };
+        if opened.asks_target {
+            logged_in.facts = Some(login::facts(&mut stream, &mut left).await?);
+        }
+        let (target, database, catalogs) = (&opened.target, &pending.startup().database, &here.common.catalogs);
+        let at = masking::At { target, database, upstream: &upstream, catalogs };
+        let mask = masks.make(at, &mut stream, &mut left).await?;
+        Ok(((stream, left), upstream, logged_in, mask))
+    };
+    match ready.await {
+        Ok((server, upstream, logged_in, mask)) => {
+            Ok(Begun { opened, pledged, pending, server, upstream, logged_in, counted, mask, relay })
         }
         Err(fault) => {
             pledged.fail(&fault);
@@ -357,12 +366,12 @@ fn prepare<E: Evidence>(here: &Here<E>, mut begun: Begun<E>) -> Result<Prepared<
 impl<E: Evidence> Prepared<E> {
     fn with(self, here: &Here<E>, stream: Stream) -> Ready<E> {
         let Self { begun, entry, gate } = self;
-        let Begun { opened, pledged: _, pending, server, upstream, logged_in: _, counted } = begun;
+        let Begun { opened, pledged: _, pending, server, upstream, logged_in: _, counted, mask, relay } = begun;
         let span = tracing::info_span!("session", session = %opened.session, writ = %opened.writ);
         let live = here.common.evidence.register(opened.session);
         let mut welcome = Vec::new();
         pending.accept(upstream.parameters(), entry.key(), &mut welcome);
-        let session = Session::new(Relay::new(RelaySettings::default()), opened.mask, gate);
+        let session = Session::new(Relay::new(relay), mask, gate);
         let running = Running::new(Rc::clone(&here.worker), session, (stream, Vec::new()), server, welcome);
         Ready { running, live, deadline: opened.deadline, entry, counted, span }
     }

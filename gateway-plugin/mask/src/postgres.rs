@@ -163,6 +163,11 @@ impl Mask for PostgresMask {
             Context::Copy { format, columns } => {
                 self.copy = Some(Copy::new(format, columns, &self.engine.rules, self.catalog.as_ref()));
             }
+            Context::Schema => {
+                self.statements.clear();
+                self.columns.clear();
+                self.known = false;
+            }
             Context::CopyEnd => {
                 if self.copy.take().is_some_and(|copy| !copy.is_done()) {
                     return Err(unreadable("a copy that ends within a row"));

@@ -13,6 +13,7 @@ pub mod client;
 pub mod gate;
 pub mod identity;
 mod link;
+pub mod masks;
 mod outbox;
 pub mod plugin;
 pub mod registry;

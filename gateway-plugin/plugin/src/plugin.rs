@@ -13,8 +13,9 @@ use writ_broker_api::gateway::{EnrolRequest, OpenReply, OpenRequest};
 use writ_broker_api::sealed::{OpenedSession, Purpose, Sealed, SealedSession};
 use writ_core::fault::{Blame, Fault};
 use writ_core::id::{GatewayId, SessionId, WritId};
-use writ_policy::SessionPolicy;
+use writ_mask::action::MaskKey;
 use writ_policy::wire::Received;
+use writ_policy::{Bundle, SessionPolicy};
 use writ_record::DataKey;
 use writ_record::segment::{Sealer, Settings as SealSettings};
 use writ_record::spool::SessionMeta;
@@ -23,6 +24,7 @@ use crate::client::BrokerClient;
 use crate::gate::WorkerGate;
 use crate::identity::{Fresh, Identity, private_directory};
 use crate::link::Link;
+use crate::masks::{self, Masking};
 use crate::outbox::Outbox;
 use crate::registry::LiveSession;
 use crate::seal::{Notice, OpenKey, Sealing};
@@ -44,6 +46,7 @@ pub struct Plugin {
     runtime: Handle,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     sealing: Mutex<Option<JoinHandle<()>>>,
+    masks: masks::Ready,
     stop: watch::Sender<bool>,
 }
 
@@ -107,6 +110,7 @@ impl Plugin {
             runtime: Handle::current(),
             tasks: tokio::sync::Mutex::new(tasks),
             sealing: Mutex::new(Some(sealing)),
+            masks: masks::Ready::default(),
             stop,
         }))
     }
@@ -158,9 +162,12 @@ impl Plugin {
         let policy = self.policy_of(&reply).await?;
         let purpose =
             Purpose { writ: reply.writ, session: reply.session, gateway: self.gateway(), target: &reply.target.name };
-        let sealed = SealedSession { credential: &reply.credential, data_key: &reply.data_key };
+        let (credential, data_key, mask_key) = (&reply.credential, &reply.data_key, reply.mask_key.as_ref());
+        let sealed = SealedSession { credential, data_key, mask_key };
         let opened = self.link.with_identity(|identity| identity.opening().session(sealed, purpose));
-        let OpenedSession { principal, secret, data_key } = opened.map_err(|fault| unusable(&fault.to_string()))?;
+        let opened = opened.map_err(|fault| unusable(&fault.to_string()))?;
+        let OpenedSession { principal, secret, data_key, mask_key } = opened;
+        let masking = self.masking(&policy.bundle, &reply.obligations.masks, mask_key.as_deref())?;
         let sealed_key = serde_json::to_vec(&reply.data_key).map_err(|error| unusable(&error.to_string()))?;
         let meta = SessionMeta {
             session: reply.session,
@@ -183,7 +190,18 @@ impl Plugin {
             obligations: reply.obligations,
             meta,
             key: DataKey::new(data_key),
+            masking,
         })
+    }
+
+    /// The masks of a session: none where policy asks for none, and no session where those that it asks for cannot be had.
+    fn masking(&self, bundle: &Bundle, sets: &[String], key: Option<&[u8; 32]>) -> Result<Option<Masking>, Fault> {
+        if sets.is_empty() {
+            return Ok(None);
+        }
+        let key = key.ok_or_else(|| unusable("the broker asks for masks and gives no key for them"))?;
+        let rules = self.masks.rules(bundle, sets)?;
+        Ok(Some(Masking { rules, key: Arc::new(MaskKey::derive(key)) }))
     }
 
     /// The policy set by which the broker admitted the session: the gateway decides by the same, or not at all.

@@ -11,6 +11,8 @@ use writ_policy::SessionPolicy;
 use writ_record::DataKey;
 use writ_record::spool::SessionMeta;
 
+use crate::masks::Masking;
+
 /// An admitted session.
 pub struct Admitted {
     /// The session.
@@ -35,6 +37,8 @@ pub struct Admitted {
     pub meta: SessionMeta,
     /// Its recording's key.
     pub key: DataKey,
+    /// How its replies are masked, where policy asks for masks.
+    pub masking: Option<Masking>,
 }
 
 impl core::fmt::Debug for Admitted {

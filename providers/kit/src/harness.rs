@@ -66,6 +66,7 @@ pub fn writ(role: Option<String>, life: Duration) -> Writ {
             uses: 1,
             connection_limit: None,
             limits: Box::default(),
+            masks: Vec::new(),
         },
         policy_hash: PolicyHash::new("0".repeat(64)),
         policies: vec!["kit".to_owned()],

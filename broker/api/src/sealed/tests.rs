@@ -7,11 +7,12 @@ fn purpose(target: &TargetName) -> Purpose<'_> {
 }
 
 fn sealed(public: &SealingKey, purpose: Purpose<'_>) -> (Sealed, Sealed) {
-    public.seal(purpose, b"\0\x04rolesecret", &[7; 32]).unwrap()
+    let sealed = public.seal(purpose, b"\0\x04rolesecret", &[7; 32], None).unwrap();
+    (sealed.credential, sealed.data_key)
 }
 
 fn opens(private: &OpeningKey, (credential, data_key): (&Sealed, &Sealed), purpose: Purpose<'_>) -> bool {
-    private.session(SealedSession { credential, data_key }, purpose).is_ok()
+    private.session(SealedSession { credential, data_key, mask_key: None }, purpose).is_ok()
 }
 
 #[test]
@@ -20,7 +21,8 @@ fn what_is_sealed_opens_for_its_purpose_alone() {
     let target = TargetName::new("payments").unwrap();
     let right = purpose(&target);
     let (credential, data_key) = sealed(&public, right);
-    let opened = private.session(SealedSession { credential: &credential, data_key: &data_key }, right).unwrap();
+    let opened =
+        private.session(SealedSession { credential: &credential, data_key: &data_key, mask_key: None }, right).unwrap();
     assert_eq!((opened.principal.as_str(), opened.secret.expose()), ("role", b"secret".as_slice()));
     assert_eq!(*opened.data_key, [7; 32]);
     assert_eq!(format!("{opened:?}"), "OpenedSession { principal: \"role\", .. }");
@@ -64,4 +66,21 @@ fn the_private_key_survives_its_bytes_and_shows_nothing() {
     let (_, data_key) = sealed(&public, right);
     assert_eq!(*again.data_key(&data_key, right).unwrap(), [7; 32]);
     assert_eq!(format!("{again:?}"), "OpeningKey(..)");
+}
+
+#[test]
+fn a_mask_key_opens_in_its_place_alone() {
+    let (private, public) = OpeningKey::generate().unwrap();
+    let target = TargetName::new("payments").unwrap();
+    let right = purpose(&target);
+    let sealed = public.seal(right, b"\0\x04rolesecret", &[7; 32], Some(&[9; 32])).unwrap();
+    let open = |mask_key| {
+        let session = SealedSession { credential: &sealed.credential, data_key: &sealed.data_key, mask_key };
+        private.session(session, right).map(|opened| opened.mask_key.map(|key| *key))
+    };
+    assert_eq!(open(sealed.mask_key.as_ref()), Ok(Some([9; 32])));
+    assert_eq!(open(None), Ok(None));
+    assert_eq!(open(Some(&sealed.data_key)), Err(NotOpened));
+    let other = public.seal(right, b"\0\x04rolesecret", &[7; 32], Some(&[9; 32])).unwrap();
+    assert_eq!(open(other.mask_key.as_ref()), Err(NotOpened), "of another session");
 }

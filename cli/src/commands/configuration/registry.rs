@@ -54,7 +54,12 @@ pub(super) const TABLES: &[Table] = &[
                 "[\"localhost\"]",
             ),
             required("state", "path", "The directory of keys, store, ledger and recordings.", "\"state\""),
-            required("policies", "path", "The directory of `*.cedar` policies.", "\"policies\""),
+            required(
+                "policies",
+                "path",
+                "The directory of `*.cedar` policies and `*.mask.toml` sets of masks.",
+                "\"policies\"",
+            ),
             required(
                 "audience",
                 "text",

@@ -21,6 +21,7 @@ use writ_core::time::Timestamp;
 use writ_gateway::evidence::{
     Answer, Ending, Evidence, Gate, Judged, Later, Live, LoggedIn, Moment, OpenRequest, Opened,
 };
+use writ_gateway::masking::Masks;
 use writ_mask::{Identity, Mask};
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 
@@ -150,7 +151,7 @@ impl Evidence for Shared {
             principal: fake.principal.clone(),
             secret: Secret::new(fake.password.clone().into_bytes()),
             deadline: Instant::now() + fake.ttl,
-            mask,
+            mask: Masks::Ready(mask),
             asks_target: false,
             settings: Vec::new(),
             ticket: (),

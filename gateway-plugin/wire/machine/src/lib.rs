@@ -39,8 +39,10 @@ use writ_core::fault::Fault;
 use writ_core::proof::{Clearance, Recorded};
 
 mod effects;
+mod learn;
 
 pub use effects::{Effects, ParameterAt, ParameterFormat};
+pub use learn::Learn;
 
 /// Bytes within the buffer of one side, as passed to [`Machine::handle`], or within [`Effects::made`].
 pub type Span = Range<usize>;
@@ -157,7 +159,11 @@ pub enum Effect {
         span: Span,
         /// Whether the frames are whole.
         whole: bool,
+        /// Whether they end with a frame's end: always where they are whole, and for the last part of a long one.
+        last: bool,
     },
+    /// What the deliveries that follow are about; a driver that does not mask by it ignores it.
+    Learn(Learn),
     /// A command came out. Record it before what follows is delivered. A text of several statements comes out once for
     /// each of them.
     Outcome {

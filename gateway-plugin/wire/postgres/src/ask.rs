@@ -6,7 +6,7 @@ use writ_core::fault::{Blame, Fault};
 
 use crate::frame::{self, HEADER, Reader};
 
-/// The most bytes that an answer may take.
+/// The most bytes that an answer may take where nobody says more.
 const LONGEST: usize = 1 << 20;
 
 /// One row, each value as text.
@@ -18,13 +18,26 @@ pub fn write(out: &mut Vec<u8>, sql: &str) {
 }
 
 /// The rows of an answer, as they come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Answer {
     rows: Vec<Row>,
     read: usize,
+    most: usize,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self::up_to(LONGEST)
+    }
 }
 
 impl Answer {
+    /// An answer of at most so many bytes.
+    #[must_use]
+    pub const fn up_to(most: usize) -> Self {
+        Self { rows: Vec::new(), read: 0, most }
+    }
+
     /// Reads what came: how many bytes are done with, and whether the server is ready again.
     ///
     /// # Errors
@@ -32,7 +45,7 @@ impl Answer {
     pub fn handle(&mut self, bytes: &[u8]) -> Result<(usize, bool), Fault> {
         let mut done = 0;
         while let Some(head) = frame::peek(bytes, done, Blame::Target)? {
-            if self.read + head.total > LONGEST {
+            if self.read + head.total > self.most {
                 return Err(refused("it answers more than it was asked for"));
             }
             let Some(frame) = bytes.get(done..done + head.total) else { break };

@@ -202,7 +202,8 @@ impl Relay {
         let Some((_, version)) = self.statements.current(statement) else {
             return Ok(self.deny_extended(&unknown_statement(statement), head, frame));
         };
-        let (text, makes_names) = (TextAt::Prepared(version.id), version.makes_names);
+        let (statement, makes_names) = (version.id, version.makes_names);
+        let text = TextAt::Prepared(statement);
         let parameters =
             fields::parameters(frame, rest, &version.types, &mut effects.parameters).ok_or_else(malformed)?;
         let id = self.next();
@@ -210,6 +211,9 @@ impl Relay {
             Ok(expect) => expect,
             Err(fault) => return Ok(self.deny_extended(&fault, head, frame)),
         };
+        if self.tells.on {
+            self.tells.binds(id, statement, Some(fields::result_formats(frame, rest).ok_or_else(malformed)?));
+        }
         let ask = Ask { id, tag: CommandTag::SqlExecute, text, parameters };
         Ok(self.ask(ask, head.total, expect, effects))
     }
@@ -379,6 +383,7 @@ impl Relay {
                 let Some((prepared, makes_names)) = known else {
                     return Ok(self.deny_extended(&unknown_statement(second), head, bytes));
                 };
+                self.tells.binds(id, prepared, None);
                 (CommandTag::SqlExecute, TextAt::Prepared(prepared), self.open_portal(first, id, makes_names))
             }
         };

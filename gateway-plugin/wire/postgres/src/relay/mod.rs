@@ -18,6 +18,7 @@ mod names;
 mod refuse;
 mod rows;
 mod server;
+mod tells;
 mod words;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::error::{self, When};
 use crate::frame;
 use expect::{Expect, Expectations};
 use names::Names;
+use tells::Tells;
 
 /// The bounds of a relay's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +53,20 @@ pub struct RelaySettings {
     pub max_names: usize,
     /// How many bytes they may take, each kind.
     pub max_name_bytes: usize,
+    /// Whether the driver is told what replies are about, by [`Effect::Learn`].
+    pub tells: bool,
 }
 
 impl Default for RelaySettings {
     fn default() -> Self {
-        Self { spill_above: 1 << 20, window: 64 << 10, max_pipeline: 4096, max_names: 16_384, max_name_bytes: 4 << 20 }
+        Self {
+            spill_above: 1 << 20,
+            window: 64 << 10,
+            max_pipeline: 4096,
+            max_names: 16_384,
+            max_name_bytes: 4 << 20,
+            tells: false,
+        }
     }
 }
 
@@ -128,6 +139,7 @@ pub struct Relay {
     part: Option<(Delivery, Option<CommandId>, usize)>,
     transaction: TransactionState,
     closed: bool,
+    tells: Tells,
 }
 
 impl Relay {
@@ -135,8 +147,9 @@ impl Relay {
     #[must_use]
     pub fn new(settings: RelaySettings) -> Self {
         Self {
-            statements: Names::new(settings.max_names, settings.max_name_bytes),
-            portals: Names::new(settings.max_names, settings.max_name_bytes),
+            statements: Names::new(settings.max_names, settings.max_name_bytes, settings.tells),
+            portals: Names::new(settings.max_names, settings.max_name_bytes, settings.tells),
+            tells: Tells::new(settings.tells),
             settings,
             last: CommandId(0),
             segment: 0,

@@ -65,6 +65,9 @@ pub(super) struct Names {
     most_bytes: usize,
     /// Whether SQL may have dropped some that are known here.
     dropped: bool,
+    /// Those that stand for nothing any more, where somebody asks.
+    pub(super) gone: Vec<CommandId>,
+    tells: bool,
 }
 
 /// How many bytes of a name a server keeps (`NAMEDATALEN`, less its zero byte).
@@ -80,7 +83,7 @@ const fn weight(version: &Version, name: usize) -> usize {
 }
 
 impl Names {
-    pub(super) fn new(most: usize, most_bytes: usize) -> Self {
+    pub(super) fn new(most: usize, most_bytes: usize, tells: bool) -> Self {
         let entries = vec![Entry::default()];
         Self {
             entries,
@@ -91,6 +94,8 @@ impl Names {
             most,
             most_bytes,
             dropped: false,
+            gone: Vec::new(),
+            tells,
         }
     }
 
@@ -161,10 +166,13 @@ impl Names {
     fn retain(&mut self, slot: Slot, mut keep: impl FnMut(&Version) -> bool) {
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };
         let (name, before) = (entry.name.len(), entry.versions.len());
-        let mut freed = 0;
+        let (mut freed, gone, tells) = (0, &mut self.gone, self.tells);
         entry.versions.retain(|version| {
             let kept = keep(version);
             freed += if kept { 0 } else { weight(version, name) };
+            if tells && !kept {
+                gone.push(version.id);
+            }
             kept
         });
         self.versions -= before - entry.versions.len();

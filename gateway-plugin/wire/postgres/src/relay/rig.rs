@@ -147,6 +147,7 @@ impl Rig {
                 Effect::Consumed { from: Side::Client, count } => drop(self.client.drain(..count)),
                 Effect::Consumed { from: Side::Server, count } => drop(self.server.drain(..count)),
                 Effect::Upload { .. } => {}
+                Effect::Learn(learn) => self.story.push(format!("{learn:?}")),
                 Effect::Close => self.closed = true,
             }
         }

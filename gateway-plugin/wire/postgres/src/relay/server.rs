@@ -23,9 +23,11 @@ impl Relay {
         while let Some(head) = frame::peek(bytes, *at, Blame::Target)? {
             if matches!(head.tag, b'D' | b'd') {
                 let (what, command) = self.rows(head.tag)?;
+                self.tell_rows(effects)?;
                 let end = rows::run(bytes, *at, head.tag);
                 if end > *at {
-                    effects.push(Effect::Deliver { what, command: Some(command), span: *at..end, whole: true });
+                    let span = *at..end;
+                    effects.push(Effect::Deliver { what, command: Some(command), span, whole: true, last: true });
                     *at = end;
                     continue;
                 }
@@ -69,6 +71,7 @@ impl Relay {
                 Delivery::Error
             }
             b'T' => {
+                self.tell_columns(front, effects);
                 self.columns()?;
                 Delivery::Columns
             }
@@ -78,7 +81,7 @@ impl Relay {
             b'A' => Delivery::Notification,
             _ => Delivery::Parameter,
         };
-        effects.push(Effect::Deliver { what, command, span: *at..bytes.len(), whole: false });
+        effects.push(Effect::Deliver { what, command, span: *at..bytes.len(), whole: false, last: false });
         self.part = Some((what, command, *at + head.total - bytes.len()));
         *at = bytes.len();
         Ok(())
@@ -88,7 +91,7 @@ impl Relay {
         let Some((what, command, left)) = self.part.take() else { return 0 };
         let count = left.min(bytes.len());
         if count > 0 {
-            effects.push(Effect::Deliver { what, command, span: 0..count, whole: false });
+            effects.push(Effect::Deliver { what, command, span: 0..count, whole: false, last: left == count });
         }
         if left > count {
             self.part = Some((what, command, left - count));
@@ -112,7 +115,7 @@ impl Relay {
         let front = self.expect.queue.front().copied();
         let command = front.and_then(Expect::command);
         let deliver = |effects: &mut Effects, what, command| {
-            effects.push(Effect::Deliver { what, command, span: span.clone(), whole: true });
+            effects.push(Effect::Deliver { what, command, span: span.clone(), whole: true, last: true });
         };
         match (head.tag, front) {
             (b'N', _) => deliver(effects, Delivery::Notice, command),
@@ -130,11 +133,13 @@ impl Relay {
                 self.after_failure(front, effects);
             }
             (b'T', _) => {
+                self.tell_columns(front, effects);
                 self.columns()?;
                 deliver(effects, Delivery::Columns, command);
             }
             (b'Z', _) => {
                 self.ready(frame, body)?;
+                self.forget_gone(1, effects);
                 effects.forward(Side::Server, span);
             }
             (tag, Some(expect)) => {
@@ -158,8 +163,12 @@ impl Relay {
             (b'1', Expect::Parse(id, slot)) => {
                 self.statements.settle(slot, id, true);
                 completed(id, body..body, None, effects);
+                self.forget_many(effects);
             }
-            (b'2', Expect::Bind(id, slot)) => self.portals.settle(slot, id, true),
+            (b'2', Expect::Bind(id, slot)) => {
+                self.portals.settle(slot, id, true);
+                self.forget_many(effects);
+            }
             (b'3', Expect::CloseStatement(slot, last, _)) => {
                 if let Some(slot) = slot {
                     self.statements.close(slot, last);
@@ -188,7 +197,14 @@ impl Relay {
                 self.begin_copy_in(id);
                 return Ok(());
             }
-            (b'H' | b'c', Expect::Query(_) | Expect::Execute(_)) => return Ok(()),
+            (b'H', Expect::Query(_) | Expect::Execute(_)) => {
+                self.tell_copy(frame.get(body), effects);
+                return Ok(());
+            }
+            (b'c', Expect::Query(_) | Expect::Execute(_)) => {
+                self.tell_copy_end(effects);
+                return Ok(());
+            }
             _ => return Err(out_of_place(tag)),
         }
         if !matches!(expect, Expect::Query(_)) {
@@ -215,6 +231,7 @@ impl Relay {
             _ => {}
         }
         completed(id, body..body + text.len(), count(text), effects);
+        self.tell_completed(text, effects);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::{Relay, RelaySettings};
 
 mod copies;
 mod names;
+mod tells;
 
 fn rig() -> Rig {
     Rig::new(RelaySettings::default())

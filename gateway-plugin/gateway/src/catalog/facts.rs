@@ -1,0 +1,196 @@
+//! What a database says of its relations and types, and whose columns a column is.
+
+use std::collections::{BTreeSet, HashMap};
+
+use writ_core::fault::{Blame, Fault};
+use writ_mask::postgres::TypeFact;
+use writ_wire_postgres::ask::Row;
+
+use super::tree::{self, Origin};
+
+/// How deep views may stand on views.
+const DEEPEST: u8 = 32;
+/// The most names that one column may go back to.
+const MOST_NAMES: usize = 4096;
+/// The first OID of what is no part of PostgreSQL itself (`FirstNormalObjectId`).
+const FIRST_OWN: u32 = 16_384;
+/// Relations of PostgreSQL's own that hold values of others.
+const HOLD_VALUES: [&str; 6] =
+    ["pg_statistic", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data", "pg_largeobject"];
+
+/// Asks for it all. Each row begins with a letter that says what it is. Temporary relations are left out, so that nothing is
+/// known of them. The names are looked for where nobody but a superuser can put any.
+pub(super) const QUESTION: &str = "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog, pg_temp; \
+ SELECT 'r', c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'; \
+ SELECT 'a', a.attrelid, a.attnum, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped; \
+ SELECT 'i', inhrelid, inhparent, 0 FROM pg_inherits; \
+ SELECT 'v', ev_class, 0, ev_action FROM pg_rewrite WHERE ev_type = '1' AND is_instead AND ev_class >= 16384; \
+ SELECT DISTINCT 'd', r.ev_class, CASE WHEN d.refclassid = 'pg_class'::regclass THEN d.refobjid ELSE 0 END, d.refobjsubid \
+ FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
+ WHERE r.ev_type = '1' AND r.ev_class >= 16384 AND d.refobjid <> r.ev_class \
+ AND d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass); \
+ SELECT 't', t.oid, CASE WHEN t.typtype = 'd' THEN t.typbasetype WHEN t.typtype = 'r' THEN r.rngsubtype ELSE t.typelem END, \
+ CASE WHEN t.typtype IN ('d', 'c', 'r') THEN t.typtype::text WHEN t.typelem <> 0 AND t.typlen = -1 THEN 'a' \
+ WHEN t.typtype = 'b' AND t.typcategory = 'S' THEN 's' ELSE '-' END \
+ FROM pg_type t LEFT JOIN pg_range r ON r.rngtypid = t.oid WHERE t.oid >= 16384; \
+ ROLLBACK";
+
+#[derive(Debug, Default)]
+struct Relation {
+    /// `schema.relation`.
+    name: String,
+    columns: HashMap<i16, Box<str>>,
+    /// Relations of which its rows are rows too.
+    parents: Vec<u32>,
+    view: Option<View>,
+    /// Whether it holds values of relations that nobody names.
+    hides: bool,
+}
+
+#[derive(Debug, Default)]
+struct View {
+    origins: Vec<Origin>,
+    /// Relations and attributes that its query reads, 0 for all of them.
+    reads: Vec<(u32, i16)>,
+    /// Whether it calls what may read anything.
+    opaque: bool,
+}
+
+/// What is known of a database.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    relations: HashMap<u32, Relation>,
+    types: HashMap<u32, TypeFact>,
+    bytes: usize,
+}
+
+impl Facts {
+    /// Reads what [`QUESTION`] brought.
+    pub(super) fn read(rows: Vec<Row>) -> Result<Self, Fault> {
+        let mut facts = Self::default();
+        for row in rows {
+            facts.row(&row).ok_or_else(|| {
+                Fault::new(
+                    "mask.catalog",
+                    Blame::Target,
+                    "the target describes its tables in a way that is not understood",
+                )
+                .help("tell the operator of the gateway")
+                .detail(format!("{row:?}").chars().take(200).collect::<String>())
+            })?;
+        }
+        Ok(facts)
+    }
+
+    fn row(&mut self, row: &Row) -> Option<()> {
+        let [Some(kind), Some(oid), third, Some(fourth)] = row.as_slice() else { return None };
+        let (oid, third) = (oid.parse::<u32>().ok()?, third.as_deref().unwrap_or("0"));
+        self.bytes += 64 + third.len() + fourth.len();
+        match kind.as_str() {
+            "r" => {
+                let relation = self.relations.entry(oid).or_default();
+                relation.name = format!("{third}.{fourth}");
+                relation.hides = oid < FIRST_OWN && HOLD_VALUES.contains(&fourth.as_str());
+            }
+            "a" => {
+                // The default of a column that was added is a value of rows.
+                if !(oid < FIRST_OWN && fourth == "attmissingval") {
+                    self.relations.entry(oid).or_default().columns.insert(third.parse().ok()?, fourth.as_str().into());
+                }
+            }
+            "i" => self.relations.entry(oid).or_default().parents.push(third.parse().ok()?),
+            "v" => {
+                self.bytes -= fourth.len();
+                let view = self.view(oid);
+                match tree::origins(fourth) {
+                    Some(origins) => view.origins = origins,
+                    None => view.opaque = true,
+                }
+            }
+            "d" => {
+                let view = self.view(oid);
+                match third.parse().ok()? {
+                    0 => view.opaque = true,
+                    table => view.reads.push((table, fourth.parse().ok()?)),
+                }
+            }
+            "t" => {
+                let of = third.parse().ok()?;
+                let fact = match fourth.as_str() {
+                    "d" => TypeFact::Domain(of),
+                    "c" => TypeFact::Composite,
+                    "r" => TypeFact::Range(of),
+                    "a" => TypeFact::Array(of),
+                    "s" => TypeFact::Text,
+                    _ => return Some(()),
+                };
+                self.types.insert(oid, fact);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn view(&mut self, oid: u32) -> &mut View {
+        self.relations.entry(oid).or_default().view.get_or_insert_default()
+    }
+
+    /// About how many bytes it takes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn type_fact(&self, type_id: u32) -> Option<TypeFact> {
+        self.types.get(&type_id).copied()
+    }
+
+    /// The names of a column and of those that it goes back to; `None` where that is not known for certain.
+    pub(super) fn columns(&self, table: u32, attribute: i16) -> Option<Vec<String>> {
+        let mut found = BTreeSet::new();
+        self.follow(table, attribute, DEEPEST, &mut found)?;
+        let name = |(table, attribute): &(u32, i16)| {
+            let relation = self.relations.get(table)?;
+            Some(format!("{}.{}", relation.name, relation.columns.get(attribute)?))
+        };
+        found.iter().map(name).collect()
+    }
+
+    fn follow(&self, table: u32, attribute: i16, depth: u8, found: &mut BTreeSet<(u32, i16)>) -> Option<()> {
+        // The system's own columns of a table hold no values.
+        if attribute < 0 || found.contains(&(table, attribute)) {
+            return Some(());
+        }
+        let (relation, depth) = (self.relations.get(&table)?, depth.checked_sub(1)?);
+        let column = relation.columns.get(&attribute)?;
+        if relation.name.is_empty() || relation.hides || found.len() >= MOST_NAMES {
+            return None;
+        }
+        found.insert((table, attribute));
+        for parent in &relation.parents {
+            let above = self.relations.get(parent)?;
+            if let Some((same, _)) = above.columns.iter().find(|(_, name)| *name == column) {
+                self.follow(*parent, *same, depth, found)?;
+            }
+        }
+        let Some(view) = &relation.view else { return Some(()) };
+        match view.origins.iter().find(|origin| origin.attribute == attribute) {
+            Some(Origin { from: (table @ 1.., origin), .. }) if *origin != 0 => {
+                self.follow(*table, *origin, depth, found)
+            }
+            // One that reads nothing that is known may read what nobody names.
+            _ if view.opaque || view.reads.is_empty() => None,
+            _ => view.reads.iter().try_for_each(|(table, attribute)| match attribute {
+                0 => {
+                    let all = self.relations.get(table)?.columns.keys();
+                    all.copied().try_for_each(|attribute| self.follow(*table, attribute, depth, found))
+                }
+                one => self.follow(*table, *one, depth, found),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use super::*;
+
+fn facts(rows: &[[&str; 4]]) -> Facts {
+    let row = |row: &[&str; 4]| row.iter().map(|value| Some((*value).to_owned())).collect();
+    Facts::read(rows.iter().map(row).collect()).unwrap()
+}
+
+fn names(facts: &Facts, table: u32, attribute: i16) -> Option<String> {
+    facts.columns(table, attribute).map(|names| names.join(" "))
+}
+
+/// A rule's tree whose first column is that of a relation, and whose second is computed.
+fn tree(table: u32, attribute: i16) -> String {
+    let entry = |number, table, attribute| {
+        format!(
+            "{{TARGETENTRY :expr {{X}} :resno {number} :resorigtbl {table} :resorigcol {attribute} :resjunk false}}"
+        )
+    };
+    format!("({{QUERY :targetList ({} {}) :x 1}})", entry(1, table, attribute), entry(2, 0, 0))
+}
+
+#[test]
+fn views_and_partitions_go_back_to_their_tables() {
+    let (over_table, over_view) = (tree(20000, 2), tree(20001, 1));
+    let facts = facts(&[
+        ["r", "20000", "public", "cards"],
+        ["a", "20000", "1", "id"],
+        ["a", "20000", "2", "pan"],
+        ["r", "20001", "app", "shown"],
+        ["a", "20001", "1", "number"],
+        ["a", "20001", "2", "made"],
+        ["v", "20001", "0", &over_table],
+        ["d", "20001", "20000", "1"],
+        ["d", "20001", "20000", "2"],
+        ["r", "20002", "app", "again"],
+        ["a", "20002", "1", "it"],
+        ["a", "20002", "2", "all"],
+        ["v", "20002", "0", &over_view],
+        ["d", "20002", "20001", "0"],
+        ["r", "20003", "public", "cards_1"],
+        ["a", "20003", "7", "pan"],
+        ["i", "20003", "20000", "0"],
+    ]);
+    assert_eq!(names(&facts, 20000, 2).as_deref(), Some("public.cards.pan"));
+    assert_eq!(names(&facts, 20001, 1).as_deref(), Some("public.cards.pan app.shown.number"));
+    assert_eq!(names(&facts, 20001, 2).as_deref(), Some("public.cards.id public.cards.pan app.shown.made"));
+    assert_eq!(names(&facts, 20002, 1).as_deref(), Some("public.cards.pan app.shown.number app.again.it"));
+    assert_eq!(names(&facts, 20002, 2).unwrap().split(' ').count(), 5, "a whole row");
+    assert_eq!(names(&facts, 20003, 7).as_deref(), Some("public.cards.pan public.cards_1.pan"));
+    assert_eq!((names(&facts, 20000, 3), names(&facts, 9, 1)), (None, None));
+    assert_eq!(names(&facts, 20000, -1).as_deref(), Some(""));
+}
+
+#[test]
+fn what_may_hold_anything_is_not_known() {
+    let over_table = tree(20000, 2);
+    let facts = facts(&[
+        ["r", "20000", "public", "cards"],
+        ["a", "20000", "2", "pan"],
+        ["r", "20001", "app", "calls"],
+        ["a", "20001", "1", "number"],
+        ["a", "20001", "2", "made"],
+        ["v", "20001", "0", &over_table],
+        ["d", "20001", "0", "0"],
+        ["r", "20002", "app", "strange"],
+        ["a", "20002", "1", "x"],
+        ["v", "20002", "0", "no tree"],
+        ["r", "12000", "pg_catalog", "pg_stats"],
+        ["a", "12000", "1", "most_common_vals"],
+        ["r", "1249", "pg_catalog", "pg_attribute"],
+        ["a", "1249", "2", "attname"],
+        ["a", "1249", "26", "attmissingval"],
+    ]);
+    assert_eq!(names(&facts, 20001, 1).as_deref(), Some("public.cards.pan app.calls.number"));
+    for (table, attribute) in [(20001, 2), (20002, 1), (12000, 1), (1249, 26)] {
+        assert_eq!(names(&facts, table, attribute), None, "{table}");
+    }
+    assert_eq!(names(&facts, 1249, 2).as_deref(), Some("pg_catalog.pg_attribute.attname"));
+}
+
+#[test]
+fn views_that_never_end_are_not_known() {
+    let rows: Vec<[String; 4]> = (20000..20100_u32)
+        .flat_map(|oid| {
+            let row =
+                |kind: &str, third: &str, fourth: String| [kind.to_owned(), oid.to_string(), third.to_owned(), fourth];
+            [row("r", "public", format!("v{oid}")), row("a", "1", "x".to_owned()), row("v", "0", tree(oid + 1, 1))]
+        })
+        .collect();
+    let rows: Vec<[&str; 4]> = rows.iter().map(|row| row.each_ref().map(String::as_str)).collect();
+    assert_eq!(names(&facts(&rows), 20000, 1), None);
+    assert_eq!(Facts::read(vec![vec![Some("x".to_owned())]]).unwrap_err().code, "mask.catalog");
+}

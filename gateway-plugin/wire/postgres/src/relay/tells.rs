@@ -1,0 +1,180 @@
+//! What the driver is told of replies beside their frames, where it asks for that: whose columns and rows they are.
+//!
+//! A portal's rows are those of a statement that may be closed before they come, so what a portal is of is kept until
+//! nothing outstanding speaks of it. What this must never do: tell formats that it does not know.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use writ_core::command::CommandId;
+use writ_core::fault::{Blame, Fault};
+use writ_wire_machine::{Effect, Effects, Learn};
+
+use super::Relay;
+use super::expect::Expect;
+
+/// How many names may be gone and kept before the session is idle.
+const MOST_GONE: usize = 1024;
+
+/// What a portal is of.
+#[derive(Debug)]
+struct Bound {
+    statement: CommandId,
+    /// None where its Bind went through the spool.
+    formats: Option<Arc<[u16]>>,
+}
+
+/// What is kept to be told.
+#[derive(Debug, Default)]
+pub(super) struct Tells {
+    pub(super) on: bool,
+    bound: HashMap<CommandId, Bound>,
+    /// The portal whose rows were told last, with nothing in between.
+    rows_of: Option<CommandId>,
+}
+
+impl Tells {
+    pub(super) fn new(on: bool) -> Self {
+        Self { on, ..Self::default() }
+    }
+
+    pub(super) fn binds(&mut self, portal: CommandId, statement: CommandId, formats: Option<Vec<u16>>) {
+        if self.on {
+            self.bound.insert(portal, Bound { statement, formats: formats.map(Into::into) });
+        }
+    }
+}
+
+impl Relay {
+    /// Columns come next.
+    pub(super) fn tell_columns(&mut self, front: Option<Expect>, effects: &mut Effects) {
+        if !self.tells.on {
+            return;
+        }
+        let statement = match front {
+            Some(Expect::DescribeStatement(known)) => known.map(|(id, _)| id),
+            Some(Expect::DescribePortal(known)) => {
+                known.and_then(|id| self.tells.bound.get(&id)).map(|bound| bound.statement)
+            }
+            _ => {
+                self.tells.rows_of = None;
+                return effects.push(Effect::Learn(Learn::Query));
+            }
+        };
+        effects.push(Effect::Learn(Learn::Describes { statement: statement.unwrap_or(CommandId(0)) }));
+    }
+
+    /// Rows come next.
+    #[inline]
+    pub(super) fn tell_rows(&mut self, effects: &mut Effects) -> Result<(), Fault> {
+        match self.expect.queue.front() {
+            Some(Expect::Execute(portal)) if self.tells.on && self.tells.rows_of != Some(*portal) => {
+                self.tell_portal(*portal, effects)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn tell_portal(&mut self, portal: CommandId, effects: &mut Effects) -> Result<(), Fault> {
+        let bound = self.tells.bound.get(&portal);
+        let known = bound.and_then(|bound| bound.formats.clone().map(|formats| (bound.statement, formats)));
+        let (statement, formats) = known.ok_or_else(|| {
+            Fault::new("postgres.formats", Blame::NotAllowed, "rows cannot be masked whose formats are not known")
+                .help("send parameters of more than a megabyte apart from statements that return rows")
+        })?;
+        self.tells.rows_of = Some(portal);
+        effects.push(Effect::Learn(Learn::Executes { statement, formats }));
+        Ok(())
+    }
+
+    /// A copy to the client begins: the body of its CopyOutResponse.
+    pub(super) fn tell_copy(&mut self, body: Option<&u8>, effects: &mut Effects) {
+        if self.tells.on {
+            effects.push(Effect::Learn(Learn::Copy { binary: body != Some(&0) }));
+        }
+    }
+
+    /// A copy to the client has ended.
+    pub(super) fn tell_copy_end(&self, effects: &mut Effects) {
+        if self.tells.on {
+            effects.push(Effect::Learn(Learn::CopyEnd));
+        }
+    }
+
+    /// A command has completed with this text.
+    pub(super) fn tell_completed(&mut self, text: &[u8], effects: &mut Effects) {
+        if self.tells.on && !keeps_schema(text) {
+            self.tells.rows_of = None;
+            effects.push(Effect::Learn(Learn::Schema));
+        }
+    }
+
+    /// Forgets statements and portals that are gone and of which nothing outstanding speaks.
+    pub(super) fn forget_gone(&mut self, at_least: usize, effects: &mut Effects) {
+        if !self.tells.on || self.portals.gone.len() + self.statements.gone.len() < at_least.max(1) {
+            return;
+        }
+        let held = self.held.iter().filter_map(|held| held.expect.as_ref());
+        let outstanding: Vec<CommandId> =
+            held.chain(&self.expect.queue).filter_map(|expect| expect.command()).collect();
+        self.portals.gone.retain(|id| {
+            let kept = outstanding.contains(id);
+            if !kept {
+                self.tells.bound.remove(id);
+                self.tells.rows_of = self.tells.rows_of.filter(|portal| portal != id);
+            }
+            kept
+        });
+        self.statements.gone.retain(|id| {
+            let kept = outstanding.contains(id) || self.tells.bound.values().any(|bound| bound.statement == *id);
+            if !kept {
+                effects.push(Effect::Learn(Learn::Forget { statement: *id }));
+            }
+            kept
+        });
+    }
+
+    /// The same, where many are gone before the session is idle.
+    pub(super) fn forget_many(&mut self, effects: &mut Effects) {
+        self.forget_gone(MOST_GONE, effects);
+    }
+}
+
+/// Whether a command that completes so has changed no table, view or type that others read. `DO` and `CALL` may have.
+fn keeps_schema(text: &[u8]) -> bool {
+    let word = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+    matches!(
+        word,
+        b"SELECT"
+            | b"INSERT"
+            | b"UPDATE"
+            | b"DELETE"
+            | b"MERGE"
+            | b"FETCH"
+            | b"MOVE"
+            | b"COPY"
+            | b"BEGIN"
+            | b"START"
+            | b"COMMIT"
+            | b"ROLLBACK"
+            | b"SAVEPOINT"
+            | b"RELEASE"
+            | b"SET"
+            | b"RESET"
+            | b"SHOW"
+            | b"PREPARE"
+            | b"DEALLOCATE"
+            | b"DECLARE"
+            | b"CLOSE"
+            | b"EXPLAIN"
+            | b"LISTEN"
+            | b"UNLISTEN"
+            | b"NOTIFY"
+            | b"LOCK"
+            | b"TRUNCATE"
+            | b"ANALYZE"
+            | b"VACUUM"
+            | b"CHECKPOINT"
+            | b"DISCARD"
+    )
+}
