@@ -3,12 +3,16 @@
 //! It reads blocks of 64 bytes into masks of 64 bits, one for each class of byte, and finds by shifts the shapes without which a detector
 //! cannot match: thirteen digits, a letter pair before a digit pair, an `@`. It must never miss what a detector would find;
 //! it may name what no detector finds, which costs time alone. It knows nothing of values: what it reads may have the
-//! protocol's own bytes in it, so that no shape asks what stands before it.
+//! protocol's own bytes in it, so that no shape asks what stands before it or behind.
 //!
 //! Blocks overlap by 16 bytes, the length of the longest shape, so that all of it is arithmetic on single words. The classes of a
-//! block are computed by loops without branches that the compiler turns into vector instructions of any machine.
+//! block are computed by loops without branches that the compiler turns into vector instructions of any machine; where there is a
+//! kilobyte, [`batch`] does so for many blocks at once.
+
+mod batch;
 
 use super::shape::Shapes;
+use batch::{BATCH, BLOCKS, Batch, REACH};
 
 /// The bytes of a block.
 const BLOCK: usize = 64;
@@ -38,12 +42,46 @@ pub(crate) fn regions(bytes: &[u8], wanted: Shapes, out: &mut Vec<Region>) {
             }
         });
     } else {
-        blocks(bytes, |offset, block| {
-            let (starts, shapes) = Classes::of(block).shapes(wanted);
-            if starts & OWN != 0 {
-                out.push(Region { offset, starts: starts & OWN, shapes });
-            }
-        });
+        let (mut rest, mut done) = (bytes, 0);
+        while let Some(bytes) = rest.first_chunk::<BATCH>() {
+            of_batch(bytes, done, wanted, out);
+            done += REACH;
+            rest = rest.get(REACH..).unwrap_or_default();
+        }
+        blocks(rest, |offset, block| Classes::of(block).region(done + offset, wanted, out));
+    }
+}
+
+/// Appends where any shape begins in the blocks of a batch.
+fn of_batch(bytes: &[u8; BATCH], from: usize, wanted: Shapes, out: &mut Vec<Region>) {
+    let batch = Batch::of(bytes);
+    let (digit, letter) = (batch.masks(is_digit), batch.masks(is_letter));
+    let (space, hyphen) = (batch.masks(|byte| byte == b' '), batch.masks(|byte| byte == b'-'));
+    let (dot, colon) = (batch.masks(|byte| byte == b'.'), batch.masks(|byte| byte == b':'));
+    let ([mut quote, mut at, mut plus], mut any) = ([[0; BLOCKS]; 3], [0; BLOCKS]);
+    if memchr::memchr3(b'"', b'@', b'+', bytes).is_some() {
+        (quote, at) = (batch.masks(|byte| byte == b'"'), batch.masks(|byte| byte == b'@'));
+        plus = batch.masks(|byte| byte == b'+');
+    }
+    let all = digit.iter().zip(&letter).zip(&space).zip(&hyphen).zip(&dot).zip(&colon).zip(&quote).zip(&at).zip(&plus);
+    let classes = all.map(|((((((((digit, letter), space), hyphen), dot), colon), quote), at), plus)| Classes {
+        digit: *digit,
+        letter: *letter,
+        space: *space,
+        joint: *space | *hyphen,
+        dot: *dot,
+        colon: *colon,
+        quote: *quote,
+        plus: *plus,
+        at: *at,
+    });
+    for (any, classes) in any.iter_mut().zip(classes.clone()) {
+        *any = classes.any();
+    }
+    for (place, (any, classes)) in any.iter().zip(classes).enumerate() {
+        if any & OWN != 0 {
+            classes.region(from + place * STRIDE, wanted, out);
+        }
     }
 }
 
@@ -118,6 +156,11 @@ const fn is_digit(byte: u8) -> bool {
 }
 
 #[inline]
+const fn is_letter(byte: u8) -> bool {
+    (byte | 0x20).wrapping_sub(b'a') < 26
+}
+
+#[inline]
 const fn is_joint(byte: u8) -> bool {
     (byte == b' ') | (byte == b'-')
 }
@@ -175,7 +218,7 @@ impl Classes {
     #[inline]
     fn of(block: &[u8; BLOCK]) -> Self {
         let digit = mask(block, is_digit);
-        let letter = mask(block, |byte| (byte | 0x20).wrapping_sub(b'a') < 26);
+        let letter = mask(block, is_letter);
         let rare = any(block, |byte| (byte == b'"') | (byte == b'@'));
         let (quote, at) =
             if rare { (mask(block, |byte| byte == b'"'), mask(block, |byte| byte == b'@')) } else { (0, 0) };
@@ -187,34 +230,42 @@ impl Classes {
         Self { digit, letter, space, joint, dot, colon, quote, plus, at }
     }
 
-    /// Where any shape begins, and which.
+    /// Where each shape begins.
     #[inline]
-    fn shapes(&self, wanted: Shapes) -> (u64, Shapes) {
-        let among_digits = |shape: fn(&Self) -> u64| if self.digit == 0 { 0 } else { shape(self) };
-        let found = [
-            (Shapes::DIGITS, among_digits(|own| long_digits(own.digit, own.joint))),
-            (Shapes::GROUPS, among_digits(Self::groups)),
-            (Shapes::CODE, among_digits(Self::code)),
+    fn found(&self) -> [(Shapes, u64); 9] {
+        [
+            (Shapes::DIGITS, long_digits(self.digit, self.joint)),
+            (Shapes::GROUPS, self.groups()),
+            (Shapes::CODE, self.code()),
             (Shapes::AT, self.at),
-            (Shapes::DOTS, if self.dot == 0 { 0 } else { self.dots() }),
-            (Shapes::COLONS, if self.colon == 0 { 0 } else { self.colons() }),
+            (Shapes::DOTS, self.dots()),
+            (Shapes::COLONS, self.colons()),
             (Shapes::PLUS, self.plus & run(self.digit | self.separator(), 7) >> 1 & self.digit >> 1),
             (Shapes::WORD, run(self.digit | self.letter, 13)),
             // A key's closing quote, with its colon or a space before that.
             (Shapes::KEY, self.quote & (self.colon | self.joint) >> 1),
-        ];
-        // Most blocks end here.
-        if found.iter().fold(0, |all, (_, mask)| all | mask) & OWN == 0 {
-            return (0, Shapes::NONE);
-        }
+        ]
+    }
+
+    /// Where any shape begins.
+    #[inline]
+    fn any(&self) -> u64 {
+        self.found().iter().fold(0, |all, (_, mask)| all | mask)
+    }
+
+    /// Appends where the shapes that are wanted begin in the block at this place.
+    #[inline]
+    fn region(&self, offset: usize, wanted: Shapes, out: &mut Vec<Region>) {
         let (mut starts, mut shapes) = (0, Shapes::NONE);
-        for (shape, mask) in found {
+        for (shape, mask) in self.found() {
             if mask & OWN != 0 && wanted.has(shape) {
-                starts |= mask;
+                starts |= mask & OWN;
                 shapes = shapes.with(shape);
             }
         }
-        (starts, shapes)
+        if starts != 0 {
+            out.push(Region { offset, starts, shapes });
+        }
     }
 
     #[inline]
@@ -256,12 +307,13 @@ impl Classes {
         let (pair, two, either) = (run(letter, 2), run(digit, 2), digit | letter);
         // AA11 and eleven more, or in groups of four
         let account = pair & (two >> 2) & (run(either, 15) | (space >> 4) & (run(either, 4) >> 5) & (space >> 9));
-        // AA111111, AA 11
-        let insurance = pair & (run(digit, 6) >> 2 | (space >> 2) & (two >> 3) & (digit | space) >> 5);
-        // AAAAAA11
-        let italian = run(letter, 6) & (two >> 6);
+        // AA111111A, AA 11
+        let word = run(digit, 6) >> 2 & letter >> 8;
+        let insurance = pair & (word | (space >> 2) & (two >> 3) & (digit | space) >> 5);
+        // AAAAAA11A
+        let italian = run(letter, 6) & (two >> 6) & (letter >> 8);
         // 1111111A, 1111111-A
-        let spanish = run(digit, 7) & (letter | joint) >> 7;
+        let spanish = run(digit, 7) & (letter >> 7 | joint >> 7 & letter >> 8);
         account | insurance | italian | spanish
     }
 

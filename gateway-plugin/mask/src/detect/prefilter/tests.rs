@@ -33,3 +33,46 @@ fn a_number_is_seen_wherever_it_stands() {
         }
     }
 }
+
+#[test]
+fn a_batch_names_what_its_blocks_name() {
+    const WORDS: [&[u8]; 12] = [
+        b"4111 1111 1111 1111",
+        b"AB123456C",
+        b"a@b.example",
+        b"10.0.0.1",
+        b"fe80::1:2:3:4",
+        b"+4930123456",
+        b"\"password\": \"x\"",
+        b"Aq3Aq3Aq3Aq3Aq3",
+        b"2026-03-04 12:00:01",
+        b"just words",
+        b"\0\0\0\x07",
+        b"(415) 555-2671",
+    ];
+    let mut random = 7_u64;
+    for _ in 0..20 {
+        let mut text = Vec::new();
+        while text.len() < 5000 {
+            random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+            text.extend_from_slice(WORDS[(random >> 40) as usize % WORDS.len()]);
+            text.resize(text.len() + (random >> 56) as usize % 90, b'.');
+        }
+        let (mut found, mut expected) = (Vec::new(), Vec::new());
+        regions(&text, Shapes::ALL, &mut found);
+        blocks(&text, |offset, block| Classes::of(block).region(offset, Shapes::ALL, &mut expected));
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn what_stands_around_a_value_hides_nothing() {
+    for value in ["12345678Z", "X1234567L", "AB123456C", "AB 12 34 56 C", "RSSMRA85T10A562S", "DE89370400440532013000"]
+    {
+        for around in ["\0", "D", "7", "Z"] {
+            let mut found = Vec::new();
+            regions(format!("{around}{value}{around}").as_bytes(), Shapes::CODE, &mut found);
+            assert!(!found.is_empty(), "{value} in {around}");
+        }
+    }
+}
