@@ -16,6 +16,7 @@ pub(crate) mod gateways;
 pub(crate) mod ledger;
 pub(crate) mod login;
 pub(crate) mod policy;
+pub(crate) mod recording;
 pub(crate) mod replay;
 pub(crate) mod sessions;
 pub(crate) mod token;

@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use writ_broker_api::admin::{RecordingKey, Session};
-use writ_broker_api::sealed::Base64;
+use writ_broker_api::admin::Session;
 use writ_core::id::SessionId;
-use writ_record::DataKey;
-use writ_record::entry::{Entry, Recorded};
-use writ_record::segment::{Digest, Segment, SegmentHeader};
+use writ_record::entry::Entry;
 use writ_record::timeline::{Exchange, Shown, Step, Timeline, pauses};
 
+use super::recording::Recording;
 use super::{Connection, word};
-use crate::api::Api;
 use crate::failure::{Doing as _, Failure};
 use crate::out;
 
@@ -46,13 +43,13 @@ pub(crate) struct Replay {
 pub(crate) async fn run(replay: Replay, connection: &Connection) -> Result<(), Failure> {
     let api = connection.api()?;
     let known: Session = api.get(&format!("/v1/sessions/{}", replay.session)).await?;
-    let mut recording = Recording { api: &api, known: &known, key: None, remarks: Vec::new() };
-    let steps = recording.steps().await?;
+    let mut recording = Recording::new(&api, &known);
+    let steps = steps(&mut recording).await?;
     let mut rows = match replay.rows {
-        Some(most) => recording.rows(most).await?,
+        Some(most) => rows_of(&mut recording, most).await?,
         None => Rows::keeping(0),
     };
-    let remarks = recording.remarks;
+    let remarks = recording.into_remarks();
     for (step, pause) in steps.iter().zip(pauses(&steps)) {
         let table = match step {
             Step::Command(exchange) => rows.take(exchange.id, exchange.prepared_by).map(|table| (exchange.id, table)),
@@ -90,118 +87,35 @@ fn print_line(value: &impl serde::Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A session's recording at the broker, whose list of it is not believed.
-struct Recording<'a> {
-    api: &'a Api,
-    known: &'a Session,
-    key: Option<DataKey>,
-    /// What is missing.
-    remarks: Vec<String>,
+/// The commands; the rows are not fetched.
+async fn steps(recording: &mut Recording<'_>) -> Result<Vec<Step>, Failure> {
+    let mut timeline = Timeline::new();
+    let mut commands = recording.stream("commands");
+    while let Some(entries) = commands.next().await? {
+        entries.into_iter().for_each(|entry| timeline.push(entry));
+    }
+    if commands.finish() {
+        return Ok(timeline.finish());
+    }
+    Err(Failure::new(format!("{} has no recording yet", recording.session()))
+        .help("a session is sealed when it ends, and every few seconds while it runs"))
 }
 
-impl Recording<'_> {
-    /// The commands; the rows are not fetched.
-    async fn steps(&mut self) -> Result<Vec<Step>, Failure> {
-        let mut timeline = Timeline::new();
-        if !self.read("commands", |entry| timeline.push(entry)).await? {
-            return Err(Failure::new(format!("{} has no recording yet", self.known.id))
-                .help("a session is sealed when it ends, and every few seconds while it runs"));
-        }
-        Ok(timeline.finish())
-    }
-
-    /// The first rows of each command.
-    async fn rows(&mut self, most: usize) -> Result<Rows, Failure> {
-        let mut rows = Rows::keeping(most);
-        let take = |recorded: Recorded| {
+/// The first rows of each command.
+async fn rows_of(recording: &mut Recording<'_>, most: usize) -> Result<Rows, Failure> {
+    let mut rows = Rows::keeping(most);
+    let mut stream = recording.stream("rows");
+    while let Some(entries) = stream.next().await? {
+        for recorded in &entries {
             if let Entry::Rows(entry) = &recorded.entry {
                 rows.push(entry);
             }
-        };
-        if !self.read("rows", take).await? {
-            out::note("no rows were recorded: policy asks for them with `@record(\"full\")`");
         }
-        Ok(rows)
     }
-
-    /// Reads one stream, checks that it is whole, and says whether there is one.
-    async fn read(&mut self, stream: &str, mut take: impl FnMut(Recorded)) -> Result<bool, Failure> {
-        let (api, session) = (self.api, self.known.id);
-        let mut chain = Chain::of(session);
-        let mut any = false;
-        for facts in self.known.segments.iter().filter(|segment| segment.stream == stream) {
-            any = true;
-            let bytes = api.get_bytes(&format!("/v1/sessions/{session}/segments/{stream}/{}", facts.sequence)).await?;
-            let segment = Segment::parse(&bytes).doing(format!("segment {} cannot be read", facts.sequence))?;
-            let found: String = segment.digest().iter().map(|byte| format!("{byte:02x}")).collect();
-            if found != facts.digest {
-                return Err(Failure::new(format!("segment {} is not the one that was logged", facts.sequence))
-                    .help("somebody changed the recording: run `writ ledger verify`"));
-            }
-            chain.take(segment.header(), segment.digest(), segment.closes());
-            let data_key = match self.key.take() {
-                Some(key) => key,
-                None => data_key(api, session, segment.header().wrapped_key.clone()).await?,
-            };
-            {
-                let open = segment.open(&data_key).doing("the recording's key does not open it")?;
-                for entry in open.entries() {
-                    take(entry.doing(format!("segment {} cannot be read", facts.sequence))?);
-                }
-            }
-            self.key = Some(data_key);
-        }
-        // The rows' last segment does not always know that it is the last.
-        let ended = self.known.closed.is_some() && stream == "commands";
-        self.remarks.extend(chain.finish(any && ended));
-        Ok(any)
+    if !stream.finish() {
+        out::note("no rows were recorded: policy asks for them with `@record(\"full\")`");
     }
-}
-
-/// Holds each segment against the one before it.
-struct Chain {
-    session: SessionId,
-    before: Option<(u64, Digest)>,
-    closes: bool,
-    remarks: Vec<String>,
-}
-
-impl Chain {
-    const fn of(session: SessionId) -> Self {
-        Self { session, before: None, closes: false, remarks: Vec::new() }
-    }
-
-    fn take(&mut self, header: &SegmentHeader, digest: Digest, closes: bool) {
-        let own = header.session == self.session;
-        let follows = match &self.before {
-            None => header.sequence == 0 && header.previous == Digest::default(),
-            Some((sequence, before)) => header.sequence == sequence + 1 && header.previous == *before,
-        };
-        if !own {
-            self.remarks.push(format!("segment {} is of {}", header.sequence, header.session));
-        } else if !follows {
-            let sequence = header.sequence;
-            self.remarks
-                .push(format!("segment {sequence} does not follow the one before it: what stood between is missing"));
-        }
-        self.closes = closes;
-        self.before = Some((header.sequence, digest));
-    }
-
-    /// What is missing, of a session that has ended or not.
-    fn finish(mut self, ended: bool) -> Vec<String> {
-        if ended && !self.closes {
-            let what = "the session has ended, and its recording has no end: what stood there is missing";
-            self.remarks.push(what.to_owned());
-        }
-        self.remarks
-    }
-}
-
-async fn data_key(api: &Api, session: SessionId, wrapped: Vec<u8>) -> Result<DataKey, Failure> {
-    let key: RecordingKey = api.post(&format!("/v1/sessions/{session}/recording-key"), &Base64(wrapped)).await?;
-    let bytes = zeroize::Zeroizing::new(key.data_key.0);
-    DataKey::from_slice(&bytes).doing("the recording's key is malformed")
+    Ok(rows)
 }
 
 fn describe(step: &Step) -> String {
@@ -253,6 +167,3 @@ fn shown(shown: &Shown) -> String {
             .unwrap_or_default(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,145 @@
+//! A session's recording at the broker, whose list of it is not believed: each segment is held against the digest that was
+//! logged and against the segment before it.
+
+use writ_broker_api::admin::{RecordingKey, Session};
+use writ_broker_api::sealed::Base64;
+use writ_core::id::SessionId;
+use writ_record::DataKey;
+use writ_record::entry::Recorded;
+use writ_record::segment::{Digest, Segment, SegmentHeader};
+
+use crate::api::Api;
+use crate::failure::{Doing as _, Failure};
+
+/// A recording.
+pub(crate) struct Recording<'a> {
+    api: &'a Api,
+    known: &'a Session,
+    key: Option<DataKey>,
+    /// What is missing.
+    remarks: Vec<String>,
+}
+
+/// One stream of it, segment by segment.
+pub(crate) struct Stream<'r, 'a> {
+    recording: &'r mut Recording<'a>,
+    name: &'static str,
+    next: usize,
+    any: bool,
+    chain: Chain,
+}
+
+impl<'a> Recording<'a> {
+    /// The recording of a session as the broker lists it. Nothing is fetched yet.
+    #[must_use]
+    pub(crate) const fn new(api: &'a Api, known: &'a Session) -> Self {
+        Self { api, known, key: None, remarks: Vec::new() }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub(crate) const fn session(&self) -> SessionId {
+        self.known.id
+    }
+
+    /// What is missing, as far as the streams were read.
+    #[must_use]
+    pub(crate) fn into_remarks(self) -> Vec<String> {
+        self.remarks
+    }
+
+    /// `commands` or `rows`.
+    pub(crate) fn stream(&mut self, name: &'static str) -> Stream<'_, 'a> {
+        let chain = Chain::of(self.known.id);
+        Stream { recording: self, name, next: 0, any: false, chain }
+    }
+}
+
+impl Stream<'_, '_> {
+    /// The entries of the next segment; `None` behind the last.
+    ///
+    /// # Errors
+    /// If the segment cannot be read, or is not the one that was logged.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Recorded>>, Failure> {
+        let (api, known, name) = (self.recording.api, self.recording.known, self.name);
+        let mut left = known.segments.iter().enumerate().skip(self.next);
+        let Some((place, facts)) = left.find(|(_, facts)| facts.stream == name) else { return Ok(None) };
+        (self.next, self.any) = (place + 1, true);
+        let (session, sequence) = (known.id, facts.sequence);
+        let bytes = api.get_bytes(&format!("/v1/sessions/{session}/segments/{name}/{sequence}")).await?;
+        let segment = Segment::parse(&bytes).doing(format!("segment {sequence} cannot be read"))?;
+        let found: String = segment.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        if found != facts.digest {
+            return Err(Failure::new(format!("segment {sequence} is not the one that was logged"))
+                .help("somebody changed the recording: run `writ ledger verify`"));
+        }
+        self.chain.take(segment.header(), segment.digest(), segment.closes());
+        let key = match self.recording.key.take() {
+            Some(key) => key,
+            None => data_key(api, session, segment.header().wrapped_key.clone()).await?,
+        };
+        let entries = {
+            let open = segment.open(&key).doing("the recording's key does not open it")?;
+            open.entries().collect::<Result<Vec<_>, _>>().doing(format!("segment {sequence} cannot be read"))?
+        };
+        self.recording.key = Some(key);
+        Ok(Some(entries))
+    }
+
+    /// Says whether there was a segment, and keeps what is missing.
+    pub(crate) fn finish(self) -> bool {
+        // The rows' last segment does not always know that it is the last.
+        let ended = self.recording.known.closed.is_some() && self.name == "commands";
+        self.recording.remarks.extend(self.chain.finish(self.any && ended));
+        self.any
+    }
+}
+
+/// Holds each segment against the one before it.
+struct Chain {
+    session: SessionId,
+    before: Option<(u64, Digest)>,
+    closes: bool,
+    remarks: Vec<String>,
+}
+
+impl Chain {
+    const fn of(session: SessionId) -> Self {
+        Self { session, before: None, closes: false, remarks: Vec::new() }
+    }
+
+    fn take(&mut self, header: &SegmentHeader, digest: Digest, closes: bool) {
+        let own = header.session == self.session;
+        let follows = match &self.before {
+            None => header.sequence == 0 && header.previous == Digest::default(),
+            Some((sequence, before)) => header.sequence == sequence + 1 && header.previous == *before,
+        };
+        if !own {
+            self.remarks.push(format!("segment {} is of {}", header.sequence, header.session));
+        } else if !follows {
+            let sequence = header.sequence;
+            self.remarks
+                .push(format!("segment {sequence} does not follow the one before it: what stood between is missing"));
+        }
+        self.closes = closes;
+        self.before = Some((header.sequence, digest));
+    }
+
+    /// What is missing, of a session that has ended or not.
+    fn finish(mut self, ended: bool) -> Vec<String> {
+        if ended && !self.closes {
+            let what = "the session has ended, and its recording has no end: what stood there is missing";
+            self.remarks.push(what.to_owned());
+        }
+        self.remarks
+    }
+}
+
+async fn data_key(api: &Api, session: SessionId, wrapped: Vec<u8>) -> Result<DataKey, Failure> {
+    let key: RecordingKey = api.post(&format!("/v1/sessions/{session}/recording-key"), &Base64(wrapped)).await?;
+    let bytes = zeroize::Zeroizing::new(key.data_key.0);
+    DataKey::from_slice(&bytes).doing("the recording's key is malformed")
+}
+
+#[cfg(test)]
+mod tests;
