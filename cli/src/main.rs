@@ -134,7 +134,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Sessions(command) => sessions::run(command, &connection).await,
         Command::Freeze(command) => freeze::run(command, &connection).await,
         Command::Unfreeze(command) => freeze::lift(command, &connection).await,
-        Command::Policy(command) => policy::run(&command).await,
+        Command::Policy(command) => policy::run(&command, &connection).await,
         Command::Ledger(command) => ledger::run(command, &connection),
         Command::Gateways(command) => gateways::run(command, &connection).await,
         // It was run before there was a runtime.

@@ -14,6 +14,7 @@ mod metrics;
 mod middle;
 mod oauth;
 mod pipelines;
+mod policies;
 mod printed;
 mod raw;
 mod refusals;

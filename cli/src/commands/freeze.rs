@@ -108,7 +108,7 @@ impl Scope {
 }
 
 /// A subject may hold a `|` itself, an issuer is a URL and holds none: only after a scheme is it the mark between the two.
-fn named(text: &str) -> FreezeScope {
+pub(crate) fn named(text: &str) -> FreezeScope {
     let parts = text.split_once('|').filter(|(issuer, _)| issuer.contains("://"));
     match parts {
         Some((issuer, subject)) => {
@@ -123,7 +123,7 @@ fn target(text: &str) -> Result<TargetName, String> {
 }
 
 /// A value of a query (RFC 3986, 2.1).
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -1,13 +1,18 @@
-//! `writ policy`: checking a policy set, explaining a decision, and holding a set to cases.
+//! `writ policy`: checking a policy set, explaining a decision, holding a set to cases, and to what was recorded.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
 mod case;
+mod history;
 mod judges;
+mod reopened;
+mod replay;
+mod replayed;
 mod test;
 
+use crate::commands::Connection;
 use crate::commands::explain::{self, Explain};
 use crate::failure::{Doing as _, Failure};
 use crate::out;
@@ -24,16 +29,20 @@ pub(crate) enum Policy {
     Explain(Explain),
     /// Hold the policies to cases that say what they must answer.
     Test(test::Test),
+    /// Judge recorded sessions by other policies, and show each command whose verdict would change. That recordings were read is
+    /// written into the ledger.
+    Replay(replay::Replay),
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// If there is a mistake.
-pub(crate) async fn run(command: &Policy) -> Result<(), Failure> {
+pub(crate) async fn run(command: &Policy, connection: &Connection) -> Result<(), Failure> {
     match command {
         Policy::Explain(options) => explain::run(options),
         Policy::Test(options) => test::run(options).await,
+        Policy::Replay(options) => replay::run(options, connection).await,
         Policy::Check { directory } => {
             let files = writ_broker::bundle::read_files(directory).doing("the policies cannot be read")?;
             let count = files.len();

@@ -20,7 +20,7 @@ use crate::out;
 /// The longest file, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 /// The `search_path` of a server that nobody configured.
-const SEARCH_PATH: &str = "\"$user\", public";
+pub(crate) const SEARCH_PATH: &str = "\"$user\", public";
 
 /// What a policy set must answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]

@@ -3,17 +3,17 @@
 //! Nothing is decided here. A statement goes the way that it goes in a gateway: understood by the child, followed through the
 //! session's search path, judged by the policy set. What only a server knows is given, and no server is asked.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use writ_core::command::{Command, CommandId, CommandTag};
 use writ_core::fault::Fault;
 use writ_core::grant::SessionLimits;
-use writ_core::statement::TransactionStep;
+use writ_core::statement::{Fingerprint, TransactionStep};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::verdict::Verdict;
@@ -37,6 +37,9 @@ pub(crate) struct Given {
     pub code: Option<String>,
     /// Why not, in words.
     pub reason: Option<String>,
+    /// What was asked about: its statements, their literals apart.
+    #[serde(skip)]
+    pub fingerprints: Vec<Fingerprint>,
 }
 
 /// What is known of a session at its target.
@@ -64,8 +67,16 @@ pub(crate) struct Session<'a> {
     policy: SessionPolicy,
     governed: Option<Governed>,
     next: u64,
-    open: Cell<bool>,
+    /// Whether a transaction is open.
+    open: bool,
+    /// Commands that were let go and did not come out: whether a transaction is open behind each, where that changes.
+    under_way: BTreeMap<CommandId, Option<bool>>,
+    /// The first command, by both clocks.
+    begun: Option<(Timestamp, Instant)>,
 }
+
+/// How many commands are followed that never come out.
+const MOST_UNDER_WAY: usize = 4096;
 
 impl Judges {
     /// Judges by this policy set.
@@ -85,60 +96,89 @@ impl Judges {
         let judged = policy.judges_statements();
         let governed =
             judged.then(|| Governed::new(policy.clone(), known.database.clone(), known.limits, &known.facts));
-        Session { judges: self, policy, governed, next: 1, open: Cell::new(false) }
+        let under_way = BTreeMap::new();
+        Session { judges: self, policy, governed, next: 1, open: false, under_way, begun: None }
     }
 }
 
 impl Session<'_> {
-    /// What is answered to a text that a client sends as it is.
+    /// What is answered to a text that a client sends as it is, and that completes where it may run.
     pub(crate) async fn ask(&mut self, text: &str, at: Timestamp) -> Given {
         let id = CommandId(self.next);
         self.next += 1;
-        self.command(id, CommandTag::SqlQuery, text.as_bytes(), at).await
+        let given = self.command(id, CommandTag::SqlQuery, Some(text.as_bytes()), at).await;
+        self.came_out(id, true, None);
+        given
     }
 
-    /// What is answered to a command. One that is allowed counts as completed.
-    pub(crate) async fn command(&mut self, id: CommandId, tag: CommandTag, text: &[u8], at: Timestamp) -> Given {
+    /// What is answered to a command; without its text it is not understood. One that is held goes on as if approved.
+    pub(crate) async fn command(
+        &mut self,
+        id: CommandId,
+        tag: CommandTag,
+        text: Option<&[u8]>,
+        at: Timestamp,
+    ) -> Given {
+        let now = self.instant(at);
         let Some(governed) = &mut self.governed else { return given(self.policy.verdict(tag), &[]) };
-        let (open, none) = (self.open.get(), HashSet::new());
-        let (open, prepared) = (move || open, move || none.clone());
-        let moment = Moment { at, now: Instant::now(), open: &open, prepared: &prepared };
-        let command = Command { id, tag, text: Some(text) };
+        let open = self.open || !self.under_way.is_empty();
+        let (open, prepared) = (move || open, HashSet::new);
+        let moment = Moment { at, now, open: &open, prepared: &prepared };
+        let command = Command { id, tag, text };
+        let place = text.map_or(Text::Spilled(0), Text::Inline);
         let said = loop {
-            match governed.judge(&self.judges.governor, &command, &Text::Inline(text), &moment) {
+            match governed.judge(&self.judges.governor, &command, &place, &moment) {
                 Judged::Said(said) => break said,
                 Judged::Later(mut later) => std::future::poll_fn(|context| later.poll(context)).await,
             }
         };
-        let verdict = governed.settle(&command, &said, false, &moment);
-        let given = given(verdict, &said.judgement.policies);
+        let mut given = given(governed.settle(&command, &said, false, &moment), &said.judgement.policies);
+        given.fingerprints = said.parsed.statements.iter().map(|statement| statement.fingerprint).collect();
+        if given.verdict == Answer::Hold {
+            let _ = governed.settle(&command, &said, true, &moment);
+        }
         if given.verdict != Answer::Deny && tag != CommandTag::SqlPrepare {
-            governed.came_out(id, true, None);
-            self.open.set(still_open(self.open.get(), &said.parsed));
+            self.under_way.insert(id, open_behind(&said.parsed));
+            if self.under_way.len() > MOST_UNDER_WAY {
+                self.under_way.pop_first();
+            }
         }
         given
     }
+
+    /// A command came out.
+    pub(crate) fn came_out(&mut self, id: CommandId, completed: bool, rows: Option<u64>) {
+        let Some(governed) = &mut self.governed else { return };
+        governed.came_out(id, completed, rows);
+        if let Some(Some(open)) = self.under_way.remove(&id).filter(|_| completed) {
+            self.open = open;
+        }
+    }
+
+    /// A time of the calendar on the monotonic clock, as far as the session's own times tell.
+    fn instant(&mut self, at: Timestamp) -> Instant {
+        let (first, begun) = *self.begun.get_or_insert_with(|| (at, Instant::now()));
+        let since = Duration::try_from(at.duration_since(first)).unwrap_or_default();
+        begun.checked_add(since).unwrap_or(begun)
+    }
 }
 
-/// Whether a transaction is open behind these statements.
-fn still_open(open: bool, parsed: &Parsed) -> bool {
-    parsed.statements.iter().fold(open, |open, statement| match &statement.transaction {
-        Some(TransactionStep::Begin) => true,
-        Some(TransactionStep::Commit | TransactionStep::Rollback | TransactionStep::TwoPhase) => false,
-        _ => open,
+/// Whether a transaction is open behind these statements, where they say.
+fn open_behind(parsed: &Parsed) -> Option<bool> {
+    parsed.statements.iter().rev().find_map(|statement| match &statement.transaction {
+        Some(TransactionStep::Begin) => Some(true),
+        Some(TransactionStep::Commit | TransactionStep::Rollback | TransactionStep::TwoPhase) => Some(false),
+        _ => None,
     })
 }
 
 fn given(verdict: Verdict, policies: &[String]) -> Given {
-    let denied = |fault: Fault| Given {
-        verdict: Answer::Deny,
-        policies: policies.to_vec(),
-        code: Some(fault.code.to_owned()),
-        reason: Some(fault.public.into_owned()),
+    let fault =
+        |fault: Fault| (Answer::Deny, policies.to_vec(), Some(fault.code.to_owned()), Some(fault.public.into_owned()));
+    let (verdict, policies, code, reason) = match verdict {
+        Verdict::Allow(_) => (Answer::Allow, policies.to_vec(), None, None),
+        Verdict::Hold(terms) => (Answer::Hold, terms.policies, None, None),
+        Verdict::Deny(denied) => fault(denied),
     };
-    match verdict {
-        Verdict::Allow(_) => Given { verdict: Answer::Allow, policies: policies.to_vec(), code: None, reason: None },
-        Verdict::Hold(terms) => Given { verdict: Answer::Hold, policies: terms.policies, code: None, reason: None },
-        Verdict::Deny(fault) => denied(fault),
-    }
+    Given { verdict, policies, code, reason, fingerprints: Vec::new() }
 }

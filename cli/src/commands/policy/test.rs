@@ -138,12 +138,14 @@ fn connect(judges: &Judges, case: &Case, workload: &Workload, target: &Target, n
             policies: matched.filter(|said| !said.forbids).map(|said| said.policy.clone()).collect(),
             code: None,
             reason: None,
+            fingerprints: Vec::new(),
         },
         Err(denied) => Given {
             verdict: Answer::Deny,
             policies: denied.policies,
             code: Some(denied.code.to_owned()),
             reason: Some(denied.detail),
+            fingerprints: Vec::new(),
         },
     }
 }

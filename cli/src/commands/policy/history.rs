@@ -1,0 +1,129 @@
+//! The recorded sessions of a period, a few at a time.
+//!
+//! What is held in memory is bounded: so many sessions are read at once, and each waits with its next segment until the one
+//! before was taken.
+
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use writ_broker::duration::Span;
+use writ_broker_api::admin::{Page, Session};
+use writ_core::freeze::FreezeScope;
+use writ_core::target::TargetName;
+use writ_core::time::{Clock as _, SignedDuration, SystemClock, Timestamp};
+use writ_record::entry::Recorded;
+
+use crate::api::Api;
+use crate::commands::freeze;
+use crate::commands::recording::Recording;
+use crate::failure::Failure;
+
+/// How many recordings are read at once.
+const AT_ONCE: usize = 8;
+/// Sessions of one page of the list.
+const PAGE: usize = 1000;
+
+/// Which sessions.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Which {
+    /// Those that were opened within this time: `7d`, `12h`.
+    #[arg(long, default_value = "7d", value_parser = span)]
+    since: Span,
+    /// Those of one workload: its whole subject, or `ISSUER|SUBJECT`.
+    #[arg(long, value_name = "ISSUER|SUBJECT")]
+    workload: Option<String>,
+    /// Those at one target.
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+}
+
+/// A part of what was recorded.
+pub(crate) enum Piece {
+    /// Entries of a session, in their order; those of one session follow each other, between those of others.
+    Entries(Arc<Session>, Vec<Recorded>),
+    /// The session's recording ends here; what is missing of it.
+    End(Arc<Session>, Vec<String>),
+    /// The session's recording cannot be read, or not to its end.
+    Unreadable(Arc<Session>, Failure),
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    Span::parse(text).map_err(|error| error.to_string())
+}
+
+impl Which {
+    fn takes(&self, session: &Session) -> bool {
+        let writ = &session.writ;
+        let workload = self.workload.as_deref().map(freeze::named);
+        let of = |scope: FreezeScope| scope.covers(&writ.issuer, &writ.subject, &writ.target);
+        workload.is_none_or(of) && self.target.as_ref().is_none_or(|target| writ.target.as_str() == target)
+    }
+
+    /// The sessions, newest first.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached or refuses, or a target is named that cannot be one.
+    pub(crate) async fn sessions(&self, api: &Api) -> Result<Vec<Arc<Session>>, Failure> {
+        if let Some(target) = &self.target {
+            TargetName::new(target.clone()).map_err(|error| Failure::new(error.to_string()))?;
+        }
+        let since = SignedDuration::try_from(self.since.get()).unwrap_or(SignedDuration::MAX);
+        let since = SystemClock.now().checked_sub(since).unwrap_or(Timestamp::MIN);
+        let (mut found, mut after) = (Vec::new(), String::new());
+        loop {
+            let page: Page<Session> = api.get(&format!("/v1/sessions?limit={PAGE}{after}")).await?;
+            let reached = page.items.iter().any(|session| session.writ.opened < since);
+            let within = page.items.into_iter().filter(|session| session.writ.opened >= since && self.takes(session));
+            found.extend(within.map(Arc::new));
+            match page.next.filter(|_| !reached) {
+                Some(next) => after = format!("&after={}", freeze::encoded(&next)),
+                None => return Ok(found),
+            }
+        }
+    }
+}
+
+/// Reads the recordings of sessions; the pieces come as they are read.
+pub(crate) fn read(api: Arc<Api>, sessions: Vec<Arc<Session>>) -> mpsc::Receiver<Piece> {
+    let (pieces, receiver) = mpsc::channel(AT_ONCE);
+    tokio::spawn(async move {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let mut running = JoinSet::new();
+        for session in sessions {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            while running.try_join_next().is_some() {}
+            let (api, pieces) = (Arc::clone(&api), pieces.clone());
+            running.spawn(async move {
+                one(&api, session, &pieces).await;
+                drop(place);
+            });
+        }
+        while running.join_next().await.is_some() {}
+    });
+    receiver
+}
+
+/// Reads one. Nobody who listens any more is no failure.
+async fn one(api: &Api, session: Arc<Session>, pieces: &mpsc::Sender<Piece>) {
+    let mut recording = Recording::new(api, &session);
+    let mut commands = recording.stream("commands");
+    loop {
+        match commands.next().await {
+            Ok(Some(entries)) => {
+                if pieces.send(Piece::Entries(Arc::clone(&session), entries)).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => break,
+            Err(failure) => {
+                let _ = pieces.send(Piece::Unreadable(Arc::clone(&session), failure)).await;
+                return;
+            }
+        }
+    }
+    commands.finish();
+    let remarks = recording.into_remarks();
+    let _ = pieces.send(Piece::End(Arc::clone(&session), remarks)).await;
+}
