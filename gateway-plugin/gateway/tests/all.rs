@@ -9,6 +9,7 @@ mod ends;
 mod logins;
 mod logs;
 mod long;
+mod masks;
 mod slow;
 mod spool;
 mod verdicts;

@@ -22,7 +22,10 @@ use writ_gateway::evidence::{
     Answer, Ending, Evidence, Gate, Judged, Later, Live, LoggedIn, Moment, OpenRequest, Opened,
 };
 use writ_gateway::masking::Masks;
+use writ_mask::action::MaskKey;
+use writ_mask::rules::RuleSet;
 use writ_mask::{Identity, Mask};
+use writ_plugin::masks::Masking;
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 
 /// The token that is admitted.
@@ -60,6 +63,10 @@ pub(crate) struct Fake {
     pub(crate) ttl: Duration,
     pub(crate) deny: Vec<CommandTag>,
     pub(crate) lengthen: bool,
+    /// Rules, by which a mask is made.
+    pub(crate) masks: Option<String>,
+    /// What flowed back, as it was recorded.
+    pub(crate) flowed: Mutex<Vec<u8>>,
     /// How many verdicts on texts with [`WAITS`] may be given; the others wait.
     pub(crate) given: watch::Sender<u32>,
     pub(crate) fail_judge: AtomicBool,
@@ -80,6 +87,8 @@ impl Fake {
             ttl: Duration::from_hours(1),
             deny: Vec::new(),
             lengthen: false,
+            masks: None,
+            flowed: Mutex::new(Vec::new()),
             given: watch::channel(0).0,
             fail_judge: AtomicBool::new(false),
             fail_commit: AtomicBool::new(false),
@@ -125,6 +134,11 @@ fn full() -> Fault {
     Fault::new("spool.full", Blame::Ours, "the session cannot be recorded")
 }
 
+fn by_rules(rules: &str) -> Masks {
+    let rules = RuleSet::new(&toml::from_str(rules).unwrap()).unwrap();
+    Masks::Rules(Masking { rules: Arc::new(rules), key: Arc::new(MaskKey::derive(&[7; 32])) })
+}
+
 impl Evidence for Shared {
     type Ticket = ();
     type Gate = FakeGate;
@@ -151,7 +165,7 @@ impl Evidence for Shared {
             principal: fake.principal.clone(),
             secret: Secret::new(fake.password.clone().into_bytes()),
             deadline: Instant::now() + fake.ttl,
-            mask: Masks::Ready(mask),
+            mask: fake.masks.as_deref().map_or(Masks::Ready(mask), by_rules),
             asks_target: false,
             settings: Vec::new(),
             ticket: (),
@@ -243,6 +257,9 @@ impl Gate for FakeGate {
         bytes: &[u8],
         _: bool,
     ) -> Result<(), Fault> {
+        if self.0.masks.is_some() {
+            self.0.flowed.lock().unwrap().extend_from_slice(bytes);
+        }
         self.1.push_back(Entry::Rows { flow, bytes: bytes.len() });
         Ok(())
     }
