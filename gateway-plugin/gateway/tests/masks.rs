@@ -116,7 +116,7 @@ async fn prepared_statements_are_masked_in_text_and_binary_however_often_they_ru
         let rows = future::try_join_all([ask(0), ask(1), ask(2)]).await.unwrap();
         for (row, card) in rows.iter().zip(CARDS) {
             assert_eq!(row.get::<_, &str>(0), "REDACTED");
-            assert!(row.get::<_, &str>(1).starts_with(&card[..6]) && row.get::<_, &str>(1).contains("***"));
+            assert!(row.get::<_, &str>(1).starts_with(card.get(..6).unwrap()) && row.get::<_, &str>(1).contains("***"));
             assert_eq!(row.get::<_, Option<i64>>(2), None, "a number cannot be starred");
             assert_eq!(leaked(row.get::<_, Option<&[u8]>>(3).unwrap_or_default()), None);
         }
@@ -208,7 +208,10 @@ async fn copies_are_masked_in_each_format() {
     for options in
         ["", "(format csv, header)", "(format binary)", "(format csv, delimiter ';', force_quote *)", "(delimiter '|')"]
     {
-        for what in ["mask_copies.people_1", "(select name, card, number from mask_copies.people)"] {
+        for what in [
+            "mask_copies.people_1",
+            "(select name, card, number, number::numeric, array[number], number::float8 from mask_copies.people)",
+        ] {
             let sql = format!("copy {what} to stdout {options}");
             let pieces = client.copy_out(&sql).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
             assert_eq!(leaked(&pieces.concat()), None, "{sql}");

@@ -22,7 +22,7 @@ impl Column {
 
     /// A column of which nothing is known: every rule applies.
     pub(crate) fn unknown(binary: bool, rules: &RuleSet) -> Self {
-        Self { class: Class::Other, binary, duty: RuleSet::stricter(rules.for_any_column(), rules.for_any_type()) }
+        Self { class: Class::Unknown, binary, duty: RuleSet::stricter(rules.for_any_column(), rules.for_any_type()) }
     }
 
     /// The column of a copy.

@@ -211,7 +211,7 @@ impl PostgresMask {
         };
         let at = out.len();
         // A line's column of which the type is not known is text to whoever reads lines.
-        let column = if column.class == Class::Other && !column.binary {
+        let column = if matches!(column.class, Class::Other | Class::Unknown) && !column.binary {
             Column { class: Class::Text, ..*column }
         } else {
             *column

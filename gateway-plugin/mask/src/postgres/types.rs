@@ -63,6 +63,8 @@ pub(crate) enum Class {
     Range(u32),
     /// Only NULL may stand in its place.
     Other,
+    /// Not known. In binary it may be anything.
+    Unknown,
 }
 
 /// The class of a type.
@@ -80,10 +82,10 @@ pub(crate) fn class(type_id: u32, catalog: &dyn Catalog) -> Class {
                     Some(class) => return class,
                     None => type_id = base,
                 },
-                None => return Class::Other,
+                None => return Class::Unknown,
             }
         }
-        Class::Other
+        Class::Unknown
     })
 }
 

@@ -168,14 +168,25 @@ impl Engine {
                     let raw = self.strictest_in(value, shapes);
                     // Eight bytes of an unknown type may be a number.
                     shown.clear();
-                    let number =
-                        column.binary && column.class == Class::Other && encode::integer_text(value, &mut shown);
+                    let number = column.binary && encode::number_text(column.class, value, &mut shown);
                     if number { RuleSet::stricter(raw, self.strictest_in(&shown, Shapes::ALL)) } else { raw }
                 };
                 self.shown = shown;
-                found.map_or(Ok(Fate::Keep), |duty| self.whole(column, duty, value, out))
+                match found {
+                    Some(duty) => self.whole(column, duty, value, out),
+                    None if column.binary && column.class == Class::Unknown && !is_readable(value) => self.unread(),
+                    None => Ok(Fate::Keep),
+                }
             }
         }
+    }
+
+    /// A binary value of which it is not known how to read it: a detector may have found anything in it.
+    fn unread(&mut self) -> Result<Fate, Fault> {
+        let strictest = self.by_detector.iter().fold(None, |found, (_, duty)| RuleSet::stricter(found, Some(*duty)));
+        let Some(duty) = strictest else { return Ok(Fate::Keep) };
+        self.count(duty);
+        otherwise(duty)
     }
 
     /// Replaces what detectors match within a text.
@@ -241,6 +252,12 @@ impl Engine {
             *count += 1;
         }
     }
+}
+
+/// Whether a value of a type that is not known can be read all the same: a text, or too short for anything but one number.
+fn is_readable(value: &[u8]) -> bool {
+    let plain = |letter: char| !letter.is_control() || letter.is_ascii_whitespace();
+    value.len() <= 8 || core::str::from_utf8(value).is_ok_and(|text| text.chars().all(plain))
 }
 
 fn otherwise(duty: Duty) -> Result<Fate, Fault> {

@@ -46,6 +46,9 @@ fn planted() -> Vec<(u32, u16, Vec<u8>)> {
         (2249, 1, composite),
         (3926, 1, range),
         (99_999, 1, number.to_vec()),
+        (99_999, 1, (PAN as f64).to_be_bytes().to_vec()),
+        (99_999, 1, numeric()),
+        (99_999, 1, element(20, &[&number])),
     ];
     for type_id in [25, 1043, 1042, 19, 114, 142, 20, 1700, 701, 1009, 1016, 2249, 3926, 99_999, 70_000] {
         all.push((type_id, 0, text.to_vec()));

@@ -60,6 +60,18 @@ pub(super) fn integer_text(value: &[u8], out: &mut Vec<u8>) -> bool {
     display(number, out)
 }
 
+/// Appends what a value of a type that is not known is if it is a number; nothing, and false, where it cannot be one.
+pub(super) fn number_text(class: Class, value: &[u8], out: &mut Vec<u8>) -> bool {
+    match class {
+        Class::Other => integer_text(value, out),
+        Class::Unknown if integer_text(value, out) => {
+            out.extend_from_slice(b"\n;\n");
+            float(value, out).is_some() || value.len() == 2
+        }
+        _ => false,
+    }
+}
+
 fn display(shown: impl core::fmt::Display, out: &mut Vec<u8>) -> bool {
     let mut text = String::new();
     let written = write!(text, "{shown}").is_ok();
