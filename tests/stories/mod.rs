@@ -10,6 +10,7 @@ mod door;
 pub(crate) mod evidence;
 mod first_steps;
 mod freeze;
+mod masks;
 mod metrics;
 mod middle;
 mod oauth;

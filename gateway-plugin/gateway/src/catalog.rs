@@ -23,7 +23,7 @@ use facts::Facts;
 /// How long what was asked is taken for true.
 const FRESH: Duration = Duration::from_secs(60);
 /// How young it must be to be kept though something in it is missing: else each session with a temporary table would ask anew.
-const YOUNG: Duration = Duration::from_secs(5);
+const YOUNG: Duration = Duration::from_secs(1);
 /// The most bytes that all of it may take.
 const MOST_BYTES: u64 = 64 << 20;
 /// The most bytes that a database may answer.
