@@ -8,6 +8,7 @@
 
 mod evidence;
 mod identity;
+mod masking;
 pub mod mutate;
 mod operator;
 mod postgres;
@@ -47,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sealed", run: operator::sealed, short: 5_000, words: operator::SEALED_WORDS },
     Target { name: "tokens", run: sql::tokens, short: 50_000, words: sql::WORDS },
     Target { name: "statements", run: sql::statements, short: 5_000, words: sql::WORDS },
+    Target { name: "mask", run: masking::mask, short: 20_000, words: masking::WORDS },
     Target { name: "frames", run: sql::frames, short: 20_000, words: sql::FRAME_WORDS },
 ];
 

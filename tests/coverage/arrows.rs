@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "writ-core",
             "writ-gateway",
             "writ-ledger",
+            "writ-mask",
             "writ-parser",
             "writ-plugin",
             "writ-policy",

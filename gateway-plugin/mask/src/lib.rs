@@ -23,7 +23,8 @@ pub mod testing;
 /// What is to be masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum What {
-    /// The description of the columns of the rows that follow. Never changed; a mask by column learns them here.
+    /// The description of the columns of the rows that follow: a mask by column learns them here. A column whose type cannot hold what
+    /// stands in its values' place is described as text.
     Columns,
     /// Rows.
     Rows,

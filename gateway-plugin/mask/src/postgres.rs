@@ -4,7 +4,7 @@
 //! one value, [`types`] for what it may become in its type.
 //!
 //! A mask is made for each session from shared rules and keys, and asks a [`Catalog`] whose column a result's column is. It never changes
-//! a format: a masked value is legal for its type in the format that it came in, or it is NULL. It never passes what it
+//! a format: a masked value is legal in the format that it came in for the type that its column is described as, or it is NULL. It never passes what it
 //! cannot read, a row whose columns it was not told, nor a covered value that is longer than what it may hold.
 
 mod column;
@@ -83,8 +83,10 @@ impl PostgresMask {
         }
     }
 
-    fn columns(&mut self, input: &[u8]) -> Result<(), Fault> {
-        let columns = column::described(input, &self.engine.rules, self.catalog.as_ref())
+    /// Learns columns; whether they have to be described in other words.
+    fn columns(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<bool, Fault> {
+        let start = out.len();
+        let columns = column::described(input, &self.engine.rules, self.catalog.as_ref(), out)
             .ok_or_else(|| unreadable("a description of columns"))?;
         match self.about {
             About::Nothing => return Err(untold()),
@@ -101,7 +103,7 @@ impl PostgresMask {
                 self.statements.insert(statement, columns);
             }
         }
-        Ok(())
+        Ok(out.len() != start)
     }
 
     fn executes(&mut self, statement: u64, formats: &[u16]) {
@@ -127,11 +129,9 @@ impl PostgresMask {
 
 impl Mask for PostgresMask {
     fn frames(&mut self, what: What, input: &[u8], out: &mut Vec<u8>) -> Result<Masked, Fault> {
-        if what == What::Columns {
-            return self.columns(input).map(|()| Masked::Unchanged);
-        }
         let start = out.len();
         let done = match what {
+            What::Columns => self.columns(input, out),
             What::Rows => self.rows(input, out),
             What::Copy => self.copied(input, out),
             other => self.messages(other, input, out),

@@ -1,8 +1,17 @@
 //! Columns: what `RowDescription` says of each, and what the rules ask for it.
+//!
+//! A rule for a column or a type may ask for what its type cannot hold, a word in an integer. Such a column is described as text from
+//! then on: what a description says and what the rows hold must never differ.
 
 use super::types::{Catalog, Class, class};
 use crate::CopyColumn;
+use crate::action::Action;
 use crate::rules::{Computed, Duty, RuleSet};
+
+/// The type that a column is described as where its own cannot hold what stands in its values' place: `text`.
+const TEXT: u32 = 25;
+/// How deep types stand within types before every rule is taken to apply.
+const DEPTH: u8 = 4;
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +20,10 @@ pub(crate) struct Column {
     pub(crate) binary: bool,
     /// What a rule for the column or its type asks for.
     pub(crate) duty: Option<Duty>,
+    /// Whether a rule for a type applies to values within its values.
+    pub(crate) inside: bool,
+    /// Whether it is described as text, of which its values are read.
+    pub(crate) retyped: bool,
 }
 
 impl Column {
@@ -22,12 +35,20 @@ impl Column {
 
     /// A column of which nothing is known: every rule applies.
     pub(crate) fn unknown(binary: bool, rules: &RuleSet) -> Self {
-        Self { class: Class::Unknown, binary, duty: RuleSet::stricter(rules.for_any_column(), rules.for_any_type()) }
+        let duty = RuleSet::stricter(rules.for_any_column(), rules.for_any_type());
+        Self { class: Class::Unknown, binary, duty, inside: false, retyped: false }
     }
 
     /// The column of a copy.
     pub(crate) fn copied(column: CopyColumn, binary: bool, rules: &RuleSet, catalog: &dyn Catalog) -> Self {
         Self::new(column.table, column.attribute, column.type_id, binary, rules, catalog)
+    }
+
+    /// Values of a type that stand within others.
+    pub(crate) fn of_type(type_id: u32, binary: bool, rules: &RuleSet, catalog: &dyn Catalog) -> Self {
+        let duty = if type_id == 0 { rules.for_any_type() } else { rules.for_type(type_id) };
+        let class = class(type_id, catalog);
+        Self { class, binary, duty, inside: is_ruled_inside(class, rules, catalog, DEPTH), retyped: false }
     }
 
     fn new(table: u32, attribute: i16, type_id: u32, binary: bool, rules: &RuleSet, catalog: &dyn Catalog) -> Self {
@@ -39,22 +60,53 @@ impl Column {
                 None => rules.for_any_column(),
             }
         };
-        let by_type = if type_id == 0 { rules.for_any_type() } else { rules.for_type(type_id) };
-        Self { class: class(type_id, catalog), binary, duty: RuleSet::stricter(by_name, by_type) }
+        let mut column = Self::of_type(type_id, binary, rules, catalog);
+        column.duty = RuleSet::stricter(by_name, column.duty);
+        column
     }
 }
 
-/// The columns that a frame of `RowDescription` describes.
-pub(crate) fn described(frame: &[u8], rules: &RuleSet, catalog: &dyn Catalog) -> Option<Vec<Column>> {
+/// Whether a rule for a type applies to what stands within values of a class. A row's columns may be of any type.
+fn is_ruled_inside(outer: Class, rules: &RuleSet, catalog: &dyn Catalog, depth: u8) -> bool {
+    match outer {
+        Class::Composite => rules.for_any_type().is_some(),
+        Class::Array(inner) | Class::Range(inner) if inner != 0 && depth > 0 => {
+            rules.for_type(inner).is_some() || is_ruled_inside(class(inner, catalog), rules, catalog, depth - 1)
+        }
+        Class::Array(_) | Class::Range(_) => rules.for_any_type().is_some(),
+        _ => false,
+    }
+}
+
+/// Whether an action writes what values of a class may be.
+const fn holds(class: Class, action: Action) -> bool {
+    matches!(
+        (class, action),
+        (_, Action::Null | Action::DropRow)
+            | (Class::Text | Class::Json { .. }, _)
+            | (Class::Integer(_) | Class::Numeric, Action::FormatPreserving)
+            | (Class::Bytes, Action::Token | Action::Hash | Action::Redact)
+            | (Class::Uuid, Action::Token | Action::Hash)
+    )
+}
+
+/// The columns that a frame of `RowDescription` describes. What it has to say instead is appended to `out`, where it differs.
+pub(crate) fn described(
+    frame: &[u8],
+    rules: &RuleSet,
+    catalog: &dyn Catalog,
+    out: &mut Vec<u8>,
+) -> Option<Vec<Column>> {
     let (&[b'T', a, b, c, d], body) = frame.split_first_chunk()? else { return None };
     if usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()? != body.len() + 4 {
         return None;
     }
     let (count, mut rest) = body.split_first_chunk::<2>()?;
-    let mut columns = Vec::new();
+    let (mut columns, start) = (Vec::new(), out.len());
     for _ in 0..u16::from_be_bytes(*count) {
         let name = rest.iter().position(|byte| *byte == 0)?;
         let (fields, after) = rest.get(name + 1..)?.split_first_chunk::<18>()?;
+        let place = frame.len() - rest.len() + name + 1;
         rest = after;
         let [t0, t1, t2, t3, a0, a1, y0, y1, y2, y3, _, _, _, _, _, _, f0, f1] = *fields;
         let binary = match u16::from_be_bytes([f0, f1]) {
@@ -63,7 +115,24 @@ pub(crate) fn described(frame: &[u8], rules: &RuleSet, catalog: &dyn Catalog) ->
             _ => return None,
         };
         let (table, attribute) = (u32::from_be_bytes([t0, t1, t2, t3]), i16::from_be_bytes([a0, a1]));
-        columns.push(Column::new(table, attribute, u32::from_be_bytes([y0, y1, y2, y3]), binary, rules, catalog));
+        let mut column = Column::new(table, attribute, u32::from_be_bytes([y0, y1, y2, y3]), binary, rules, catalog);
+        column.retyped = column.duty.is_some_and(|duty| !holds(column.class, duty.action));
+        if column.retyped {
+            if out.len() == start {
+                out.extend_from_slice(frame);
+            }
+            as_text(out.get_mut(start + place + 6..)?)?;
+        }
+        columns.push(column);
     }
     rest.is_empty().then_some(columns)
+}
+
+/// Writes the type `text`, of any length and without a modifier, over what a description says of a column's type.
+fn as_text(fields: &mut [u8]) -> Option<()> {
+    let fields = fields.first_chunk_mut::<10>()?;
+    let [t0, t1, t2, t3, rest @ ..] = fields;
+    [*t0, *t1, *t2, *t3] = TEXT.to_be_bytes();
+    *rest = [0xff; 6];
+    Some(())
 }

@@ -207,6 +207,7 @@ impl PostgresMask {
         }
         let opened = match format {
             CopyFormat::Csv { quote, .. } => unquoted(bare, quote),
+            CopyFormat::Text { .. } if bare.contains(&b'\\') => Some(unescaped(bare)),
             _ => None,
         };
         let at = out.len();
@@ -225,9 +226,14 @@ impl PostgresMask {
                 out.extend_from_slice(null);
             }
             Fate::Replaced => {
-                if let (Some(_), CopyFormat::Csv { quote, .. }) = (&opened, format) {
-                    let made = out.split_off(at);
-                    requote(&made, quote, out);
+                let made = out.split_off(at);
+                match (&opened, format) {
+                    (Some(_), CopyFormat::Csv { quote, .. }) => requote(&made, quote, out),
+                    (None, CopyFormat::Csv { delimiter, quote }) if needs_quotes(&made, delimiter, quote) => {
+                        requote(&made, quote, out);
+                    }
+                    (_, CopyFormat::Text { delimiter }) => escape(&made, delimiter, out),
+                    _ => out.extend_from_slice(&made),
                 }
             }
         }
@@ -335,4 +341,50 @@ fn requote(value: &[u8], quote: u8, out: &mut Vec<u8>) {
         out.push(*byte);
     }
     out.push(quote);
+}
+
+/// Whether a field of CSV would be read as others without quotes around it.
+fn needs_quotes(field: &[u8], delimiter: u8, quote: u8) -> bool {
+    field.is_empty() || field.iter().any(|byte| [delimiter, quote, b'\n', b'\r'].contains(byte))
+}
+
+/// What a field of the text format holds.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let (mut out, mut bytes) = (Vec::with_capacity(field.len()), field.iter());
+    while let Some(byte) = bytes.next() {
+        if *byte != b'\\' {
+            out.push(*byte);
+            continue;
+        }
+        match bytes.next() {
+            Some(b'b') => out.push(8),
+            Some(b'f') => out.push(12),
+            Some(b'n') => out.push(b'\n'),
+            Some(b'r') => out.push(b'\r'),
+            Some(b't') => out.push(b'\t'),
+            Some(b'v') => out.push(11),
+            other => out.extend(other),
+        }
+    }
+    out
+}
+
+/// Writes a field of the text format.
+fn escape(field: &[u8], delimiter: u8, out: &mut Vec<u8>) {
+    for byte in field {
+        let letter = match byte {
+            8 => b'b',
+            12 => b'f',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            11 => b'v',
+            other if *other == b'\\' || *other == delimiter => *other,
+            other => {
+                out.push(*other);
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', letter]);
+    }
 }

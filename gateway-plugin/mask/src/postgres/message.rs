@@ -11,7 +11,7 @@ use crate::action::REDACTED;
 use crate::detect::Shapes;
 use crate::rules::Computed;
 
-const TEXT: Column = Column { class: Class::Text, binary: false, duty: None };
+const TEXT: Column = Column { class: Class::Text, binary: false, duty: None, inside: false, retyped: false };
 
 impl PostgresMask {
     /// Masks whole frames that are no rows.

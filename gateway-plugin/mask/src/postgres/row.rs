@@ -124,7 +124,9 @@ impl PostgresMask {
 
     /// Whether only the prefilter decides which values are looked at.
     fn is_plain(&self) -> bool {
-        let of_column = |column: &Column| column.duty.is_some() || column.binary && self.engine.is_deep(column.class);
+        let of_column = |column: &Column| {
+            column.duty.is_some() || column.inside || column.binary && self.engine.is_deep(column.class)
+        };
         self.known && !self.engine.looks_always && !self.columns.iter().any(of_column)
     }
 
@@ -168,8 +170,8 @@ impl PostgresMask {
             let value = frame.get(from..to).ok_or_else(broken)?;
             let column = self.columns.get(if self.known { place } else { 0 }).copied().ok_or_else(broken)?;
             let deep = column.binary && self.engine.is_deep(column.class);
-            let shapes = if deep || always { Shapes::ALL } else { cursor.shapes(regions, from, to) };
-            if column.duty.is_some() || !shapes.is_empty() {
+            let shapes = if deep || always || column.inside { Shapes::ALL } else { cursor.shapes(regions, from, to) };
+            if column.duty.is_some() || column.inside || !shapes.is_empty() {
                 self.field.clear();
                 let fate = self.engine.value(&column, value, shapes, &mut self.field)?;
                 if fate == Fate::Drop {
@@ -195,7 +197,7 @@ impl PostgresMask {
         for byte in input {
             let Some(place) = part.feed(*byte).ok_or_else(|| unreadable("a long row"))? else { continue };
             let column = self.columns.get(if self.known { place } else { 0 }).ok_or_else(untold)?;
-            if looks || column.duty.is_some() {
+            if looks || column.duty.is_some() || column.inside {
                 return Err(too_long());
             }
         }

@@ -152,21 +152,55 @@ fn what_is_computed_is_masked_as_policy_says() {
 
 #[test]
 fn an_action_without_an_encoding_is_null_or_an_error() {
-    let text = r#"rules = [{ name = "ids", column = "people.id", action = "ACTION", otherwise = "OTHER" }]"#;
-    let with = |action: &str, other: &str| text.replace("ACTION", action).replace("OTHER", other);
-    assert_eq!(one(&with("redact", "null"), (1000, 1, 20, 0), b"12345678"), None);
-    let same = one(&with("format-preserving", "null"), (1000, 1, 20, 0), b"12345678").unwrap();
-    assert!(same != b"12345678" && same.iter().all(u8::is_ascii_digit));
-    let binary = one(&with("format-preserving", "null"), (1000, 1, 20, 1), &12_345_678_i64.to_be_bytes()).unwrap();
-    assert_eq!(i64::from_be_bytes(binary.try_into().unwrap()).to_string().into_bytes(), same);
-    let uuid = one(&with("token", "null"), (1000, 1, 2950, 0), b"550e8400-e29b-41d4-a716-446655440000").unwrap();
-    assert_eq!((uuid.len(), uuid[14], uuid[8]), (36, b'8', b'-'));
-    let mut mask = mask(&with("redact", "error"));
+    let text = r#"rules = [{ name = "cards", detector = "pan", action = "redact", otherwise = "OTHER" }]"#;
+    let with = |other: &str| text.replace("OTHER", other);
+    assert_eq!(one(&with("null"), (0, 0, 20, 0), b"4111111111111111"), None);
+    let mut mask = mask(&with("error"));
     mask.learn(Context::Query).unwrap();
-    frames(&mut mask, What::Columns, &description(&[(1000, 1, 20, 0)]));
+    frames(&mut mask, What::Columns, &description(&[(0, 0, 20, 0)]));
     let mut out = Vec::new();
-    assert_eq!(mask.frames(What::Rows, &row(&[Some(b"1")]), &mut out).unwrap_err().code, "mask.unmaskable");
+    let refused = mask.frames(What::Rows, &row(&[Some(b"4111111111111111")]), &mut out).unwrap_err();
+    assert_eq!(refused.code, "mask.unmaskable");
     assert!(out.is_empty());
+}
+
+#[test]
+fn what_a_type_cannot_hold_is_described_as_text() {
+    let rules = |action: &str| format!("rules = [{{ name = \"ids\", column = \"people.id\", action = \"{action}\" }}]");
+    let card = 4_111_111_111_111_111_i64;
+    for (action, shown) in [("redact", &b"REDACTED"[..]), ("partial", b"411111******1111")] {
+        for (format, value) in [(0, b"4111111111111111".to_vec()), (1, card.to_be_bytes().to_vec())] {
+            let mut mask = mask(&rules(action));
+            mask.learn(Context::Describes { statement: 1 }).unwrap();
+            let told = frames(&mut mask, What::Columns, &description(&[(1000, 2, 25, 0), (1000, 1, 20, 0)]));
+            assert_eq!(told, description(&[(1000, 2, 25, 0), (1000, 1, 25, 0)]));
+            mask.learn(Context::Executes { statement: 1, formats: &[0, format] }).unwrap();
+            let out = frames(&mut mask, What::Rows, &row(&[Some(b"Jane"), Some(&value)]));
+            assert_eq!(fields(&out), [Some(b"Jane".to_vec()), Some(shown.to_vec())]);
+        }
+    }
+    let same = one(&rules("token"), (1000, 1, 20, 0), b"4111111111111111").unwrap();
+    assert_eq!(one(&rules("token"), (1000, 1, 20, 1), &card.to_be_bytes()).unwrap(), same);
+    let amount = [2_u16, 0, 0, 2, 1234, 5000].map(u16::to_be_bytes).concat();
+    let same = one(&rules("token"), (1000, 1, 1700, 0), b"1234.50").unwrap();
+    assert_eq!(one(&rules("token"), (1000, 1, 1700, 1), &amount).unwrap(), same, "a number's two forms");
+    assert_eq!(one(&rules("partial"), (1000, 1, 1114, 1), &[7; 8]), None, "a form that is not read shows nothing");
+    assert_eq!(one(&rules("redact"), (1000, 1, 1114, 1), &[7; 8]).unwrap(), b"REDACTED");
+}
+
+#[test]
+fn what_a_type_can_hold_keeps_its_type() {
+    let rules = |action: &str| format!("rules = [{{ name = \"ids\", column = \"people.id\", action = \"{action}\" }}]");
+    let same = one(&rules("format-preserving"), (1000, 1, 20, 0), b"12345678").unwrap();
+    assert!(same != b"12345678" && same.iter().all(u8::is_ascii_digit));
+    let binary = one(&rules("format-preserving"), (1000, 1, 20, 1), &12_345_678_i64.to_be_bytes()).unwrap();
+    assert_eq!(i64::from_be_bytes(binary.try_into().unwrap()).to_string().into_bytes(), same);
+    let uuid = one(&rules("token"), (1000, 1, 2950, 0), b"550e8400-e29b-41d4-a716-446655440000").unwrap();
+    assert_eq!((uuid.len(), uuid[14], uuid[8]), (36, b'8', b'-'));
+    let mut mask = mask(&rules("null"));
+    mask.learn(Context::Query).unwrap();
+    let described = description(&[(1000, 1, 20, 0)]);
+    assert_eq!(frames(&mut mask, What::Columns, &described), described);
 }
 
 #[test]

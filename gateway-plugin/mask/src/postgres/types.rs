@@ -57,8 +57,8 @@ pub(crate) enum Class {
     Uuid,
     /// An address of a network or a machine in it.
     Network,
-    /// Elements, of the type that the value itself states.
-    Array,
+    /// Elements of this type, which a value in binary also states itself.
+    Array(u32),
     Composite,
     Range(u32),
     /// Only NULL may stand in its place.
@@ -75,7 +75,7 @@ pub(crate) fn class(type_id: u32, catalog: &dyn Catalog) -> Class {
         for _ in 0..16 {
             match catalog.type_fact(type_id) {
                 Some(TypeFact::Text) => return Class::Text,
-                Some(TypeFact::Array(_)) => return Class::Array,
+                Some(TypeFact::Array(inner)) => return Class::Array(inner),
                 Some(TypeFact::Composite) => return Class::Composite,
                 Some(TypeFact::Range(inner)) => return Class::Range(inner),
                 Some(TypeFact::Domain(base)) => match built_in(base) {
@@ -90,7 +90,7 @@ pub(crate) fn class(type_id: u32, catalog: &dyn Catalog) -> Class {
 }
 
 /// The types of `pg_type.dat` that are no other than this in every database.
-pub(crate) const fn built_in(type_id: u32) -> Option<Class> {
+pub(crate) fn built_in(type_id: u32) -> Option<Class> {
     Some(match type_id {
         // text, name, varchar, bpchar, unknown, xml, cstring, "char"
         25 | 19 | 1043 | 1042 | 705 | 142 | 2275 => Class::Text,
@@ -113,34 +113,36 @@ pub(crate) const fn built_in(type_id: u32) -> Option<Class> {
         3910 => Class::Range(1184),
         3912 => Class::Range(1082),
         3926 => Class::Range(20),
-        // arrays of the types above and of bool, date, time, timestamp, timestamptz, interval, macaddr
-        1000..=1009
-        | 1014..=1016
-        | 1021
-        | 1022
-        | 1028
-        | 1115
-        | 1182
-        | 1183
-        | 1185
-        | 1187
-        | 1231
-        | 1040
-        | 1041
-        | 651
-        | 199
-        | 3807
-        | 2951
-        | 143
-        | 2287
-        | 3905
-        | 3907
-        | 3909
-        | 3911
-        | 3913
-        | 3927 => Class::Array,
         // bool, "char", date, time, timestamp, timestamptz, interval, timetz, money, macaddr, macaddr8, bit, varbit
         16 | 18 | 1082 | 1083 | 1114 | 1184 | 1186 | 1266 | 790 | 829 | 774 | 1560 | 1562 => Class::Other,
+        array => Class::Array(element(array)?),
+    })
+}
+
+/// The type of the elements of an array that is built in.
+const fn element(array: u32) -> Option<u32> {
+    Some(match array {
+        1000..=1003 => array - 984,
+        1005..=1009 => array - 984,
+        1014 => 1042,
+        1015 => 1043,
+        1016 => 20,
+        1021 => 700,
+        1022 => 701,
+        1028 => 26,
+        1040 => 829,
+        1041 => 869,
+        651 => 650,
+        143 => 142,
+        199 => 114,
+        2287 => 2249,
+        3807 => 3802,
+        1115 | 1182 | 1183 | 1185 | 1187 | 1231 | 2951 | 3905 | 3907 | 3909 | 3911 | 3913 | 3927 => match array {
+            1182 => 1082,
+            1183 => 1083,
+            1231 => 1700,
+            _ => array - 1,
+        },
         _ => return None,
     })
 }

@@ -3,6 +3,7 @@
 mod binary;
 mod encode;
 mod json;
+mod written;
 
 use std::sync::Arc;
 
@@ -86,7 +87,7 @@ impl Engine {
         shapes: Shapes,
         out: &mut Vec<u8>,
     ) -> Result<Fate, Fault> {
-        if column.duty.is_none() && (shapes.is_empty() || self.by_detector.is_empty()) {
+        if column.duty.is_none() && !column.inside && (shapes.is_empty() || self.by_detector.is_empty()) {
             return Ok(Fate::Keep);
         }
         if value.len() > self.rules.max_masked_value {
@@ -158,26 +159,32 @@ impl Engine {
                 self.spans(text, shapes, true, out)
             }
             Class::Json { .. } => self.spans(value, shapes, true, out),
-            Class::Array | Class::Composite | Class::Range(_) if column.binary => self.nested(column.class, value, out),
-            _ => {
-                let mut shown = core::mem::take(&mut self.shown);
-                shown.clear();
-                let found = if encode::text_of(column, value, &mut shown) {
-                    self.strictest_in(&shown, Shapes::ALL)
-                } else {
-                    let raw = self.strictest_in(value, shapes);
-                    // Eight bytes of an unknown type may be a number.
-                    shown.clear();
-                    let number = column.binary && encode::number_text(column.class, value, &mut shown);
-                    if number { RuleSet::stricter(raw, self.strictest_in(&shown, Shapes::ALL)) } else { raw }
-                };
-                self.shown = shown;
-                match found {
-                    Some(duty) => self.whole(column, duty, value, out),
-                    None if column.binary && column.class == Class::Unknown && !is_readable(value) => self.unread(),
-                    None => Ok(Fate::Keep),
-                }
+            Class::Array(_) | Class::Composite | Class::Range(_) if column.binary => {
+                self.nested(column.class, value, out)
             }
+            Class::Array(_) | Class::Composite | Class::Range(_) => self.written(column, value, shapes, out),
+            _ => self.found(column, value, shapes, out),
+        }
+    }
+
+    /// A value of which no part can be replaced.
+    fn found(&mut self, column: &Column, value: &[u8], shapes: Shapes, out: &mut Vec<u8>) -> Result<Fate, Fault> {
+        let mut shown = core::mem::take(&mut self.shown);
+        shown.clear();
+        let found = if encode::text_of(column, value, &mut shown) {
+            self.strictest_in(&shown, Shapes::ALL)
+        } else {
+            let raw = self.strictest_in(value, shapes);
+            // Eight bytes of an unknown type may be a number.
+            shown.clear();
+            let number = column.binary && encode::number_text(column.class, value, &mut shown);
+            if number { RuleSet::stricter(raw, self.strictest_in(&shown, Shapes::ALL)) } else { raw }
+        };
+        self.shown = shown;
+        match found {
+            Some(duty) => self.whole(column, duty, value, out),
+            None if column.binary && column.class == Class::Unknown && !is_readable(value) => self.unread(),
+            None => Ok(Fate::Keep),
         }
     }
 

@@ -56,6 +56,7 @@ fn planted() -> Vec<(u32, u16, Vec<u8>)> {
     for type_id in [25, 1043, 114, 17, 99_999, 70_000] {
         all.push((type_id, 1, text.to_vec()));
     }
+    all.push((701, 0, b"4.111111111111111e+15".to_vec()));
     all.push((1009, 0, format!("{{a,{TEXT}}}").into_bytes()));
     all.push((2249, 0, format!("(a,{TEXT})").into_bytes()));
     all.push((99_999, 0, format!("\"k\"=>\"{TEXT}\"").into_bytes()));
@@ -68,13 +69,14 @@ fn planted() -> Vec<(u32, u16, Vec<u8>)> {
 fn shows(out: &[u8]) -> bool {
     let hex: String = TEXT.bytes().map(|byte| format!("{byte:02x}")).collect();
     let numeric = numeric();
-    let spellings: [&[u8]; 6] = [
+    let spellings: [&[u8]; 7] = [
         TEXT.as_bytes(),
         &PAN.to_be_bytes(),
         hex.as_bytes(),
         &numeric[8..],
         &(PAN as f64).to_be_bytes(),
         "11\u{FF11}111".as_bytes(),
+        b"4.111111111111111e",
     ];
     spellings.iter().any(|spelling| out.windows(spelling.len()).any(|window| window == *spelling))
 }
@@ -212,4 +214,14 @@ fn a_copy_of_which_nothing_was_told_is_masked_by_every_rule() {
     let mut mask = mask(BOTH);
     let out = frames(&mut mask, What::Copy, &framed(b'd', b"1\tJane\n"));
     assert_eq!(joined(&out), b"REDACTED\tREDACTED\n");
+}
+
+#[test]
+fn escapes_of_a_copy_hide_nothing() {
+    let columns = [17, 1009].map(|type_id| CopyColumn { table: 0, attribute: 0, type_id });
+    let hex: String = TEXT.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let data = format!("\\\\x{hex}\t{{\"a\\\\\"b\",{TEXT}}}\n");
+    let got = copied(CARDS, CopyFormat::Text { delimiter: b'\t' }, &columns, data.as_bytes(), &[]);
+    let redacted: String = b"REDACTED".iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(String::from_utf8(got).unwrap(), format!("\\\\x{redacted}\t{{\"a\\\\\"b\",\"REDACTED\"}}\n"));
 }

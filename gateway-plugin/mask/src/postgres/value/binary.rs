@@ -5,7 +5,7 @@ use writ_core::fault::Fault;
 use super::{DEPTH, Engine, Fate};
 use crate::detect::Shapes;
 use crate::postgres::column::Column;
-use crate::postgres::types::{Class, class};
+use crate::postgres::types::Class;
 use crate::postgres::{row::put, unreadable};
 
 impl Engine {
@@ -16,7 +16,7 @@ impl Engine {
         }
         self.depth += 1;
         let fate = match outer {
-            Class::Array => self.array(value, out),
+            Class::Array(_) => self.array(value, out),
             Class::Composite => self.composite(value, out),
             Class::Range(inner) => self.range(inner, value, out),
             _ => Ok(None),
@@ -26,8 +26,7 @@ impl Engine {
     }
 
     fn inner(&self, type_id: u32) -> Column {
-        let duty = self.rules.for_type(type_id);
-        Column { class: class(type_id, self.catalog.as_ref()), binary: true, duty }
+        Column::of_type(type_id, true, &self.rules, self.catalog.as_ref())
     }
 
     /// `array_send`: dimensions, whether there are NULLs, the elements' type, each dimension's size and lower bound, elements.
@@ -56,14 +55,12 @@ impl Engine {
     fn composite(&mut self, value: &[u8], out: &mut Vec<u8>) -> Result<Option<Fate>, Fault> {
         let Some((count, rest)) = value.split_first_chunk::<4>() else { return Ok(None) };
         out.extend_from_slice(count);
-        let types = self.rules.clone();
+        let rules = self.rules.clone();
         let catalog = self.catalog.clone();
         let done = self.elements(rest, out, |rest| {
             let (type_id, after) = rest.split_first_chunk::<4>()?;
             let type_id = u32::from_be_bytes(*type_id);
-            let column =
-                Column { class: class(type_id, catalog.as_ref()), binary: true, duty: types.for_type(type_id) };
-            Some((column, rest, after))
+            Some((Column::of_type(type_id, true, &rules, catalog.as_ref()), rest, after))
         })?;
         Ok(done.map(|(fate, _)| fate))
     }

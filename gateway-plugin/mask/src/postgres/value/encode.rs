@@ -13,6 +13,7 @@ pub(super) fn text_of(column: &Column, value: &[u8], out: &mut Vec<u8>) -> bool 
         (Class::Bytes, false) => bytes_of(value).map(|bytes| out.extend_from_slice(&bytes)).is_some(),
         (Class::Integer(_), true) => integer_text(value, out),
         (Class::Float, true) => float(value, out).is_some(),
+        (Class::Float, false) => written_float(value, out).is_some(),
         (Class::Numeric, true) => numeric(value, out).is_some(),
         (Class::Uuid, true) => uuid_text(value, out),
         (Class::Network, true) => network(value, out).is_some(),
@@ -23,6 +24,9 @@ pub(super) fn text_of(column: &Column, value: &[u8], out: &mut Vec<u8>) -> bool 
 /// Writes what an action gives for a whole value. False where it has no encoding in the type.
 pub(super) fn whole(key: &MaskKey, column: &Column, action: Action, value: &[u8], out: &mut Vec<u8>) -> bool {
     let keyed = matches!(action, Action::Token | Action::Hash);
+    if column.retyped {
+        return as_text(key, column, action, value, out);
+    }
     match column.class {
         Class::Text => key.apply(action, None, value, out),
         Class::Json { version } => {
@@ -52,6 +56,22 @@ pub(super) fn whole(key: &MaskKey, column: &Column, action: Action, value: &[u8]
         Class::Uuid if keyed => uuid(key, column.binary, value, out),
         _ => false,
     }
+}
+
+/// What an action gives for the text that a value stands for. Where its binary form is not read as text, only what shows nothing
+/// of it can be given.
+fn as_text(key: &MaskKey, column: &Column, action: Action, value: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut shown = Vec::new();
+    if !column.binary || action == Action::Redact {
+        return key.apply(action, None, value, out);
+    }
+    if column.class == Class::Bytes {
+        shown.extend_from_slice(b"\\x");
+        hex(value, &mut shown);
+    } else if !text_of(column, value, &mut shown) || shown.is_empty() {
+        return false;
+    }
+    key.apply(action, None, &shown, out)
 }
 
 /// Appends the number that eight, four or two bytes are.
@@ -95,33 +115,43 @@ fn float(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     .then_some(())
 }
 
+/// A number that is written with an exponent, without it.
+fn written_float(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let text = core::str::from_utf8(value).ok().filter(|text| text.contains('e'))?;
+    let number = text.parse::<f64>().ok().filter(|number| number.abs() < 1e20)?;
+    display(number, out).then_some(())
+}
+
 /// `NumericVar` as `numeric_send` writes it: digits to the base of ten thousand, a weight, a sign, a scale.
 fn numeric(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    const NEGATIVE: u16 = 0x4000;
     let (head, digits) = value.split_first_chunk::<8>()?;
-    let [c0, c1, w0, w1, _, _, _, _] = *head;
+    let [c0, c1, w0, w1, s0, s1, d0, d1] = *head;
     let (count, weight) = (usize::from(u16::from_be_bytes([c0, c1])), i32::from(i16::from_be_bytes([w0, w1])));
+    let (sign, scale) = (u16::from_be_bytes([s0, s1]), usize::from(u16::from_be_bytes([d0, d1])));
     let (groups, []) = digits.as_chunks::<2>() else { return None };
     if groups.len() != count {
         return None;
     }
-    // What is too large or too small for any detector is not written out.
-    if weight > 16 || count > 64 {
+    // What is too large or too small for any detector, and what is no number, is not written out.
+    if !(-16..=16).contains(&weight) || count > 64 || sign & !NEGATIVE != 0 {
         return Some(());
     }
-    let (first, mut place) = (out.len(), weight);
-    for group in groups {
-        if place == -1 {
-            out.push(b'.');
-        }
-        let number = u16::from_be_bytes(*group);
-        let text = if out.len() == first { format!("{number}") } else { format!("{number:04}") };
-        out.extend_from_slice(text.as_bytes());
-        place -= 1;
+    if sign == NEGATIVE {
+        out.push(b'-');
     }
-    while place >= 0 && count > 0 {
-        out.extend_from_slice(b"0000");
-        place -= 1;
+    let group = |place: i32| {
+        let group = usize::try_from(weight - place).ok().and_then(|index| groups.get(index));
+        group.map_or(0, |group| u16::from_be_bytes(*group))
+    };
+    let mut text = format!("{}", if weight < 0 { 0 } else { group(weight) });
+    (0..weight).rev().for_each(|place| text += &format!("{:04}", group(place)));
+    if scale > 0 {
+        let fraction: String = (1..=20).map(|place| format!("{:04}", group(-place))).collect();
+        text.push('.');
+        text.extend(fraction.chars().take(scale));
     }
+    out.extend_from_slice(text.as_bytes());
     Some(())
 }
 
