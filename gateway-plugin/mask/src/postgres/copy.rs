@@ -211,13 +211,15 @@ impl PostgresMask {
             _ => None,
         };
         let at = out.len();
-        // A line's column of which the type is not known is text to whoever reads lines.
-        let column = if matches!(column.class, Class::Other | Class::Unknown) && !column.binary {
-            Column { class: Class::Text, ..*column }
-        } else {
-            *column
+        let value = opened.as_deref().unwrap_or(bare);
+        // A line's column of which the type is not known is text to whoever reads lines, or bytes where it looks like them.
+        let class = match column.class {
+            Class::Other | Class::Unknown if !column.binary && value.starts_with(b"\\x") => Class::Bytes,
+            Class::Other | Class::Unknown if !column.binary => Class::Text,
+            known => known,
         };
-        let fate = self.engine.value(&column, opened.as_deref().unwrap_or(bare), Shapes::ALL, out)?;
+        let column = Column { class, ..*column };
+        let fate = self.engine.value(&column, value, Shapes::ALL, out)?;
         match fate {
             Fate::Drop => return Ok(false),
             Fate::Keep => out.extend_from_slice(bare),

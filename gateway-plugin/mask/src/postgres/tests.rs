@@ -5,6 +5,7 @@ use crate::rules::MaskRules;
 use crate::{CopyColumn, CopyFormat};
 
 mod paths;
+mod planted;
 
 /// A catalog with one table: 1 is `id`, 2 is `name`.
 struct People;

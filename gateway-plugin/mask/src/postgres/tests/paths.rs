@@ -5,7 +5,7 @@ use super::*;
 const PAN: i64 = 4_111_111_111_111_111;
 const TEXT: &str = "4111111111111111";
 
-fn element(type_id: u32, values: &[&[u8]]) -> Vec<u8> {
+pub(super) fn element(type_id: u32, values: &[&[u8]]) -> Vec<u8> {
     let mut out = [1_u32, 0, type_id, u32::try_from(values.len()).unwrap(), 1].map(u32::to_be_bytes).concat();
     for value in values {
         out.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
@@ -132,7 +132,7 @@ fn joined(mut frames: &[u8]) -> Vec<u8> {
 }
 
 /// What a copy becomes where each part of its frames comes by itself.
-fn copied(rules: &str, format: CopyFormat, columns: &[CopyColumn], data: &[u8], seams: &[usize]) -> Vec<u8> {
+pub(super) fn copied(rules: &str, format: CopyFormat, columns: &[CopyColumn], data: &[u8], seams: &[usize]) -> Vec<u8> {
     let mut mask = mask(rules);
     mask.learn(Context::Copy { format, columns: Some(columns) }).unwrap();
     let input = cut(data, seams);
