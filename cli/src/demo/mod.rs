@@ -91,6 +91,7 @@ impl Scene {
                 .collect(),
             role: Some("payments_reader".to_owned()),
             permitted: "payments".to_owned(),
+            masks: Some(("cards", seed::CARDS)),
         })
         .await?;
         out::line(&format!(

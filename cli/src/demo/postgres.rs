@@ -143,7 +143,15 @@ impl Postgres {
     /// # Errors
     /// If `psql` reports an error.
     pub(crate) fn ask(&self, directory: &Path, query: &str) -> Result<String, PostgresFault> {
-        let mut psql = self.psql(&directory.join("postgres"), "postgres");
+        self.ask_in(directory, "postgres", query)
+    }
+
+    /// The same in another database than `postgres`.
+    ///
+    /// # Errors
+    /// If `psql` reports an error.
+    pub(crate) fn ask_in(&self, directory: &Path, database: &str, query: &str) -> Result<String, PostgresFault> {
+        let mut psql = self.psql(&directory.join("postgres"), database);
         let output = psql.args(["-X", "-A", "-t", "-c", query]).output().map_err(|source| io("psql", source))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());

@@ -22,3 +22,12 @@ insert into cardholders values
   (3, 'Chen Wei', '3782 822463 10005', 'chen@example.net', 99900);
 grant select on cardholders to payments_reader;
 ";
+
+/// The set of masks that the policy of the workload names: card numbers, wherever they stand.
+pub(crate) const CARDS: &str = "\
+# What PCI DSS 3.4.1 lets be shown of a card number: the first six digits and the last four.
+[[rules]]
+name = \"card-numbers\"
+detector = \"pan\"
+action = \"partial\"
+";

@@ -69,6 +69,17 @@ impl Shown {
         self.claim(!self.success, "it should have been refused", words)
     }
 
+    /// Claims that it printed nothing of this.
+    ///
+    /// # Errors
+    /// If it did.
+    pub(crate) fn hides(&self, secret: &str) -> Result<(), Failure> {
+        if self.text.contains(secret) {
+            return Err(Failure::new(format!("this step did not show what it claims: `{secret}` came back")));
+        }
+        Ok(())
+    }
+
     fn claim(&self, held: bool, otherwise: &str, words: &[&str]) -> Result<(), Failure> {
         if !held {
             return Err(Failure::new(format!("this step did not show what it claims: {otherwise}")));

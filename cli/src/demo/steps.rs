@@ -46,14 +46,28 @@ fn workload_has_a_token(scene: &Scene) -> Result<String, Failure> {
 }
 
 async fn rows_come_back(scene: &Scene, token: &str) -> Result<(), Failure> {
-    heading(4, "It runs psql through the gateway, with the token where a password would stand");
-    psql(scene, "payments", token).await?.succeeds_with(&["Ada Okafor", "4111 1111 1111 1111", "(3 rows)"])?;
+    heading(4, "It runs psql through the gateway, with the token where a password would stand; cards come back masked");
+    let shown = psql(scene, "payments", token).await?;
+    shown.succeeds_with(&["Ada Okafor", "4111 11** **** 1111", "3782 82**** *0005", "(3 rows)"])?;
+    shown.hides("4111 1111 1111 1111")?;
+    card_is_whole(scene)?;
     heading(5, "What PostgreSQL saw was a role made for this one session, and it is gone again");
     let fresh = self::token(scene, "writ", 300)?;
     psql_query(scene, "payments", &fresh, "select session_user, current_user")
         .await?
         .succeeds_with(&["writ-", "payments_reader"])?;
     roles_are_gone(scene).await
+}
+
+/// The table still holds what the mask hid on its way.
+fn card_is_whole(scene: &Scene) -> Result<(), Failure> {
+    const CARD: &str = "select card from cardholders where id = 1";
+    let card = scene.postgres.ask_in(scene.directory.path(), "payments", CARD).doing("the card cannot be read")?;
+    out::line(&format!("    as PostgreSQL's superuser: {CARD}: {card}"));
+    out::line(
+        "    the policy says @mask(\"cards\"): the gateway masked them, and the recording holds no more than psql got",
+    );
+    Ok(())
 }
 
 /// Looks, as PostgreSQL's superuser, until no role of a writ is left.

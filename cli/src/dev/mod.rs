@@ -51,6 +51,7 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
         state: connection.state_directory()?,
         listen: Some(dev.listen),
         permitted: name.clone(),
+        masks: None,
         targets: vec![target],
         role: Some(dev.role),
     })

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub role: Option<String>,
     /// The one target that policy gives to the dev workload.
     pub permitted: String,
+    /// A set of masks for what it gets back: its name and its text.
+    pub masks: Option<(&'static str, &'static str)>,
 }
 
 /// Issuer, broker and gateway, running.
@@ -158,6 +160,9 @@ fn write_files(settings: &Settings, issuer: &DevIssuer) -> Result<(), Failure> {
     // The user may have changed it.
     if !policy.exists() {
         private::replace(&policy, dev_policy(settings).as_bytes())?;
+        if let Some((name, text)) = settings.masks {
+            private::replace(&policies.join(format!("{name}.mask.toml")), text.as_bytes())?;
+        }
     }
     if !state.join("admin-token").exists() {
         private::replace(&state.join("admin-token"), random_text()?.as_bytes())?;
@@ -174,9 +179,10 @@ fn password_file(state: &Path, target: &TargetSettings) -> PathBuf {
 
 fn dev_policy(settings: &Settings) -> String {
     let role = settings.role.as_ref().map(|role| format!("@role({})\n", quoted(role))).unwrap_or_default();
+    let masks = settings.masks.map(|(name, _)| format!("@mask({})\n", quoted(name))).unwrap_or_default();
     format!(
         "// The dev workload may use one target. Change this file while `writ dev` runs: it is read again at once.\n\
-         @id(\"dev-workload\")\n@ttl(\"15m\")\n{role}@record(\"full\")\n\
+         @id(\"dev-workload\")\n@ttl(\"15m\")\n{role}@record(\"full\")\n{masks}\
          permit (\n    principal is Writ::Workload,\n    action in Writ::Action::\"use\",\n    resource == Writ::Target::{}\n)\n\
          when {{ principal.hasTag(\"environment\") && principal.getTag(\"environment\") == \"production\" }};\n",
         quoted(&settings.permitted)
