@@ -51,7 +51,7 @@ fn canaries(stack: &Stack) -> Vec<Canary> {
     let keys = std::fs::read_dir(at.join("broker/keys")).unwrap().map(|entry| entry.unwrap().path());
     let mut all: Vec<Canary> =
         keys.filter(|path| path.extension() == Some("key".as_ref())).map(|path| Canary::key(&path)).collect();
-    assert_eq!(all.len(), 5, "the keys of the CA, the ledger, bundles, session tokens and recordings");
+    assert_eq!(all.len(), 6, "the keys of the CA, the ledger, bundles, session tokens, recordings and masks");
     all.extend(["key.der", "opening.key"].map(|name| Canary::key(&at.join("gateway/identity").join(name))));
     for name in ["login.password", "static.password", "admin-token"] {
         let Ok(secret) = std::fs::read(at.join(name)) else { continue };
