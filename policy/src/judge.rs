@@ -18,6 +18,10 @@ use crate::entities::{Cast, Unusable, text, uid};
 use crate::functions::only_computes;
 use crate::terms::Combined;
 
+mod needs;
+
+pub use needs::{Need, Thing};
+
 /// The most questions that one statement may take: each costs some microseconds.
 const MOST_QUESTIONS: usize = 512;
 /// The column that stands for all that no policy names.
@@ -187,17 +191,7 @@ impl Asking<'_> {
 
     /// Whether a function may be called; one that no policy permits makes its statement unknown.
     fn function(&self, function: &QualifiedName, answers: &mut Answers) -> Result<bool, No> {
-        let in_catalog = match function.schema.as_deref() {
-            Some(schema) => schema == CATALOG,
-            None => self.facts.catalog_first,
-        };
-        if in_catalog && only_computes(&function.name) {
-            return Ok(true);
-        }
-        let mut schemas = self.schemas(function, false);
-        if function.schema.is_none() && !schemas.contains(&CATALOG) {
-            schemas.push(CATALOG);
-        }
+        let Some(schemas) = self.function_schemas(function) else { return Ok(true) };
         for schema in schemas {
             let id = format!("{}/{}.{}", self.target, identifier(schema), identifier(&function.name));
             let no = |unusable| self.no(unusable, &id);
@@ -210,6 +204,22 @@ impl Asking<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// The schemas in which a function may stand; `None` for one that only computes.
+    fn function_schemas<'n>(&'n self, function: &'n QualifiedName) -> Option<Vec<&'n str>> {
+        let in_catalog = match function.schema.as_deref() {
+            Some(schema) => schema == CATALOG,
+            None => self.facts.catalog_first,
+        };
+        if in_catalog && only_computes(&function.name) {
+            return None;
+        }
+        let mut schemas = self.schemas(function, false);
+        if function.schema.is_none() && !schemas.contains(&CATALOG) {
+            schemas.push(CATALOG);
+        }
+        Some(schemas)
     }
 
     /// What was not understood passes by a policy that names it, and by no other.

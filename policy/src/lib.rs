@@ -31,6 +31,6 @@ pub use bundle::{Bundle, check};
 pub use decide::{ConnectContext, Denied, Human, HumanAction, command, connect, human};
 pub use explain::{Explanation, explain_command, explain_connect};
 pub use governs::Inputs;
-pub use judge::{Judgement, StatementFacts};
+pub use judge::{Judgement, Need, StatementFacts, Thing};
 pub use problem::Problem;
 pub use session::SessionPolicy;

@@ -5,6 +5,7 @@
 //! Nothing that a `command` policy may read changes within a session but the bundle; with a new bundle the caller makes
 //! a new table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -20,7 +21,7 @@ use crate::bundle::Bundle;
 use crate::decide::{Denied, command_in, unusable_denied, workload_cast};
 use crate::entities::Cast;
 use crate::governs::Inputs;
-use crate::judge::{Asking, Judgement, StatementFacts};
+use crate::judge::{Asking, Judgement, Need, StatementFacts};
 
 /// What one session may do, by kind of command.
 #[derive(Debug, Clone)]
@@ -114,6 +115,15 @@ impl SessionPolicy {
             return Judgement::default();
         };
         Asking { bundle, cast, target, facts }.judge(statement)
+    }
+
+    /// The least that policies have to permit for one statement to pass, whatever these say of it.
+    #[must_use]
+    pub fn needs(&self, statement: &writ_core::statement::Statement, facts: &StatementFacts<'_>) -> BTreeSet<Need> {
+        let Some(Statements { bundle, cast: Some(cast), target, .. }) = self.statements.as_deref() else {
+            return BTreeSet::new();
+        };
+        Asking { bundle, cast, target, facts }.needs(statement)
     }
 
     /// The verdict on a command whose statements were judged. `approved` says whether humans have approved these very bytes.

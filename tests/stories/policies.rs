@@ -87,3 +87,47 @@ fn a_replay_finds_the_commands_that_other_policies_would_answer_otherwise() {
     assert!(replay(&stack, none.path(), &["--workload", "nobody"]).starts_with("0 commands of 0 sessions"));
     assert!(admin(&stack, &["ledger", "verify"]).unwrap().contains("verified"));
 }
+
+#[test]
+fn a_proposal_covers_what_was_done_and_nothing_beside_it() {
+    let stack = Stack::start().unwrap();
+    stack.superuser("create table report (id int, note text); grant select, delete on report to public").unwrap();
+    let run = |statements: &str| stack.psql(&stack.token().unwrap(), statements).unwrap().unwrap();
+    for statement in
+        ["select id from report where id = 4", "delete from report where id = 1", "select now(), pg_backend_pid()"]
+    {
+        run(statement);
+    }
+    run("begin; set local search_path = pg_temp, public; select count(*) from public.report; rollback");
+    recorded(&stack, 5);
+
+    let page: Value = serde_json::from_str(&admin(&stack, &["sessions", "ls", "--json"]).unwrap()).unwrap();
+    let writ = &page["items"][0]["writ"];
+    let workload = format!("{}|{}", writ["issuer"].as_str().unwrap(), writ["subject"].as_str().unwrap());
+    let proposal = admin(&stack, &["policy", "suggest", "--since", "1h", "--workload", &workload]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("suggested.cedar"), &proposal).unwrap();
+    let told = replay(&stack, directory.path(), &[]);
+    assert!(told.contains("5 commands of 5 sessions") && told.ends_with(": 0 would change"), "{told}\n{proposal}");
+
+    let cases = tempfile::tempdir().unwrap();
+    let denied = [
+        "select note from other",
+        "delete from report",
+        "update report set id = 1",
+        "set work_mem = '1GB'",
+        "select pg_sleep(1)",
+    ];
+    let mut text = format!(
+        "defaults:\n  claims: {{ iss: '{}', sub: '{}' }}\n  target: {TARGET}\ncases:\n",
+        writ["issuer"].as_str().unwrap(),
+        writ["subject"].as_str().unwrap()
+    );
+    for statement in denied {
+        text.push_str(&format!("  - {{ statement: \"{statement}\", verdict: deny }}\n"));
+    }
+    std::fs::write(cases.path().join("cases.yaml"), text).unwrap();
+    let (cases, policies) = (cases.path().to_str().unwrap(), directory.path().to_str().unwrap());
+    let told = admin(&stack, &["policy", "test", cases, "--policies", policies]);
+    assert_eq!(told.as_deref(), Ok("5 cases: 5 passed, 0 failed"), "{proposal}");
+}

@@ -10,6 +10,9 @@ mod judges;
 mod reopened;
 mod replay;
 mod replayed;
+mod rerun;
+mod suggest;
+mod suggested;
 mod test;
 
 use crate::commands::Connection;
@@ -32,6 +35,8 @@ pub(crate) enum Policy {
     /// Judge recorded sessions by other policies, and show each command whose verdict would change. That recordings were read is
     /// written into the ledger.
     Replay(replay::Replay),
+    /// Propose the narrowest policies that cover what a workload did. That recordings were read is written into the ledger.
+    Suggest(suggest::Suggest),
 }
 
 /// Runs the command.
@@ -43,6 +48,7 @@ pub(crate) async fn run(command: &Policy, connection: &Connection) -> Result<(),
         Policy::Explain(options) => explain::run(options),
         Policy::Test(options) => test::run(options).await,
         Policy::Replay(options) => replay::run(options, connection).await,
+        Policy::Suggest(options) => suggest::run(options, connection).await,
         Policy::Check { directory } => {
             let files = writ_broker::bundle::read_files(directory).doing("the policies cannot be read")?;
             let count = files.len();

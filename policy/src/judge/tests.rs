@@ -7,7 +7,7 @@ use writ_core::statement::{Access, Columns, Fingerprint, Kind, QualifiedName, St
 use writ_core::time::Timestamp;
 use writ_core::verdict::Verdict;
 
-use super::{Judgement, StatementFacts};
+use super::{Judgement, Need, StatementFacts};
 use crate::tests::{target, workload};
 use crate::{Bundle, SessionPolicy, check};
 
@@ -258,4 +258,38 @@ fn names_in_ids_are_quoted_as_sql_quotes_them() {
     let other = QualifiedName { schema: Some("public.\"Odd".to_owned()), name: "name\"".to_owned() };
     let access = Access { kind: Kind::Select, relation: Some(other), columns: Columns::Any };
     assert!(said(quoted, &statement(vec![access], &[])).is_err());
+}
+
+#[test]
+fn what_a_statement_needs_is_enough_and_no_less_is() {
+    let two = ["public".to_owned(), "App".to_owned()];
+    let statements = [
+        statement(vec![does(Kind::Select, "orders", &["id", "Note"])], &["count"]),
+        statement(vec![does(Kind::Select, "orders", &["*"]), does(Kind::Delete, "app.cards", &[])], &["app.total"]),
+        statement(vec![does(Kind::Transaction, "", &[])], &[]),
+        statement(vec![does(Kind::Select, "pg_type", &["oid"])], &["pg_sleep"]),
+        Statement::unknown(),
+    ];
+    let permit = |need: &Need| {
+        let Need { action, thing, id } = need;
+        let id = id.replace('"', "\\\"");
+        format!("permit (principal, action == Writ::Action::\"{action}\", resource == {}::\"{id}\");\n", thing.as_str())
+    };
+    for statement in statements {
+        let facts = facts(&two);
+        let needs: Vec<Need> = policy(READ).needs(&statement, &facts).into_iter().collect();
+        assert!(!needs.is_empty());
+        let text = |left_out: Option<usize>| -> String {
+            let kept = needs.iter().enumerate().filter(|(place, _)| Some(*place) != left_out);
+            kept.map(|(_, need)| permit(need)).collect()
+        };
+        // Some action for SQL is named, so that statements are judged.
+        let unrelated =
+            "permit (principal, action == Writ::Action::\"sql:notify\", resource == Writ::Target::\"other\");";
+        let denied = |left_out| policy(&format!("{unrelated}{}", text(left_out))).judge(&statement, &facts).denied;
+        assert_eq!(denied(None), None, "{}", text(None));
+        for (place, need) in needs.iter().enumerate() {
+            assert!(denied(Some(place)).is_some(), "{need:?} is not needed for {statement:?}");
+        }
+    }
 }

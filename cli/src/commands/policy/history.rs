@@ -54,6 +54,12 @@ fn span(text: &str) -> Result<Span, String> {
 }
 
 impl Which {
+    /// Whether a workload is named.
+    #[must_use]
+    pub(crate) const fn names_workload(&self) -> bool {
+        self.workload.is_some()
+    }
+
     fn takes(&self, session: &Session) -> bool {
         let writ = &session.writ;
         let workload = self.workload.as_deref().map(freeze::named);

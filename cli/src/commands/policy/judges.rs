@@ -4,7 +4,7 @@
 //! session's search path, judged by the policy set. What only a server knows is given, and no server is asked.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use writ_core::workload::Workload;
 use writ_gateway::evidence::{Moment, ServerFacts};
 use writ_gateway::sql::{Governed, Governor, Judged, Parsed};
 use writ_parser::{Parser, Settings};
-use writ_policy::{Bundle, SessionPolicy};
+use writ_policy::{Bundle, Need, SessionPolicy};
 use writ_record::entry::Text;
 
 use super::case::Answer;
@@ -37,9 +37,22 @@ pub(crate) struct Given {
     pub code: Option<String>,
     /// Why not, in words.
     pub reason: Option<String>,
-    /// What was asked about: its statements, their literals apart.
+    /// What was asked about.
     #[serde(skip)]
+    pub asked: Asked,
+}
+
+/// What a command is, as far as it was understood.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// Its statements, their literals apart.
     pub fingerprints: Vec<Fingerprint>,
+    /// The least that policies have to permit, where that is collected.
+    pub needs: BTreeSet<Need>,
+    /// The settings that it changes.
+    pub settings: Vec<String>,
+    /// Whether it changes or deletes without a condition.
+    pub unfiltered: bool,
 }
 
 /// What is known of a session at its target.
@@ -58,6 +71,7 @@ pub(crate) struct Known {
 pub(crate) struct Judges {
     bundle: Arc<Bundle>,
     governor: Rc<RefCell<Governor>>,
+    collects: bool,
 }
 
 /// One session.
@@ -82,7 +96,12 @@ impl Judges {
     /// Judges by this policy set.
     pub(crate) fn new(bundle: Bundle) -> Self {
         let governor = Governor::new(Parser::new(Settings::own()));
-        Self { bundle: Arc::new(bundle), governor: Rc::new(RefCell::new(governor)) }
+        Self { bundle: Arc::new(bundle), governor: Rc::new(RefCell::new(governor)), collects: false }
+    }
+
+    /// The same, who also say what each command needs.
+    pub(crate) fn collecting(bundle: Bundle) -> Self {
+        Self { collects: true, ..Self::new(bundle) }
     }
 
     /// The policy set.
@@ -132,8 +151,9 @@ impl Session<'_> {
                 Judged::Later(mut later) => std::future::poll_fn(|context| later.poll(context)).await,
             }
         };
+        let asked = asked(&said.parsed, self.judges.collects.then(|| governed.needs(&said.parsed, &moment)));
         let mut given = given(governed.settle(&command, &said, false, &moment), &said.judgement.policies);
-        given.fingerprints = said.parsed.statements.iter().map(|statement| statement.fingerprint).collect();
+        given.asked = asked;
         if given.verdict == Answer::Hold {
             let _ = governed.settle(&command, &said, true, &moment);
         }
@@ -172,6 +192,17 @@ fn open_behind(parsed: &Parsed) -> Option<bool> {
     })
 }
 
+fn asked(parsed: &Parsed, needs: Option<BTreeSet<Need>>) -> Asked {
+    let statements = &parsed.statements;
+    let names = statements.iter().flat_map(|statement| &statement.settings).map(|setting| setting.name.clone());
+    Asked {
+        fingerprints: statements.iter().map(|statement| statement.fingerprint).collect(),
+        settings: if needs.is_some() { names.collect() } else { Vec::new() },
+        needs: needs.unwrap_or_default(),
+        unfiltered: statements.iter().any(|statement| statement.unfiltered),
+    }
+}
+
 fn given(verdict: Verdict, policies: &[String]) -> Given {
     let fault =
         |fault: Fault| (Answer::Deny, policies.to_vec(), Some(fault.code.to_owned()), Some(fault.public.into_owned()));
@@ -180,5 +211,5 @@ fn given(verdict: Verdict, policies: &[String]) -> Given {
         Verdict::Hold(terms) => (Answer::Hold, terms.policies, None, None),
         Verdict::Deny(denied) => fault(denied),
     };
-    Given { verdict, policies, code, reason, fingerprints: Vec::new() }
+    Given { verdict, policies, code, reason, asked: Asked::default() }
 }

@@ -12,7 +12,7 @@ use writ_policy::{ConnectContext, explain_connect};
 use writ_record::known::{ServerKnown, SessionKnown};
 
 use super::case::{Answer, SEARCH_PATH};
-use super::judges::{self, Given, Judges, Known};
+use super::judges::{self, Asked, Given, Judges, Known};
 
 /// What becomes of it.
 pub(crate) enum Reopened<'a> {
@@ -41,7 +41,7 @@ pub(crate) fn open<'a>(judges: &'a Judges, session: &Session, known: Option<&Ses
                 policies: denied.policies,
                 code: Some(denied.code.to_owned()),
                 reason: Some(denied.detail),
-                fingerprints: Vec::new(),
+                asked: Asked::default(),
             });
         }
     };

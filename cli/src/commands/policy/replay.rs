@@ -4,27 +4,21 @@
 //! was answered then. What other policies would have changed of the session itself is not made up: a statement that they deny has
 //! left its traces all the same, since it ran.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use writ_broker_api::admin::Session;
-use writ_core::command::{CommandId, CommandTag};
 use writ_core::id::SessionId;
-use writ_record::entry::{CommandEntry, Decision, Ending, Entry, OwnedText, Recorded};
-use writ_record::known::{self, SessionKnown};
+use writ_record::entry::{CommandEntry, Decision};
 
 use super::case::Answer;
 use super::history::{self, Piece, Which};
-use super::judges::{self, Given, Judges};
-use super::reopened::{self, Reopened};
+use super::judges::Judges;
 use super::replayed::{Change, Report, Show};
+use super::rerun::{Judged, Rerun};
 use crate::commands::{Connection, explain};
 use crate::failure::Failure;
-
-/// How many prepared texts of one session are kept; an execution of one that is gone is not understood.
-const MOST_PREPARED: usize = 16_384;
 
 /// Which policies, of which sessions.
 #[derive(Debug, Args)]
@@ -42,16 +36,6 @@ pub(crate) struct Replay {
     json: bool,
 }
 
-/// A session that is being judged again.
-struct Open<'a> {
-    known: Option<SessionKnown>,
-    judged: Option<judges::Session<'a>>,
-    /// Why it would not have been opened.
-    refused: Option<Given>,
-    prepared: HashMap<CommandId, Arc<[u8]>>,
-    commands: u64,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -67,18 +51,24 @@ pub(crate) async fn run(replay: &Replay, connection: &Connection) -> Result<(), 
     };
     let mut report = Report::new(show, judges.bundle().hash().as_str());
     let mut pieces = history::read(api, sessions);
-    let mut open: BTreeMap<SessionId, Open<'_>> = BTreeMap::new();
+    let mut open: BTreeMap<SessionId, Rerun<'_>> = BTreeMap::new();
     while let Some(piece) = pieces.recv().await {
         match piece {
             Piece::Entries(session, entries) => {
-                let state = open.entry(session.id).or_insert_with(Open::new);
+                let rerun = open.entry(session.id).or_default();
                 for recorded in entries {
-                    state.take(&judges, &session, recorded, &mut report).await?;
+                    let Some(Judged { command, text, given }) = rerun.take(&judges, &session, recorded).await else {
+                        continue;
+                    };
+                    let was = answered(&command);
+                    if given.verdict != was {
+                        report.change(Change::new(&session, &command, text.as_deref(), was, given))?;
+                    }
                 }
             }
             Piece::End(session, remarks) => {
-                let state = open.remove(&session.id).unwrap_or_else(Open::new);
-                report.ended(&session, state.known.is_some(), state.refused.as_ref(), state.commands, remarks)?;
+                let rerun = open.remove(&session.id).unwrap_or_default();
+                report.ended(&session, &rerun, remarks)?;
             }
             Piece::Unreadable(session, failure) => {
                 open.remove(&session.id);
@@ -89,75 +79,8 @@ pub(crate) async fn run(replay: &Replay, connection: &Connection) -> Result<(), 
     report.finish()
 }
 
-impl<'a> Open<'a> {
-    fn new() -> Self {
-        Self { known: None, judged: None, refused: None, prepared: HashMap::new(), commands: 0 }
-    }
-
-    async fn take(
-        &mut self,
-        judges: &'a Judges,
-        session: &Session,
-        recorded: Recorded,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        match recorded.entry {
-            Entry::Event(event) if event.name == known::NAME => self.known = SessionKnown::of_detail(&event.detail),
-            Entry::Command(command) => self.command(judges, session, command, report).await?,
-            Entry::Outcome(outcome) => {
-                if let Some(judged) = &mut self.judged {
-                    judged.came_out(outcome.id, outcome.ending == Ending::Completed, outcome.rows);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn command(
-        &mut self,
-        judges: &'a Judges,
-        session: &Session,
-        command: CommandEntry,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        self.commands += 1;
-        report.commands += 1;
-        let text = self.text(&command);
-        if self.judged.is_none() && self.refused.is_none() {
-            match reopened::open(judges, session, self.known.as_ref()) {
-                Reopened::Begins(judged) => self.judged = Some(*judged),
-                Reopened::Refused(given) => self.refused = Some(given),
-            }
-        }
-        // A session that would not have been opened is said once.
-        let Some(judged) = &mut self.judged else { return Ok(()) };
-        let given = judged.command(command.id, command.tag, text.as_deref(), command.at).await;
-        let was = answered(&command);
-        if given.verdict == was {
-            return Ok(());
-        }
-        report.change(Change::new(session, &command, text.as_deref(), was, given))
-    }
-
-    /// The text, out of the command that prepared it where it has none of its own.
-    fn text(&mut self, command: &CommandEntry) -> Option<Arc<[u8]>> {
-        match &command.text {
-            OwnedText::Inline(text) => {
-                let text: Arc<[u8]> = Arc::from(text.as_slice());
-                if command.tag == CommandTag::SqlPrepare && self.prepared.len() < MOST_PREPARED {
-                    self.prepared.insert(command.id, Arc::clone(&text));
-                }
-                Some(text)
-            }
-            OwnedText::Prepared(by) => self.prepared.get(by).cloned(),
-            OwnedText::Spilled(_) => None,
-        }
-    }
-}
-
 /// What was answered then. What humans decided on had been held.
-fn answered(command: &CommandEntry) -> Answer {
+pub(super) fn answered(command: &CommandEntry) -> Answer {
     match command.decision {
         _ if command.approval.is_some() || command.code.starts_with("approval.") => Answer::Hold,
         Decision::Allow => Answer::Allow,

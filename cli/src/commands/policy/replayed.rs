@@ -15,6 +15,7 @@ use writ_record::entry::CommandEntry;
 
 use super::case::Answer;
 use super::judges::Given;
+use super::rerun::Rerun;
 use crate::commands::word;
 use crate::failure::{Doing as _, Failure};
 use crate::out;
@@ -68,7 +69,7 @@ pub(crate) struct Report {
     show: Show,
     policy_hash: String,
     /// How many commands were looked at.
-    pub(crate) commands: u64,
+    commands: u64,
     sessions: u64,
     changes: BTreeMap<(&'static str, &'static str), u64>,
     alike: BTreeMap<(Vec<Fingerprint>, &'static str, &'static str), Alike>,
@@ -102,7 +103,7 @@ impl Change {
             policies: given.policies,
             code: given.code,
             reason: given.reason,
-            alike: given.fingerprints,
+            alike: given.asked.fingerprints,
         }
     }
 
@@ -174,21 +175,16 @@ impl Report {
     ///
     /// # Errors
     /// If what is to be shown of it cannot be written as JSON.
-    pub(crate) fn ended(
-        &mut self,
-        session: &Session,
-        known: bool,
-        refused: Option<&Given>,
-        commands: u64,
-        remarks: Vec<String>,
-    ) -> Result<(), Failure> {
+    pub(crate) fn ended(&mut self, session: &Session, rerun: &Rerun<'_>, remarks: Vec<String>) -> Result<(), Failure> {
+        let commands = rerun.commands();
         self.sessions += 1;
-        self.unknown += u64::from(!known && commands > 0);
+        self.commands += commands;
+        self.unknown += u64::from(!rerun.is_known() && commands > 0);
         self.remarks += remarks.len() as u64;
         for remark in remarks {
             out::note(&format!("note: {}: {remark}; run `writ ledger verify`", session.id));
         }
-        let Some(given) = refused else { return Ok(()) };
+        let Some(given) = rerun.refused() else { return Ok(()) };
         self.not_opened += 1;
         let (id, opened, reason) = (session.id, session.writ.opened, given.reason.as_deref().unwrap_or_default());
         let (subject, target) = (session.writ.subject.as_str(), session.writ.target.as_str());

@@ -14,7 +14,7 @@ use writ_core::workload::{Issuer, Subject, TokenId, TokenKind, Workload};
 use writ_policy::{ConnectContext, explain_connect};
 
 use super::case::{self, Answer, Case};
-use super::judges::{Given, Judges};
+use super::judges::{Asked, Given, Judges};
 use crate::commands::{explain, print_json};
 use crate::failure::Failure;
 use crate::out;
@@ -138,14 +138,14 @@ fn connect(judges: &Judges, case: &Case, workload: &Workload, target: &Target, n
             policies: matched.filter(|said| !said.forbids).map(|said| said.policy.clone()).collect(),
             code: None,
             reason: None,
-            fingerprints: Vec::new(),
+            asked: Asked::default(),
         },
         Err(denied) => Given {
             verdict: Answer::Deny,
             policies: denied.policies,
             code: Some(denied.code.to_owned()),
             reason: Some(denied.detail),
-            fingerprints: Vec::new(),
+            asked: Asked::default(),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! One session whose statements are judged.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use writ_core::fault::{Blame, Fault};
 use writ_core::grant::SessionLimits;
 use writ_core::statement::{PreparedStep, SettingValue, Statement};
 use writ_core::verdict::Verdict;
-use writ_policy::{Judgement, SessionPolicy, StatementFacts};
+use writ_policy::{Judgement, Need, SessionPolicy, StatementFacts};
 use writ_record::entry::Text;
 
 use super::paths::Paths;
@@ -233,31 +233,62 @@ impl Governed {
             return Judgement { denied: Some(fault), ..Judgement::default() };
         }
         let schemas = paths.schemas();
-        let facts = StatementFacts {
-            now: moment.at,
-            database: &self.database,
-            database_role: &self.role,
-            schemas: &schemas,
-            catalog_first: paths.catalog_first(),
-            in_transaction: open,
-            session_rows: self.rows,
-            statements_last_minute: self.minute.len() as u64,
-            approvers: &[],
-        };
+        let facts = self.facts(&schemas, paths, open, moment);
         let mut judgement = self.policy.judge(statement, &facts);
         match &statement.prepared {
             // What it keeps is judged now, and held when it is executed.
             Some(PreparedStep::Define(_)) => judgement.hold = None,
             Some(PreparedStep::Execute(name)) => {
-                let unknown = [Arc::new(Statement::unknown())];
-                let kept = self.named.get(name).filter(|_| !self.named_lost).map_or(&unknown[..], Vec::as_slice);
-                for kept in kept {
-                    judgement = judgement.and(self.policy.judge(kept, &facts));
+                for kept in self.kept(name) {
+                    judgement = judgement.and(self.policy.judge(&kept, &facts));
                 }
             }
             _ => {}
         }
         judgement
+    }
+
+    fn facts<'f>(
+        &'f self,
+        schemas: &'f [String],
+        paths: &Paths,
+        open: bool,
+        moment: &Moment<'_>,
+    ) -> StatementFacts<'f> {
+        StatementFacts {
+            now: moment.at,
+            database: &self.database,
+            database_role: &self.role,
+            schemas,
+            catalog_first: paths.catalog_first(),
+            in_transaction: open,
+            session_rows: self.rows,
+            statements_last_minute: self.minute.len() as u64,
+            approvers: &[],
+        }
+    }
+
+    /// What SQL's `PREPARE` may have kept under a name.
+    fn kept(&self, name: &str) -> Vec<Arc<Statement>> {
+        let kept = self.named.get(name).filter(|_| !self.named_lost).cloned();
+        kept.unwrap_or_else(|| vec![Arc::new(Statement::unknown())])
+    }
+
+    /// The least that policies have to permit for a command to pass that was judged and not yet settled.
+    #[must_use]
+    pub fn needs(&self, parsed: &Parsed, moment: &Moment<'_>) -> BTreeSet<Need> {
+        let mut paths = self.paths.clone();
+        let mut needs = BTreeSet::new();
+        for statement in &parsed.statements {
+            let schemas = paths.schemas();
+            let facts = self.facts(&schemas, &paths, (moment.open)(), moment);
+            needs.extend(self.policy.needs(statement, &facts));
+            if let Some(PreparedStep::Execute(name)) = &statement.prepared {
+                needs.extend(self.kept(name).iter().flat_map(|kept| self.policy.needs(kept, &facts)));
+            }
+            paths.step(statement);
+        }
+        needs
     }
 
     /// Settings by which a session would change how it is understood, or what limits it.
