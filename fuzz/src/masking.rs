@@ -7,6 +7,7 @@ use writ_mask::action::MaskKey;
 use writ_mask::detect::{Detector, Scanner, Set};
 use writ_mask::postgres::{NoCatalog, PostgresMask};
 use writ_mask::rules::{MaskRules, RuleSet};
+use writ_mask::statement::StatementMask;
 use writ_mask::{Context, CopyColumn, CopyFormat, Mask as _, Masked, What};
 
 use crate::{Input, pieces};
@@ -29,10 +30,16 @@ pub(crate) const WORDS: &[&[u8]] = &[
     b"\t",
     b"\n",
     b"\\.",
+    b"select '",
+    b"E'\\u0034",
+    b"U&'\\0034",
+    b"x'3431",
+    b"password '",
+    b"$a$",
     b"PGCOPY\n\xff\r\n\0",
     b"\xff\xff",
     b"\0\0\0\x01\0\0\0\0\0\0\0\x19\0\0\0\x01\0\0\0\x01",
-    b"\0\x0e\x9a\xfa\x81\xc0\x71\xc7",
+    b"\0\x0e\x9b\x08\xa5\x68\xf1\xc7",
     b"\0\x04\0\x03\0\0\0\0\x10\x0f\x04\x57\x04\x57\x04\x57",
 ];
 
@@ -57,8 +64,17 @@ pub(crate) fn mask(data: &[u8]) {
         0 => rows(&rules, &columns, input.0),
         1 => copy(&rules, &columns, what, seed.into(), input.0),
         2 => anything(&rules, &columns, what, input.0),
-        _ => texts(input.0),
+        _ if what & 4 == 0 => texts(input.0),
+        _ => statement(&rules, input.0),
     }
+}
+
+/// What is recorded of a statement: whatever it is, and where nothing is masked in it, it is what it was.
+fn statement(rules: &Arc<RuleSet>, sql: &[u8]) {
+    let mut mask = StatementMask::new(rules.clone(), Arc::new(MaskKey::derive(&[7; 32])), Arc::new(NoCatalog));
+    let mut out = Vec::new();
+    let changed = mask.statement(sql, &mut out);
+    assert!(changed || out.is_empty(), "what did not change was written");
 }
 
 fn rule_set(choice: u8) -> Option<Arc<RuleSet>> {

@@ -60,7 +60,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("writ-ledger", &[]),
-    ("writ-mask", &["writ-core"]),
+    ("writ-mask", &["writ-core", "writ-sql"]),
     ("writ-parser", &["writ-core", "writ-sql"]),
     ("writ-plugin", &["writ-broker-api", "writ-core", "writ-ledger", "writ-mask", "writ-policy", "writ-record"]),
     ("writ-policy", &["writ-core"]),

@@ -228,6 +228,15 @@ impl Scanner {
         }
     }
 
+    /// Whether the prefilter sees anything in a value.
+    pub(crate) fn may_find(&mut self, text: &[u8]) -> bool {
+        let mut regions = core::mem::take(&mut self.regions);
+        regions.clear();
+        self.regions(text, &mut regions);
+        self.regions = regions;
+        !self.regions.is_empty()
+    }
+
     /// Appends what the detectors match in one value, in order of place. Hits may overlap.
     pub fn find(&mut self, text: &[u8], hits: &mut Vec<Hit>) {
         let mut regions = core::mem::take(&mut self.regions);

@@ -6,7 +6,7 @@
 //! it could not read it. It errs, and the session ends.
 //!
 //! [`postgres::PostgresMask`] masks by [`rules`]: columns, types, and what [`detect`] finds, with the [`action`] that a
-//! rule names. [`Identity`] masks nothing. The feature `testing` has a mask that changes the length of every value, to try whoever
+//! rule names; [`statement::StatementMask`] masks what a recording holds of the statements. [`Identity`] masks nothing. The feature `testing` has a mask that changes the length of every value, to try whoever
 //! carries masked bytes on.
 
 use writ_core::fault::Fault;
@@ -16,6 +16,7 @@ pub mod action;
 pub mod detect;
 pub mod postgres;
 pub mod rules;
+pub mod statement;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

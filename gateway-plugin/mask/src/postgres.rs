@@ -25,10 +25,10 @@ use crate::action::MaskKey;
 use crate::detect::{Region, Scanner};
 use crate::rules::RuleSet;
 use crate::{Context, Mask, Masked, What};
-use column::Column;
+pub(crate) use column::Column;
 use copy::Copy;
 pub use types::{Catalog, NoCatalog, TypeFact};
-use value::Engine;
+pub(crate) use value::{Engine, Fate};
 
 /// The most statements whose columns are kept.
 const MOST_STATEMENTS: usize = 65_536;

@@ -27,6 +27,9 @@ pub(crate) struct Column {
 }
 
 impl Column {
+    /// A text that no rule for a column or a type covers.
+    pub(crate) const TEXT: Self = Self { class: Class::Text, binary: false, duty: None, inside: false, retyped: false };
+
     /// The same in another format.
     pub(crate) const fn in_format(mut self, binary: bool) -> Self {
         self.binary = binary;

@@ -3,15 +3,12 @@
 use writ_core::fault::Fault;
 
 use super::column::Column;
-use super::types::Class;
 use super::value::Fate;
 use super::{PostgresMask, unreadable};
 use crate::What;
 use crate::action::REDACTED;
 use crate::detect::Shapes;
 use crate::rules::Computed;
-
-const TEXT: Column = Column { class: Class::Text, binary: false, duty: None, inside: false, retyped: false };
 
 impl PostgresMask {
     /// Masks whole frames that are no rows.
@@ -96,7 +93,7 @@ impl PostgresMask {
             return Ok(true);
         }
         let at = out.len();
-        match self.engine.value(&TEXT, text, Shapes::ALL, out)? {
+        match self.engine.value(&Column::TEXT, text, Shapes::ALL, out)? {
             Fate::Keep => {
                 out.extend_from_slice(text);
                 Ok(false)

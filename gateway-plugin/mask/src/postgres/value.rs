@@ -72,6 +72,16 @@ impl Engine {
         marks(&self.rules, &mut self.counts)
     }
 
+    /// Whether any detector is asked for.
+    pub(crate) const fn finds(&self) -> bool {
+        !self.by_detector.is_empty()
+    }
+
+    /// Whether anything could be found in a text as it is.
+    pub(crate) fn may_find(&mut self, text: &[u8]) -> bool {
+        self.looks_always || self.scanner.may_find(text)
+    }
+
     /// Whether the binary form of a type hides text from whoever reads its bytes.
     pub(crate) fn is_deep(&self, class: Class) -> bool {
         let looks = !self.by_detector.is_empty();
