@@ -6,6 +6,7 @@
 
 mod cancels;
 mod ends;
+mod leaks;
 mod logins;
 mod logs;
 mod long;

@@ -30,13 +30,13 @@ impl PostgresMask {
 
     fn message(&mut self, what: What, tag: u8, body: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>, Fault> {
         match (what, tag) {
-            (What::Error, b'E') | (What::Notice, b'N') => self.fields(body, what == What::Notice, out),
+            (What::Error, b'E') | (What::Notice, b'N') => self.fields(body, out),
             (What::Notification, b'A') => {
                 let Some((process, texts)) = body.split_at_checked(4) else { return Ok(None) };
                 out.extend_from_slice(process);
                 self.texts(texts, 2, self.engine.hides_computed(), out)
             }
-            (What::Parameter, b'S') => self.texts(body, 2, false, out),
+            (What::Parameter, b'S') => self.texts(body, 2, self.engine.hides_computed() && is_free(body), out),
             _ => Ok(None),
         }
     }
@@ -60,17 +60,18 @@ impl PostgresMask {
     }
 
     /// The fields of an error or a notice: a letter and a text each. Where a rule covers a column or a type, detail and
-    /// context go, for they quote rows, and so does what the primary message quotes behind a colon.
-    fn fields(&mut self, mut rest: &[u8], notice: bool, out: &mut Vec<u8>) -> Result<Option<bool>, Fault> {
-        let (mut changed, hides) = (false, self.engine.hides_columns());
+    /// context go, for they quote rows, and so does what the primary message quotes behind a colon. Where rules for columns hold
+    /// for what is computed, every field goes that a statement can fill.
+    fn fields(&mut self, mut rest: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>, Fault> {
+        let (mut changed, hides, computed) = (false, self.engine.hides_columns(), self.engine.hides_computed());
         while let Some((letter, after)) = rest.split_first() {
             out.push(*letter);
             if *letter == 0 {
                 return Ok(after.is_empty().then_some(changed));
             }
             let Some((text, after)) = text(after) else { return Ok(None) };
-            let hide_all =
-                hides && matches!(letter, b'D' | b'W') || notice && *letter == b'M' && self.engine.hides_computed();
+            let hide_all = hides && matches!(letter, b'D' | b'W')
+                || computed && !matches!(letter, b'S' | b'V' | b'C' | b'P' | b'p' | b'F' | b'L' | b'R');
             let quoted = (hides && *letter == b'M').then(|| find(text, b": \"")).flatten();
             changed |= match quoted {
                 Some(at) if !hide_all => {
@@ -105,6 +106,27 @@ impl PostgresMask {
                 Ok(true)
             }
         }
+    }
+}
+
+/// Whether the value of a parameter, behind its name, may be a text of anybody's choice. A zone may be `<ANY>3`, too.
+fn is_free(body: &[u8]) -> bool {
+    let (name, value) = body.split_at_checked(body.iter().position(|byte| *byte == 0).unwrap_or(0)).unwrap_or_default();
+    match name {
+        b"client_encoding"
+        | b"DateStyle"
+        | b"default_transaction_read_only"
+        | b"in_hot_standby"
+        | b"integer_datetimes"
+        | b"IntervalStyle"
+        | b"is_superuser"
+        | b"scram_iterations"
+        | b"server_encoding"
+        | b"server_version"
+        | b"session_authorization"
+        | b"standard_conforming_strings" => false,
+        b"TimeZone" => !value.starts_with(b"\0Etc/") && value.iter().any(|byte| byte.is_ascii_digit() || *byte == b'<'),
+        _ => true,
     }
 }
 
