@@ -20,13 +20,22 @@ pub(crate) struct Recording<'a> {
     remarks: Vec<String>,
 }
 
-/// One stream of it, segment by segment.
+/// One stream of it, frame by frame.
 pub(crate) struct Stream<'r, 'a> {
     recording: &'r mut Recording<'a>,
     name: &'static str,
     next: usize,
     any: bool,
     chain: Chain,
+    /// The segment that is being read.
+    current: Option<Fetched>,
+}
+
+/// A segment that is the one that was logged.
+struct Fetched {
+    sequence: u64,
+    bytes: Vec<u8>,
+    frame: usize,
 }
 
 impl<'a> Recording<'a> {
@@ -51,38 +60,61 @@ impl<'a> Recording<'a> {
     /// `commands` or `rows`.
     pub(crate) fn stream(&mut self, name: &'static str) -> Stream<'_, 'a> {
         let chain = Chain::of(self.known.id);
-        Stream { recording: self, name, next: 0, any: false, chain }
+        Stream { recording: self, name, next: 0, any: false, chain, current: None }
     }
 }
 
 impl Stream<'_, '_> {
-    /// The entries of the next segment; `None` behind the last.
+    /// The entries of the next frame; `None` behind the last.
     ///
     /// # Errors
-    /// If the segment cannot be read, or is not the one that was logged.
+    /// If a segment cannot be read, or is not the one that was logged.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Recorded>>, Failure> {
+        loop {
+            if let Some(mut fetched) = self.current.take()
+                && let Some(entries) = self.frame(&mut fetched)?
+            {
+                self.current = Some(fetched);
+                return Ok(Some(entries));
+            }
+            self.current = self.fetch().await?;
+            if self.current.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Fetches the next segment, and the key with the first.
+    async fn fetch(&mut self) -> Result<Option<Fetched>, Failure> {
         let (api, known, name) = (self.recording.api, self.recording.known, self.name);
         let mut left = known.segments.iter().enumerate().skip(self.next);
         let Some((place, facts)) = left.find(|(_, facts)| facts.stream == name) else { return Ok(None) };
         (self.next, self.any) = (place + 1, true);
         let (session, sequence) = (known.id, facts.sequence);
         let bytes = api.get_bytes(&format!("/v1/sessions/{session}/segments/{name}/{sequence}")).await?;
-        let segment = Segment::parse(&bytes).doing(format!("segment {sequence} cannot be read"))?;
+        let segment = Segment::parse(&bytes).doing(unreadable(sequence))?;
         let found: String = segment.digest().iter().map(|byte| format!("{byte:02x}")).collect();
         if found != facts.digest {
             return Err(Failure::new(format!("segment {sequence} is not the one that was logged"))
                 .help("somebody changed the recording: run `writ ledger verify`"));
         }
         self.chain.take(segment.header(), segment.digest(), segment.closes());
-        let key = match self.recording.key.take() {
-            Some(key) => key,
-            None => data_key(api, session, segment.header().wrapped_key.clone()).await?,
+        let wrapped = segment.header().wrapped_key.clone();
+        if self.recording.key.is_none() {
+            self.recording.key = Some(data_key(api, session, wrapped).await?);
+        }
+        Ok(Some(Fetched { sequence, bytes, frame: 0 }))
+    }
+
+    /// The next frame of a segment.
+    fn frame(&self, fetched: &mut Fetched) -> Result<Option<Vec<Recorded>>, Failure> {
+        let segment = Segment::parse(&fetched.bytes).doing(unreadable(fetched.sequence))?;
+        let Some(key) = self.recording.key.as_ref().filter(|_| fetched.frame < segment.frames().len()) else {
+            return Ok(None);
         };
-        let entries = {
-            let open = segment.open(&key).doing("the recording's key does not open it")?;
-            open.entries().collect::<Result<Vec<_>, _>>().doing(format!("segment {sequence} cannot be read"))?
-        };
-        self.recording.key = Some(key);
+        let open = segment.open(key).doing("the recording's key does not open it")?;
+        let entries = open.frame(fetched.frame).doing(unreadable(fetched.sequence))?;
+        fetched.frame += 1;
         Ok(Some(entries))
     }
 
@@ -93,6 +125,10 @@ impl Stream<'_, '_> {
         self.recording.remarks.extend(self.chain.finish(self.any && ended));
         self.any
     }
+}
+
+fn unreadable(sequence: u64) -> String {
+    format!("segment {sequence} cannot be read")
 }
 
 /// Holds each segment against the one before it.

@@ -1,7 +1,7 @@
 //! The recorded sessions of a period, a few at a time.
 //!
-//! What is held in memory is bounded: so many sessions are read at once, and each waits with its next segment until the one
-//! before was taken.
+//! What is held in memory is bounded: so many sessions are read at once, each holds one segment as it is stored, and waits with its
+//! next frame until the one before was taken.
 
 use std::sync::Arc;
 
