@@ -5,4 +5,6 @@ mod adversary;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod manual;
+#[cfg(test)]
 mod precision;

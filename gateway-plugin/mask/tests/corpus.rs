@@ -294,6 +294,15 @@ pub(crate) fn value(detector: &str, random: &mut Random) -> String {
     }
 }
 
+/// A value in which one digit is another one.
+pub(crate) fn spoiled(value: &str, random: &mut Random) -> String {
+    let digits: Vec<usize> =
+        value.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_digit()).map(|(at, _)| at).collect();
+    let (place, by) = (digits[random.below(digits.len())], 1 + random.below(9));
+    let other = |digit: u8| b'0' + (digit - b'0' + u8::try_from(by).unwrap()) % 10;
+    value.bytes().enumerate().map(|(at, byte)| char::from(if at == place { other(byte) } else { byte })).collect()
+}
+
 /// A value that comes near to one and is none.
 pub(crate) fn near(random: &mut Random) -> String {
     match random.below(14) {
