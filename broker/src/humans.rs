@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
 use writ_broker_api::admin::{Login, Me};
 use writ_core::credential::Secret;
 use writ_core::event::Actor;
 use writ_core::proof::Verified;
-use writ_core::workload::{Issuer, Subject, TokenKind};
+use writ_core::workload::{Claims, Issuer, Subject, TokenKind};
 use writ_policy::{Human, HumanAction};
 
 use crate::broker::Broker;
@@ -32,6 +33,7 @@ pub struct Humans {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permitted {
     actor: Actor,
+    groups: Vec<String>,
 }
 
 impl Permitted {
@@ -39,6 +41,20 @@ impl Permitted {
     #[must_use]
     pub fn actor(&self) -> Actor {
         self.actor.clone()
+    }
+
+    /// The groups that their issuer says they are in: the claim `groups`, a text or a list of texts.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+}
+
+fn groups(claims: &Claims) -> Vec<String> {
+    match claims.get("groups") {
+        Some(Value::String(group)) => vec![group.clone()],
+        Some(Value::Array(groups)) => groups.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -87,13 +103,13 @@ impl Broker {
         }
         if loaded.humans.is_admin_token(token) {
             let actor = Actor { issuer: Issuer::new(LOCAL), subject: Subject::new("admin-token") };
-            return Ok(Permitted { actor });
+            return Ok(Permitted { actor, groups: Vec::new() });
         }
         let human = self.human(token).await?;
         let actor = Actor { issuer: human.get().issuer.clone(), subject: human.get().subject.clone() };
         let in_force = self.policy.borrow().clone();
         match writ_policy::human(&in_force.bundle, &human, action, self.clock.now()) {
-            Ok(_) => Ok(Permitted { actor }),
+            Ok(_) => Ok(Permitted { actor, groups: groups(&human.get().claims) }),
             Err(denied) => {
                 tracing::info!(code = denied.code, "a human was refused");
                 Err(Refusal::forbidden())

@@ -71,6 +71,7 @@ impl Broker {
         if let Err(fault) = self.store.prune(now).await {
             tracing::error!(%fault, "what has ended cannot be forgotten");
         }
+        self.expire_approvals().await;
         if let Err(fault) = self.rotate_session_key().await {
             tracing::error!(%fault, "the key of session tokens cannot be changed; the one before stays in use");
         }

@@ -3,6 +3,7 @@
 //! Begin with [`issue`]: one issuance from token to sealed credential. [`evidence`] is the one place where the ledger grows,
 //! [`store`] what is remembered, [`identity`] who asks, [`janitor`] and [`revoke`] what is settled afterwards, [`freeze`] the kill switch, [`server`] the API.
 
+mod approvals;
 pub mod approve;
 pub mod broker;
 pub mod bundle;

@@ -148,7 +148,7 @@ impl Broker {
         Ok(())
     }
 
-    async fn own_session(&self, gateway: &GatewayIdentity, session: SessionId) -> Result<Session, Refusal> {
+    pub(crate) async fn own_session(&self, gateway: &GatewayIdentity, session: SessionId) -> Result<Session, Refusal> {
         let found = self.store.session(session).await?;
         found.filter(|found| found.writ.gateway == gateway.id).ok_or_else(|| Refusal::not_found("session"))
     }

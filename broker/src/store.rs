@@ -8,9 +8,10 @@ use std::fmt;
 
 use writ_broker_api::admin::{Gateway, Segment, Session};
 use writ_broker_api::sealed::SealingKey;
+use writ_core::approval::Approval;
 use writ_core::event::SessionEnd;
 use writ_core::freeze::Freeze;
-use writ_core::id::{FreezeId, GatewayId, SessionId, WritId};
+use writ_core::id::{ApprovalId, FreezeId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
@@ -22,6 +23,8 @@ use writ_ledger::Hash;
 pub(crate) mod conformance;
 pub mod sqlite;
 
+/// How many approvals may be open, and how many are listed.
+pub const MAX_APPROVALS: usize = 20_000;
 /// How many freezes may be in force.
 pub const MAX_FREEZES: usize = 10_000;
 
@@ -86,6 +89,13 @@ pub enum Condition {
     },
     /// The freeze is in force.
     Frozen(FreezeId),
+    /// Nothing of the approval changed since it had this version.
+    Approval {
+        /// The approval.
+        id: ApprovalId,
+        /// Its version.
+        version: u64,
+    },
 }
 
 /// A change of rows.
@@ -163,6 +173,8 @@ pub enum Change {
     Freeze(Freeze),
     /// A freeze is lifted.
     Unfreeze(FreezeId),
+    /// An approval's new form.
+    Approval(Approval),
 }
 
 /// A gateway as the store has it.
@@ -286,6 +298,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn orders(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<(SessionId, String)>, StoreFault>>;
     /// The freezes in force, newest first; at most [`MAX_FREEZES`].
     fn freezes(&self) -> Pending<'_, Result<Vec<Freeze>, StoreFault>>;
+    /// One approval.
+    fn approval(&self, id: ApprovalId) -> Pending<'_, Result<Option<Approval>, StoreFault>>;
+    /// The approvals that are open (asked, or approved and not used), or all; newest first, at most [`MAX_APPROVALS`].
+    fn approvals(&self, open: bool) -> Pending<'_, Result<Vec<Approval>, StoreFault>>;
+    /// The approvals of a gateway's that were settled since.
+    fn settled_approvals(&self, gateway: GatewayId, since: Timestamp)
+    -> Pending<'_, Result<Vec<Approval>, StoreFault>>;
+    /// The approvals whose windows are open.
+    fn approval_windows(&self, now: Timestamp) -> Pending<'_, Result<Vec<Approval>, StoreFault>>;
     /// The number of a policy set: the same for the same hash, and one more than any before for a new one.
     fn policy_number(&self, policy_hash: &str) -> Pending<'_, Result<u64, StoreFault>>;
     /// Forgets what has ended: uses and join tokens before `now`.

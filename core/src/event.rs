@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::approval::ApprovalState;
 use crate::freeze::FreezeScope;
 use crate::grant::{Obligations, PolicyHash};
-use crate::id::{FreezeId, GatewayId, RequestId, SessionId, WritId};
+use crate::id::{ApprovalId, FreezeId, GatewayId, RequestId, SessionId, WritId};
 use crate::target::{Labels, TargetName};
 use crate::time::Timestamp;
 use crate::workload::{Issuer, Subject, TokenId, TokenKind};
@@ -347,6 +348,47 @@ pub enum Event {
         /// Why, as they said.
         reason: String,
     },
+    /// Humans are asked about a command that policy holds.
+    ApprovalAsked {
+        /// The approval.
+        approval: ApprovalId,
+        /// The session whose command it is.
+        session: SessionId,
+        /// Its writ.
+        writ: WritId,
+        /// SHA-256 over all that is asked about, in hexadecimal.
+        digest: String,
+        /// The policies that hold it.
+        policies: Vec<String>,
+        /// The policy set that decided.
+        policy_hash: PolicyHash,
+        /// The groups of whose members any may answer; empty: every approver.
+        groups: Vec<String>,
+        /// How many have to approve.
+        needed: u32,
+    },
+    /// A human answered.
+    ApprovalVoted {
+        /// The approval.
+        approval: ApprovalId,
+        /// Who.
+        by: Actor,
+        /// Whether they approve.
+        approve: bool,
+        /// Why, as they said.
+        reason: String,
+        /// The digest of what they saw.
+        digest: String,
+    },
+    /// An approval is settled, or was used.
+    ApprovalSettled {
+        /// The approval.
+        approval: ApprovalId,
+        /// What it came to.
+        state: ApprovalState,
+        /// The approval whose window it was approved by, where no human was asked anew.
+        window: Option<ApprovalId>,
+    },
     /// A segment of a recording was sealed.
     SegmentSealed {
         /// The session.
@@ -437,6 +479,9 @@ impl Event {
             Self::RevocationOrdered { .. } => "revocation_ordered",
             Self::Frozen { .. } => "frozen",
             Self::Unfrozen { .. } => "unfrozen",
+            Self::ApprovalAsked { .. } => "approval_asked",
+            Self::ApprovalVoted { .. } => "approval_voted",
+            Self::ApprovalSettled { .. } => "approval_settled",
             Self::SegmentSealed { .. } => "segment_sealed",
             Self::SegmentGap { .. } => "segment_gap",
             Self::SessionClosed { .. } => "session_closed",

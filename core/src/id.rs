@@ -119,6 +119,10 @@ identifier!(
     RequestId, "request", "req"
 );
 identifier!(
+    /// An approval: one question to humans, and their answer.
+    ApprovalId, "approval", "apr"
+);
+identifier!(
     /// A freeze: what an operator lifts again.
     FreezeId, "freeze", "frz"
 );

@@ -6,6 +6,7 @@
 //! (what is minted for it), [`command`], [`statement`] and [`verdict`] (what is asked through it), [`event`] (what of all this is
 //! evidence), [`freeze`] (what an operator forbids at once), [`proof`] (the chain of trust between these, as values that cannot be forged).
 
+pub mod approval;
 pub mod command;
 pub mod credential;
 pub mod event;

@@ -191,6 +191,8 @@ pub enum StreamMessage {
     },
     /// A session must end.
     Kill(Kill),
+    /// What a question of this gateway's to humans came to.
+    Settled(crate::approval::ApprovalReply),
     /// A newer checkpoint, with the proof that it continues the one before it on this stream.
     Checkpoint {
         /// The signed note.

@@ -4,6 +4,7 @@
 //! ask, [`problem`] how each of them is refused, [`sealed`] the only form in which a credential crosses the network.
 
 pub mod admin;
+pub mod approval;
 pub mod gateway;
 pub mod paths;
 pub mod problem;

@@ -46,6 +46,18 @@ pub const WRITS: &str = "/v1/writs";
 pub const WRIT: &str = "/v1/writs/{writ}";
 /// An operator revokes a writ.
 pub const WRIT_REVOKE: &str = "/v1/writs/{writ}/revoke";
+/// `POST` asks humans about a held command.
+pub const GATEWAY_APPROVALS: &str = "/v1/gateway/approvals";
+/// `GET` says where a question of this gateway's stands; `DELETE` withdraws it.
+pub const GATEWAY_APPROVAL: &str = "/v1/gateway/approvals/{approval}";
+/// `POST` uses an approval, once.
+pub const GATEWAY_APPROVAL_USE: &str = "/v1/gateway/approvals/{approval}/use";
+/// `GET` lists what humans are asked.
+pub const APPROVALS: &str = "/v1/approvals";
+/// `GET` shows one question.
+pub const APPROVAL: &str = "/v1/approvals/{approval}";
+/// `POST` answers it.
+pub const APPROVAL_VOTES: &str = "/v1/approvals/{approval}/votes";
 /// `POST` freezes a workload, a target or everything; `GET` lists what is frozen.
 pub const FREEZES: &str = "/v1/freezes";
 /// `DELETE` lifts a freeze.

@@ -2,6 +2,7 @@
 //! broker's answer back. Who may call what is in `tests/server/matrix.txt`, which a test drives.
 
 mod admin;
+mod approvals;
 pub mod caller;
 mod gateways;
 pub mod listener;
@@ -58,6 +59,12 @@ pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::
         .route(paths::SESSION, get(admin::session))
         .route(paths::SESSION_KILL, post(admin::kill_session))
         .route(paths::RECORDING_KEY, post(admin::recording_key))
+        .route(paths::GATEWAY_APPROVALS, post(approvals::ask))
+        .route(paths::GATEWAY_APPROVAL, get(approvals::stands).delete(approvals::withdraw))
+        .route(paths::GATEWAY_APPROVAL_USE, post(approvals::take))
+        .route(paths::APPROVALS, get(approvals::list))
+        .route(paths::APPROVAL, get(approvals::show))
+        .route(paths::APPROVAL_VOTES, post(approvals::vote))
         .route(paths::FREEZES, get(admin::freezes).post(admin::freeze))
         .route(paths::FREEZE, delete(admin::unfreeze))
         .route(paths::JOIN_TOKENS, post(admin::make_join_token))

@@ -9,9 +9,10 @@ use axum::extract::{Extension, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{mpsc, watch};
+use writ_broker_api::approval::ApprovalReply;
 use writ_broker_api::gateway::{StreamMessage, StreamQuery};
 use writ_broker_api::sealed::Base64;
-use writ_core::id::{GatewayId, SessionId};
+use writ_core::id::{ApprovalId, GatewayId, SessionId};
 
 use super::App;
 use super::caller::{Known, Peer, Stopping};
@@ -42,6 +43,7 @@ pub(super) async fn stream(
         gateway: gateway.id,
         sent_policy: 0,
         sent_orders: BTreeSet::new(),
+        sent_approvals: BTreeSet::new(),
         sent_size: query.seen,
         began: false,
     };
@@ -56,6 +58,7 @@ struct Feed {
     gateway: GatewayId,
     sent_policy: u64,
     sent_orders: BTreeSet<SessionId>,
+    sent_approvals: BTreeSet<(ApprovalId, &'static str)>,
     sent_size: u64,
     /// Whether a checkpoint was sent: the first is, even if it is the one that the gateway has seen.
     began: bool,
@@ -90,6 +93,7 @@ impl Feed {
         }
         self.policy(broker)?;
         self.orders(broker).await?;
+        self.approvals(broker).await?;
         if ticks.is_multiple_of(HEARTBEAT_EVERY) {
             self.checkpoint(broker).await?;
             self.send(&StreamMessage::Heartbeat { at: broker.clock.now() })?;
@@ -115,6 +119,20 @@ impl Feed {
         for kill in kills {
             if self.sent_orders.insert(kill.session) {
                 line(&StreamMessage::Kill(kill), &mut lines)?;
+            }
+        }
+        if lines.is_empty() { Ok(()) } else { self.send_lines(lines) }
+    }
+
+    async fn approvals(&mut self, broker: &Broker) -> Result<(), Ended> {
+        let settled = broker.settled_approvals(self.gateway).await.map_err(|_| Ended)?;
+        let key = |reply: &ApprovalReply| (reply.approval, reply.state.as_str());
+        let now: BTreeSet<_> = settled.iter().map(key).collect();
+        self.sent_approvals.retain(|sent| now.contains(sent));
+        let mut lines = Vec::new();
+        for reply in settled {
+            if self.sent_approvals.insert(key(&reply)) {
+                line(&StreamMessage::Settled(reply), &mut lines)?;
             }
         }
         if lines.is_empty() { Ok(()) } else { self.send_lines(lines) }

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 use writ_broker_api::admin::Session;
+use writ_core::approval::Approval;
 use writ_core::freeze::Freeze;
-use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
 use writ_core::target::Labels;
 use writ_core::time::Timestamp;
@@ -18,6 +19,7 @@ use writ_core::writ::Writ;
 
 use super::{Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead};
 
+mod approval;
 mod checkpoint;
 mod freeze;
 mod migrate;
@@ -224,6 +226,26 @@ impl Store for Sqlite {
 
     fn orders(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<(SessionId, String)>, StoreFault>> {
         self.read(move |connection| read::orders(connection, gateway))
+    }
+
+    fn approval(&self, id: ApprovalId) -> Pending<'_, Result<Option<Approval>, StoreFault>> {
+        self.read(move |connection| approval::one(connection, id))
+    }
+
+    fn approvals(&self, open: bool) -> Pending<'_, Result<Vec<Approval>, StoreFault>> {
+        self.read(move |connection| approval::all(connection, open))
+    }
+
+    fn settled_approvals(
+        &self,
+        gateway: GatewayId,
+        since: Timestamp,
+    ) -> Pending<'_, Result<Vec<Approval>, StoreFault>> {
+        self.read(move |connection| approval::settled(connection, gateway, since))
+    }
+
+    fn approval_windows(&self, now: Timestamp) -> Pending<'_, Result<Vec<Approval>, StoreFault>> {
+        self.read(move |connection| approval::windows(connection, now))
     }
 
     fn freezes(&self) -> Pending<'_, Result<Vec<Freeze>, StoreFault>> {

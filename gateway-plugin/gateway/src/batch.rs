@@ -18,6 +18,7 @@ use writ_record::entry::{Ending, Flow, Format, OutcomeRecord, Parameter, Text};
 use writ_wire_machine::{
     Ask, Delivery, Effect, Effects, Machine, Masked, Outcome, ParameterAt, ParameterFormat, Side, Span, TextAt,
 };
+use writ_wire_postgres::error;
 use writ_wire_postgres::relay::Relay;
 
 use crate::evidence::{Answer, Gate, Judged, Later, Moment};
@@ -153,6 +154,8 @@ pub struct Session<S> {
     started: Started,
     bytes: u64,
     marks: Vec<MaskMark>,
+    /// What the client is told as soon as no frame is under way to it.
+    notices: Vec<u8>,
     /// Whether it is over once all was written.
     pub closing: bool,
 }
@@ -171,6 +174,7 @@ impl<S> Session<S> {
             started,
             bytes: 0,
             marks: Vec::new(),
+            notices: Vec::new(),
             closing: false,
         }
     }
@@ -248,7 +252,12 @@ impl<G: Gate> Batch<'_, G> {
             }
             self.step(Side::Client)?;
         }
-        self.commit().map_err(|fault| (fault, false)).map(drop)
+        self.commit().map_err(|fault| (fault, false))?;
+        if !self.session.notices.is_empty() && !self.session.machine.is_within_frame() {
+            let notices = std::mem::take(&mut self.session.notices);
+            self.shared.to_client.append(self.server, &notices);
+        }
+        Ok(())
     }
 
     /// How many bytes would have to be kept if what is staged waits; all of them where a long command is on its way.
@@ -470,6 +479,10 @@ impl<G: Gate> Batch<'_, G> {
         let judged = match self.gate.judge(&mut self.session.gate, &command, &moment, text, parameters)? {
             Answer::Now(judged) => judged,
             Answer::Later(later) => return Ok(Some(later)),
+            Answer::Held(later, notice) => {
+                error::write_notice(&mut self.session.notices, &notice);
+                return Ok(Some(later));
+            }
         };
         if matches!(judged, Judged::Allow(_)) {
             self.session.started.begins(id, self.now);

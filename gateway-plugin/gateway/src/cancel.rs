@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::Notify;
 use writ_core::fault::{Blame, Fault};
 use writ_core::id::GatewayId;
 use writ_core::target::Address;
@@ -50,10 +51,17 @@ pub struct Goal {
 
 #[derive(Debug)]
 struct Inner {
-    sessions: HashMap<u32, (CancelKey, Option<Goal>)>,
+    sessions: HashMap<u32, Known>,
     tokens: f64,
     refilled: Instant,
     rate: u32,
+}
+
+#[derive(Debug)]
+struct Known {
+    key: CancelKey,
+    goal: Option<Goal>,
+    wanted: Arc<Notify>,
 }
 
 /// The sessions that can be cancelled.
@@ -68,6 +76,7 @@ pub struct Registry {
 pub struct Entry {
     registry: Registry,
     key: BackendKey,
+    wanted: Arc<Notify>,
 }
 
 impl Registry {
@@ -105,8 +114,9 @@ impl Registry {
             let Some(bytes) = random.expose().first_chunk::<4>() else { return Err(none()) };
             let pid = (self.gateway << SESSION_BITS) | (u32::from_be_bytes(*bytes) & (SESSIONS - 1));
             if pid != 0 && !inner.sessions.contains_key(&pid) {
-                inner.sessions.insert(pid, (key.clone(), goal));
-                return Ok(Entry { registry: self.clone(), key: BackendKey { pid, key } });
+                let wanted = Arc::new(Notify::new());
+                inner.sessions.insert(pid, Known { key: key.clone(), goal, wanted: Arc::clone(&wanted) });
+                return Ok(Entry { registry: self.clone(), key: BackendKey { pid, key }, wanted });
             }
         }
     }
@@ -117,7 +127,7 @@ impl Registry {
         gateway_in(asked) != self.gateway
     }
 
-    /// What a request leads to; `None` where it is unknown, wrong, or one too many.
+    /// What a request leads to; `None` where it is unknown, wrong, or one too many. What the session itself holds back hears of it.
     #[must_use]
     pub fn find(&self, asked: &BackendKey, now: Instant) -> Option<Goal> {
         let mut inner = self.lock();
@@ -132,8 +142,9 @@ impl Registry {
             return None;
         }
         inner.tokens -= 1.0;
-        let (key, goal) = inner.sessions.get(&asked.pid)?;
-        if *key == asked.key { goal.clone() } else { None }
+        let known = inner.sessions.get(&asked.pid).filter(|known| known.key == asked.key)?;
+        known.wanted.notify_waiters();
+        known.goal.clone()
     }
 }
 
@@ -147,7 +158,13 @@ impl Entry {
     /// What cancels on the target what the session does there; `None` where the target gave no key.
     #[must_use]
     pub fn goal(&self) -> Option<Goal> {
-        self.registry.lock().sessions.get(&self.key.pid).and_then(|(_, goal)| goal.clone())
+        self.registry.lock().sessions.get(&self.key.pid).and_then(|known| known.goal.clone())
+    }
+
+    /// Wakes whoever waits when a request to cancel comes for this session.
+    #[must_use]
+    pub fn wanted(&self) -> Arc<Notify> {
+        Arc::clone(&self.wanted)
     }
 }
 

@@ -28,7 +28,9 @@ use crate::evidence::{
     Answer, Ending, Evidence, Gate, Judged, Live, LoggedIn, Moment, OpenRequest, Opened, ServerFacts,
 };
 use crate::masking::Masks;
-use crate::sql::{self, Governed, Governor};
+use crate::sql::desk::PluginDesk;
+use crate::sql::hold::Desk;
+use crate::sql::{Decided, Governed, Governor};
 
 /// The plugin, as the driver asks for it.
 #[derive(Debug, Clone)]
@@ -40,6 +42,7 @@ pub struct Ticket {
     key: DataKey,
     known: SessionKnown,
     policy: Option<SessionPolicy>,
+    desk: PluginDesk,
     limits: SessionLimits,
     plugin: Arc<Plugin>,
 }
@@ -52,11 +55,17 @@ pub struct EmbeddedGate {
 }
 
 /// One session's part.
-#[derive(Debug)]
 pub struct EmbeddedSession {
     gate: SessionGate,
     judge: Judge,
+    desk: Rc<dyn Desk>,
     help: String,
+}
+
+impl core::fmt::Debug for EmbeddedSession {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("EmbeddedSession").field("gate", &self.gate).field("judge", &self.judge).finish_non_exhaustive()
+    }
 }
 
 /// By what a session's commands are judged.
@@ -96,6 +105,7 @@ impl Evidence for Embedded {
             database: String::new(),
             server: None,
         };
+        let target = admitted.target.name.clone();
         Ok(Opened {
             session: admitted.session,
             writ: admitted.writ,
@@ -112,6 +122,15 @@ impl Evidence for Embedded {
                 key: admitted.key,
                 known,
                 limits: *admitted.obligations.limits,
+                desk: PluginDesk {
+                    plugin: Arc::clone(&self.0),
+                    session: admitted.session,
+                    issuer: admitted.issuer,
+                    subject: admitted.subject,
+                    target: target.clone(),
+                    role: admitted.obligations.role,
+                    policy_hash: admitted.policy.policy_hash().clone(),
+                },
                 policy: Some(admitted.policy),
                 plugin: Arc::clone(&self.0),
             },
@@ -168,7 +187,8 @@ impl Gate for EmbeddedGate {
             ..std::mem::take(&mut ticket.known)
         };
         self.gate.known(&mut gate, ticket.meta.opened, &known)?;
-        Ok(EmbeddedSession { gate, judge, help: format!("the writ is {}", ticket.meta.writ) })
+        let desk = Rc::new(ticket.desk.clone());
+        Ok(EmbeddedSession { gate, judge, desk, help: format!("the writ is {}", ticket.meta.writ) })
     }
 
     fn judge<'p>(
@@ -177,29 +197,36 @@ impl Gate for EmbeddedGate {
         command: &Command<'_>,
         moment: &Moment<'_>,
         text: Text<'_>,
-        parameters: impl Iterator<Item = Parameter<'p>>,
+        parameters: impl Iterator<Item = Parameter<'p>> + Clone,
     ) -> Result<Answer<Allowed>, Fault> {
-        let verdict = match &mut session.judge {
-            Judge::Tags(policy) => policy.verdict(command.tag),
-            Judge::Statements(governed) => match governed.judge(&self.governor, command, &text, moment) {
-                sql::Judged::Later(later) => return Ok(Answer::Later(later)),
-                sql::Judged::Said(said) => governed.settle(command, &said, false, moment),
-            },
+        let decided = match &mut session.judge {
+            Judge::Tags(policy) => Decided::Verdict(policy.verdict(command.tag), None),
+            Judge::Statements(governed) => {
+                governed.decide(&self.governor, &session.desk, command, &text, parameters.clone(), moment)
+            }
+        };
+        let (verdict, approval) = match decided {
+            Decided::Verdict(verdict, approval) => (verdict, approval),
+            Decided::Later(later) => return Ok(Answer::Later(later)),
+            Decided::Held(later, place) => return Ok(Answer::Held(later, notice(&place))),
         };
         let verdict = match verdict {
             Verdict::Deny(fault) => Verdict::Deny(helped(fault, &session.help)),
-            Verdict::Hold(_) => Verdict::Deny(Fault::new(
-                "policy.hold",
-                Blame::NotAllowed,
-                "the command needs an approval, which this gateway cannot ask for",
-            )),
-            allow @ Verdict::Allow(_) => allow,
+            other => other,
         };
-        let judged = self.gate.stage(&mut session.gate, command, moment.at, text, parameters, (verdict, None))?;
+        let judged =
+            self.gate.stage(&mut session.gate, command, moment.at, text, parameters, (verdict, approval.as_deref()))?;
         Ok(Answer::Now(match judged {
             writ_plugin::Judged::Allow(allowed) => Judged::Allow(allowed),
             writ_plugin::Judged::Deny(fault) => Judged::Deny(fault),
         }))
+    }
+
+    fn cancel(&mut self, session: &mut EmbeddedSession) -> bool {
+        match &session.judge {
+            Judge::Statements(governed) => governed.cancel(),
+            Judge::Tags(_) => false,
+        }
     }
 
     fn outcome(&mut self, session: &mut EmbeddedSession, record: &OutcomeRecord<'_>) -> Result<(), Fault> {
@@ -284,4 +311,9 @@ fn keeps_dialect(mut frames: &[u8]) -> bool {
         frames = rest;
     }
     frames.is_empty()
+}
+
+/// What a client is told whose command waits for humans.
+fn notice(place: &str) -> String {
+    format!("writ: this statement waits for an approval: {place}")
 }

@@ -156,6 +156,8 @@ pub enum Answer<A> {
     Now(Judged<A>),
     /// There is none yet and nothing was released: the same command is to be judged again once this resolves.
     Later(Later),
+    /// As [`Answer::Later`], and the client is told this.
+    Held(Later, String),
 }
 
 /// Admits sessions. Shared by all workers.
@@ -222,8 +224,11 @@ pub trait Gate {
         command: &Command<'_>,
         moment: &Moment<'_>,
         text: Text<'_>,
-        parameters: impl Iterator<Item = Parameter<'p>>,
+        parameters: impl Iterator<Item = Parameter<'p>> + Clone,
     ) -> Result<Answer<Self::Allowed>, Fault>;
+
+    /// The client wants what it waits for no more: what is held is to be refused. Says whether anything was.
+    fn cancel(&mut self, session: &mut Self::Session) -> bool;
 
     /// Stages how a command came out.
     ///

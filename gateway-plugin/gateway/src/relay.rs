@@ -17,6 +17,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 use writ_core::event::SessionEnd;
 use writ_core::fault::{Blame, Fault};
 use writ_core::time::Timestamp;
@@ -34,6 +36,10 @@ const MOST_LEFT: usize = (1 << 20) + SCRATCH;
 const ROUNDS: u32 = 16;
 /// How many bytes a session may keep while others stage their records: more are cheaper to write than to copy.
 const MOST_DUE: usize = 16 << 10;
+/// How much of the client may be left over behind a command that waits, that command included where it is no longer.
+const MOST_BEHIND: usize = 8 << 10;
+/// How often it is looked whether the client of a command that waits is still there: what is not read tells nothing.
+const LOOK: Duration = Duration::from_secs(1);
 /// How much memory a peer that owes nothing may keep: an ordinary command's, so that none is allocated for the next.
 const MOST_KEPT: usize = 512;
 /// How long the last words to a peer may take.
@@ -181,12 +187,15 @@ impl<G: Gate> Running<G> {
         mut self,
         control: impl Future<Output = Ending>,
         drain: impl Future<Output = ()>,
+        cancel: &Notify,
         idle: Duration,
     ) -> Over<G::Session> {
         self.worker.borrow_mut().sessions += 1;
         let (mut control, mut drain, mut draining) = (std::pin::pin!(control), std::pin::pin!(drain), false);
         let sleep = tokio::time::sleep(idle);
         let mut sleep = std::pin::pin!(sleep);
+        let (mut cancelled, mut look) = (std::pin::pin!(cancel.notified()), tokio::time::interval(LOOK));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut first = true;
         let (end, code) = std::future::poll_fn(|cx| {
             if std::mem::take(&mut first)
@@ -196,6 +205,18 @@ impl<G: Gate> Running<G> {
             }
             if let Turn::Over(end, code) = self.resume(cx) {
                 return Poll::Ready((end, code));
+            }
+            if !self.session.line.is_empty() {
+                while cancelled.as_mut().poll(cx).is_ready() {
+                    cancelled.set(cancel.notified());
+                    self.cancel();
+                }
+                while look.poll_tick(cx).is_ready() {
+                    if self.client.stream.is_left() {
+                        let Turn::Over(end, code) = self.left(cx, Side::Client) else { continue };
+                        return Poll::Ready((end, code));
+                    }
+                }
             }
             if let Turn::Over(end, code) = self.judge_again(cx) {
                 return Poll::Ready((end, code));
@@ -226,6 +247,19 @@ impl<G: Gate> Running<G> {
         self.worker.borrow_mut().sessions -= 1;
         self.farewell().await;
         Over { gate: self.session.gate, end, code, unfinished: self.unfinished }
+    }
+
+    /// The client wants what it waits for no more.
+    fn cancel(&mut self) {
+        let worker = Rc::clone(&self.worker);
+        if worker.borrow_mut().gate.cancel(&mut self.session.gate) {
+            self.session.line.hurry();
+        }
+    }
+
+    /// How much of the client may be left over: little behind a command that waits, since it may wait for long.
+    fn most_left(&self) -> usize {
+        if self.session.line.is_empty() { MOST_LEFT } else { MOST_BEHIND }
     }
 
     fn may_leave(&self) -> bool {
@@ -285,7 +319,7 @@ impl<G: Gate> Running<G> {
                 end @ (Turn::Due | Turn::Over(..)) => return end,
             }
         }
-        if server_takes && self.client.pending.len() < SCRATCH && self.client.left.len() < MOST_LEFT {
+        if server_takes && self.client.pending.len() < SCRATCH && self.client.left.len() < self.most_left() {
             match self.read(cx, Side::Client) {
                 Turn::Idle => {}
                 Turn::Again => turn = Turn::Again,
@@ -315,8 +349,19 @@ impl<G: Gate> Running<G> {
     /// Reads once from this side and carries it through.
     fn read(&mut self, cx: &mut Context<'_>, side: Side) -> Turn {
         let worker = Rc::clone(&self.worker);
+        let (waits, most) =
+            (!self.session.line.is_empty(), if side == Side::Client { self.most_left() } else { SCRATCH });
         let peer = if side == Side::Client { &mut self.client } else { &mut self.server };
-        let taken = if peer.left.is_empty() {
+        let taken = if waits && side == Side::Client {
+            let mut scratch = std::mem::take(&mut worker.borrow_mut().scratch);
+            let most = most.saturating_sub(peer.left.len()).min(scratch.len());
+            let read = poll_read(&mut peer.stream, cx, scratch.get_mut(..most).unwrap_or_default());
+            let count = if let Poll::Ready(Ok(count)) = read { count } else { 0 };
+            peer.left.reserve_exact(count);
+            peer.left.extend_from_slice(scratch.get(..count).unwrap_or_default());
+            worker.borrow_mut().scratch = scratch;
+            read
+        } else if peer.left.is_empty() {
             let mut scratch = std::mem::take(&mut worker.borrow_mut().scratch);
             let turn = match poll_read(&mut peer.stream, cx, &mut scratch) {
                 Poll::Pending => Turn::Idle,

@@ -7,7 +7,9 @@
 //! Never: a verdict on a text that was not understood but `unknown`, or on another text than the one that is let go.
 
 mod cache;
+pub mod desk;
 mod governed;
+pub mod hold;
 mod paths;
 
 use std::rc::Rc;
@@ -19,7 +21,7 @@ use writ_policy::Judgement;
 use writ_sql::Shape;
 
 use cache::Recent;
-pub use governed::{Governed, Judged, Said};
+pub use governed::{Decided, Governed, Said};
 
 /// How much a worker remembers of texts and of verdicts, in bytes, each.
 const MEMORY: usize = 16 << 20;

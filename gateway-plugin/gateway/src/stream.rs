@@ -1,10 +1,11 @@
 //! A socket with or without TLS, as one type: the hot path takes no virtual call for it.
 
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// One peer's connection.
@@ -25,6 +26,22 @@ impl Stream {
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         matches!(self, Self::Accepted(_) | Self::Dialled(_))
+    }
+}
+
+impl Stream {
+    /// Whether the peer has closed its side, though what it sent before was not read yet.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Accepted(stream) => stream.get_ref().0,
+            Self::Dialled(stream) => stream.get_ref().0,
+            Self::Gone => return true,
+        };
+        let mut ready = std::pin::pin!(socket.ready(Interest::READABLE));
+        let state = ready.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        matches!(state, Poll::Ready(Ok(ready)) if ready.is_read_closed()) || matches!(state, Poll::Ready(Err(_)))
     }
 }
 

@@ -106,6 +106,11 @@ impl Line {
         true
     }
 
+    /// The first command is worth judging again, whatever it waits for.
+    pub fn hurry(&mut self) {
+        self.later = None;
+    }
+
     /// Ready when the first command is worth judging again; pending where none waits.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.commands.is_empty() {

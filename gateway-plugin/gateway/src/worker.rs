@@ -167,7 +167,7 @@ async fn session<E: Evidence>(here: &Here<E>, ready: Ready<E>, idle_timeout: Dur
         // An error means that the gateway itself is gone, which is the same.
         drop(phase.wait_for(|phase| *phase != Phase::Open).await);
     };
-    let over = running.run(control, drain, idle_timeout).await;
+    let over = running.run(control, drain, &entry.wanted(), idle_timeout).await;
     let goal = if over.unfinished { entry.goal() } else { None };
     drop((entry, counted));
     let closed = here.worker.borrow_mut().gate.close(over.gate, Timestamp::now(), over.end, over.code);

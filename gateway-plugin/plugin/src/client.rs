@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client, Identity as TlsIdentity, Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use writ_broker_api::approval::{ApprovalReply, ApprovalRequest};
 use writ_broker_api::gateway::{
     CloseRequest, EnrolReply, EnrolRequest, OpenReply, OpenRequest, RenewReply, RenewRequest, SegmentFacts,
     StreamQuery, SyncReply, SyncRequest,
@@ -12,7 +13,7 @@ use writ_broker_api::gateway::{
 use writ_broker_api::paths;
 use writ_broker_api::problem::Problem;
 use writ_core::fault::{Blame, Fault};
-use writ_core::id::SessionId;
+use writ_core::id::{ApprovalId, SessionId};
 
 use crate::identity::Identity;
 
@@ -126,6 +127,41 @@ impl BrokerClient {
         // A long segment may take longer than a question.
         let request = self.request(Method::PUT, &path).query(facts).timeout(self.limit * 4).body(bytes);
         self.send(request).await.map(|_| ())
+    }
+
+    /// Asks humans about a held command.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached or refuses.
+    pub async fn ask_approval(&self, request: &ApprovalRequest) -> Result<ApprovalReply, Fault> {
+        self.post(paths::GATEWAY_APPROVALS, request).await
+    }
+
+    /// Where a question stands.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached or does not know it.
+    pub async fn approval(&self, id: ApprovalId) -> Result<ApprovalReply, Fault> {
+        let path = paths::GATEWAY_APPROVAL.replace("{approval}", &id.to_string());
+        let response = self.send(self.request(Method::GET, &path)).await?;
+        serde_json::from_slice(&limited(response).await?).map_err(|error| strange(&error.to_string()))
+    }
+
+    /// Withdraws a question.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached or does not know it.
+    pub async fn withdraw_approval(&self, id: ApprovalId) -> Result<(), Fault> {
+        let path = paths::GATEWAY_APPROVAL.replace("{approval}", &id.to_string());
+        self.send(self.request(Method::DELETE, &path)).await.map(drop)
+    }
+
+    /// Uses an approval, once.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached, or it cannot be used.
+    pub async fn use_approval(&self, id: ApprovalId) -> Result<ApprovalReply, Fault> {
+        self.post(&paths::GATEWAY_APPROVAL_USE.replace("{approval}", &id.to_string()), &()).await
     }
 
     /// The broker's stream; it has no end of its own. Its first checkpoint is proved to continue that of `seen` entries.

@@ -9,6 +9,7 @@
 //!
 //! Read next: [`gate`], the seam between a verdict and what goes to the target.
 
+pub mod approvals;
 pub mod client;
 pub mod gate;
 pub mod identity;

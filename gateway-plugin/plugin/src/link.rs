@@ -23,6 +23,7 @@ use writ_ledger::note::Verifier;
 use writ_ledger::{Checkpoint, Hash, proof};
 use writ_policy::wire::Received;
 
+use crate::approvals::Questions;
 use crate::client::BrokerClient;
 use crate::identity::Identity;
 use crate::registry::{Ending, Registry};
@@ -50,6 +51,8 @@ pub(crate) struct Link {
     policy_changed: watch::Sender<u64>,
     fresh: watch::Sender<bool>,
     pub(crate) registry: Registry,
+    /// The questions to humans that wait.
+    pub(crate) questions: Questions,
     /// Whether the broker has not been told yet which sessions live: none was asked for before.
     started: AtomicBool,
     /// Sessions that ended here and whose end the broker has not taken yet.
@@ -80,6 +83,7 @@ impl Link {
             policy_changed: watch::Sender::new(0),
             fresh: watch::Sender::new(false),
             registry: Registry::default(),
+            questions: Questions::default(),
             started: AtomicBool::new(true),
             unacknowledged: Mutex::default(),
             seen: Arc::new(Mutex::new(seen)),
@@ -239,6 +243,7 @@ impl Link {
         match message {
             StreamMessage::Heartbeat { .. } => {}
             StreamMessage::Kill(kill) => self.kill(&kill),
+            StreamMessage::Settled(reply) => self.questions.settled(reply),
             StreamMessage::Bundle { bundle } => self.take_policy(&bundle)?,
             StreamMessage::Checkpoint { checkpoint, from_size, proof } => {
                 self.take_checkpoint(&checkpoint, from_size, &proof)?;

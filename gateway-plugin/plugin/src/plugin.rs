@@ -132,16 +132,32 @@ impl Plugin {
         self.link.wait_until_ready().await;
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Runs what talks to the broker on the plugin's own runtime, whichever awaits it.
+    pub(crate) async fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+    ) -> Result<T, Fault> {
+        match self.runtime.spawn(work).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(unusable("the gateway is shutting down")),
+        }
+    }
+
     /// Asks the broker for a session. May be awaited on any runtime.
     ///
     /// # Errors
     /// If the broker refuses or is not there.
     pub async fn open(self: &Arc<Self>, request: OpenRequest) -> Result<Admitted, Fault> {
         let plugin = Arc::clone(self);
-        match self.runtime.spawn(async move { plugin.admit(request).await }).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(unusable("the gateway is shutting down")),
-        }
+        self.on_runtime(async move { plugin.admit(request).await }).await
     }
 
     async fn admit(&self, request: OpenRequest) -> Result<Admitted, Fault> {
@@ -182,6 +198,8 @@ impl Plugin {
             session: reply.session,
             writ: reply.writ,
             policy: SessionPolicy::prepare(&policy.bundle, &reply.workload, &reply.target),
+            issuer: reply.workload.issuer,
+            subject: reply.workload.subject,
             target: reply.target,
             claims: reply.workload.claims,
             principal,

@@ -6,7 +6,7 @@ use writ_core::credential::Secret;
 use writ_core::grant::Obligations;
 use writ_core::id::{SessionId, WritId};
 use writ_core::target::Target;
-use writ_core::workload::Claims;
+use writ_core::workload::{Claims, Issuer, Subject};
 use writ_policy::SessionPolicy;
 use writ_record::DataKey;
 use writ_record::spool::SessionMeta;
@@ -19,6 +19,10 @@ pub struct Admitted {
     pub session: SessionId,
     /// Its writ.
     pub writ: WritId,
+    /// Who vouches for the workload.
+    pub issuer: Issuer,
+    /// The workload.
+    pub subject: Subject,
     /// Where it goes.
     pub target: Target,
     /// Whom to log in as there.

@@ -6,7 +6,7 @@ use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
 use super::rows::{micros, signed, unsigned, word};
-use super::{fault, freeze, read};
+use super::{approval, fault, freeze, read};
 use crate::store::{Change, Committed, Condition, Request, Seal, StoreFault};
 
 pub(super) fn commit(
@@ -158,6 +158,9 @@ fn holds(transaction: &Transaction<'_>, condition: &Condition) -> Result<bool, S
             let sql = "SELECT 1 FROM freezes WHERE scope IN ($1, $2, $3, $4)";
             Ok(!there(sql, &[&all, &of_target, &of_subject, &of_workload])?)
         }
+        Condition::Approval { id, version } => {
+            there("SELECT 1 FROM approvals WHERE id = $1 AND version = $2", &[&id.to_string(), &signed(*version)])
+        }
         Condition::Frozen(id) => there("SELECT 1 FROM freezes WHERE id = $1", &[&id.to_string()]),
     }
 }
@@ -231,6 +234,7 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
             &[&writ.to_string(), &micros(due), &attempts],
         ),
         Change::Revoked(writ) => run("DELETE FROM revocations WHERE writ = $1", &[&writ.to_string()]),
+        Change::Approval(approval) => approval::put(transaction, &approval),
         Change::Freeze(freeze) => freeze::put(transaction, &freeze),
         Change::Unfreeze(id) => run("DELETE FROM freezes WHERE id = $1", &[&id.to_string()]),
     }

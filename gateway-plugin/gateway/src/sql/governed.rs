@@ -10,26 +10,33 @@ use aws_lc_rs::digest;
 use writ_core::command::{Command, CommandId, CommandTag};
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::SessionLimits;
-use writ_core::statement::{PreparedStep, SettingValue, Statement};
-use writ_core::verdict::Verdict;
+use writ_core::statement::{Fingerprint, PreparedStep, SettingValue, Statement};
+use writ_core::verdict::{HoldTerms, Verdict};
 use writ_policy::{Judgement, Need, SessionPolicy, StatementFacts};
-use writ_record::entry::Text;
+use writ_record::entry::{Format, Parameter, Text};
 
+use super::hold::{self, Desk, Holding, Next, Question};
 use super::paths::Paths;
 use super::{Governor, Parsed};
 use crate::evidence::{Later, Moment, ServerFacts};
 
 /// How many statements SQL's `PREPARE` may keep before an `EXECUTE` is not understood any more.
 const MOST_NAMED: usize = 256;
+/// How many bytes of held prepared statements are kept for approvers.
+const MOST_HELD_TEXT: usize = 1 << 20;
+/// How many bytes of a statement and its parameters an approver can be asked about.
+const MOST_ASKED: usize = 64 << 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What was judged of a command.
+/// What is decided of a command.
 #[derive(Debug)]
-pub enum Judged {
-    /// Policy's word, which is no verdict before [`Governed::settle`].
-    Said(Said),
-    /// The text is being parsed.
+pub enum Decided {
+    /// It is allowed or denied, where humans were asked by this approval.
+    Verdict(Verdict, Option<String>),
+    /// Nothing yet: it is to be judged again once this resolves.
     Later(Later),
+    /// As [`Decided::Later`], since humans are asked: here.
+    Held(Later, String),
 }
 
 /// What policy says of one command.
@@ -64,6 +71,10 @@ pub struct Governed {
     parsed: Rc<RefCell<Option<Answered>>>,
     rows: u64,
     minute: VecDeque<Instant>,
+    /// The command that waits for humans.
+    holding: Option<Holding>,
+    /// The texts of prepared statements that are held when they are executed, for whoever approves them.
+    held_texts: HashMap<CommandId, Arc<[u8]>>,
 }
 
 impl core::fmt::Debug for Governed {
@@ -90,30 +101,138 @@ impl Governed {
             parsed: Rc::default(),
             rows: 0,
             minute: VecDeque::new(),
+            holding: None,
+            held_texts: HashMap::new(),
         }
     }
 
-    /// What policy says of a command.
-    pub fn judge(
+    /// Decides on a command, or says what that waits for.
+    pub fn decide<'p>(
+        &mut self,
+        governor: &Rc<RefCell<Governor>>,
+        desk: &Rc<dyn Desk>,
+        command: &Command<'_>,
+        text: &Text<'_>,
+        parameters: impl Iterator<Item = Parameter<'p>>,
+        moment: &Moment<'_>,
+    ) -> Decided {
+        if let Some(holding) = self.holding.take().filter(|holding| holding.command == command.id) {
+            return self.held(holding, command, moment);
+        }
+        let said = match self.judge(governor, command, text, moment) {
+            Ok(said) => said,
+            Err(later) => return Decided::Later(later),
+        };
+        let terms = match self.settle(command, &said, false, moment) {
+            Verdict::Hold(terms) => terms,
+            verdict => return Decided::Verdict(verdict, None),
+        };
+        match self.question(command, text, parameters, (terms, &said), moment) {
+            Ok(question) => {
+                let (holding, later) = Holding::begin(desk, question, said);
+                self.holding = Some(holding);
+                Decided::Later(later)
+            }
+            Err(fault) => Decided::Verdict(Verdict::Deny(fault), None),
+        }
+    }
+
+    fn held(&mut self, holding: Holding, command: &Command<'_>, moment: &Moment<'_>) -> Decided {
+        match holding.next() {
+            Next::Wait(later, place) => {
+                self.holding = Some(holding);
+                match place {
+                    Some(place) => Decided::Held(later, place),
+                    None => Decided::Later(later),
+                }
+            }
+            Next::Approved(approval) => {
+                Decided::Verdict(self.settle(command, &holding.said, true, moment), Some(approval))
+            }
+            Next::Refused(fault) => Decided::Verdict(Verdict::Deny(fault), None),
+        }
+    }
+
+    /// The client wants what waits for humans no more. Says whether anything did.
+    pub fn cancel(&self) -> bool {
+        self.holding.as_ref().inspect(|holding| holding.cancel()).is_some()
+    }
+
+    /// What policy says of a command, once its text is understood.
+    fn judge(
         &mut self,
         governor: &Rc<RefCell<Governor>>,
         command: &Command<'_>,
         text: &Text<'_>,
         moment: &Moment<'_>,
-    ) -> Judged {
-        let parsed = match self.understand(governor, command, text) {
-            Ok(parsed) => parsed,
-            Err(later) => return Judged::Later(later),
-        };
+    ) -> Result<Said, Later> {
+        let parsed = self.understand(governor, command, text)?;
         if command.tag == CommandTag::SqlPrepare {
             self.keep(command.id, Arc::clone(&parsed), moment);
         }
         let judgement = self.remembered(governor, &parsed, moment);
-        Judged::Said(Said { judgement, parsed })
+        if let (CommandTag::SqlPrepare, Some(_), Some(text)) = (command.tag, &judgement.hold, command.text) {
+            let kept: usize = self.held_texts.values().map(|text| text.len()).sum();
+            if kept + text.len() <= MOST_HELD_TEXT {
+                self.held_texts.insert(command.id, text.into());
+            }
+        }
+        Ok(Said { judgement, parsed })
+    }
+
+    /// What humans are to be asked of a held command, whose parameters these are.
+    ///
+    /// # Errors
+    /// It may not be held where it stands, or is more than a human can be shown.
+    fn question<'p>(
+        &self,
+        command: &Command<'_>,
+        text: &Text<'_>,
+        parameters: impl Iterator<Item = Parameter<'p>>,
+        (terms, said): (HoldTerms, &Said),
+        moment: &Moment<'_>,
+    ) -> Result<Question, Fault> {
+        let mut terms = terms;
+        if (moment.open)() {
+            let Some(seconds) = terms.in_transaction_seconds else {
+                let public = "the statement needs an approval, for which nobody waits within a transaction: it would keep its locks";
+                return Err(Fault::new("approval.transaction", Blame::NotAllowed, public)
+                    .help("run it outside of a transaction, or ask for a policy with `@hold_in_transaction`"));
+            };
+            terms.timeout_seconds = terms.timeout_seconds.min(seconds);
+        }
+        let kept = if let Text::Prepared(id) = text { self.held_texts.get(id).map(|text| &**text) } else { None };
+        let too_long = || {
+            Fault::new(
+                "approval.too_long",
+                Blame::NotAllowed,
+                "the statement needs an approval and is too long to be shown to an approver",
+            )
+            .help("shorten the statement or its parameters")
+        };
+        let statement = command.text.or(kept).ok_or_else(too_long)?.to_vec();
+        let mut length = statement.len();
+        let mut asked = Vec::new();
+        for parameter in parameters {
+            length += parameter.value.map_or(0, <[u8]>::len) + 8;
+            if length > MOST_ASKED {
+                return Err(too_long());
+            }
+            let (binary, value) = (parameter.format == Format::Binary, parameter.value.map(<[u8]>::to_vec));
+            asked.push(hold::Parameter { type_id: parameter.type_id, binary, value });
+        }
+        if length > MOST_ASKED {
+            return Err(too_long());
+        }
+        let fingerprint = match said.parsed.statements.as_slice() {
+            [one] => one.fingerprint,
+            _ => Fingerprint::default(),
+        };
+        Ok(Question { command: command.id, statement, parameters: asked, fingerprint, terms })
     }
 
     /// The verdict on a command that was judged. What only prepares is not held: what executes it is.
-    pub fn settle(&mut self, command: &Command<'_>, said: &Said, approved: bool, moment: &Moment<'_>) -> Verdict {
+    fn settle(&mut self, command: &Command<'_>, said: &Said, approved: bool, moment: &Moment<'_>) -> Verdict {
         let prepares = command.tag == CommandTag::SqlPrepare;
         let verdict = self.policy.settle(command.tag, &said.judgement, approved || prepares);
         let Verdict::Allow(clearance) = verdict else { return verdict };
@@ -169,6 +288,7 @@ impl Governed {
         if self.prepared.len() >= self.prune_above {
             let alive = (moment.prepared)();
             self.prepared.retain(|id, _| alive.contains(id));
+            self.held_texts.retain(|id, _| alive.contains(id));
             self.prune_above = 64.max(self.prepared.len() * 2);
         }
         self.prepared.insert(id, parsed);

@@ -212,7 +212,7 @@ impl Gate for FakeGate {
         command: &Command<'_>,
         _: &Moment<'_>,
         text: Text<'_>,
-        parameters: impl Iterator<Item = Parameter<'p>>,
+        parameters: impl Iterator<Item = Parameter<'p>> + Clone,
     ) -> Result<Answer<Clearance>, Fault> {
         if self.0.fail_judge.load(Ordering::SeqCst) {
             return Err(full());

@@ -15,6 +15,8 @@ pub const NAME: &str = "postgres.name";
 
 /// The fault's code where a bound on a session's memory is reached (`configuration_limit_exceeded`).
 pub const LIMIT: &str = "postgres.limit";
+/// The code of a fault: the client asked for a command to be cancelled that was held.
+pub const CANCELLED: &str = "approval.cancelled";
 
 /// When the client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +38,7 @@ pub fn sqlstate(fault: &Fault, when: When) -> &'static str {
         (UNKNOWN_PORTAL, When::Command) => "34000",
         (NAME, When::Command) => "42602",
         (LIMIT, When::Command) => "53400",
+        (CANCELLED, When::Command) => "57014",
         _ => by_blame(fault.blame, when),
     }
 }
@@ -52,6 +55,17 @@ const fn by_blame(blame: Blame, when: When) -> &'static str {
         (Blame::Ours, When::Command) => "58000",
         (Blame::Misuse, _) => "XX000",
     }
+}
+
+/// Appends a notice to a client: what it is told beside its replies.
+pub fn write_notice(out: &mut Vec<u8>, text: &str) {
+    frame::write(out, b'N', |out| {
+        field(out, b'S', b"NOTICE");
+        field(out, b'V', b"NOTICE");
+        field(out, b'C', b"00000");
+        field(out, b'M', text.as_bytes());
+        out.push(0);
+    });
 }
 
 /// Appends the `ErrorResponse` of `fault` to `out`.

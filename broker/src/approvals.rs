@@ -1,0 +1,367 @@
+//! Approvals: a gateway asks about a command that it holds, humans answer, and the gateway uses the answer once.
+//!
+//! Each step is one transaction with its event, under the condition that nothing of the approval changed since it was read. What
+//! must never happen: that the requester answers, that one human counts twice, that an answer to other bytes counts, that an
+//! approval is used twice, or outside of its time or its session.
+
+use writ_broker_api::approval::{About, ApprovalReply, ApprovalRequest, VoteRequest, WindowRequest, digest};
+use writ_core::approval::{Approval, ApprovalState, Vote, Window};
+use writ_core::event::{Actor, Event};
+use writ_core::id::{ApprovalId, GatewayId};
+use writ_core::statement::Fingerprint;
+use writ_core::time::{SignedDuration, Timestamp};
+
+use crate::broker::{Broker, GatewayIdentity};
+use crate::evidence::EvidenceFault;
+use crate::humans::Permitted;
+use crate::refusal::Refusal;
+use crate::revoke::check_reason;
+use crate::store::{Change, Condition, MAX_APPROVALS};
+
+/// The longest that a command may wait, in seconds.
+const LONGEST: u64 = 86_400;
+/// The longest statement with its parameters, in bytes of what humans see.
+const MAX_ASKED: usize = 160 << 10;
+/// How many may have to approve.
+const MAX_NEEDED: u32 = 10;
+/// How many times a window may be used.
+const MAX_TIMES: u32 = 1000;
+/// How long an approval may be used once it was given, in seconds: its gateway waits for it.
+const USE_WITHIN: i64 = 60;
+/// How often a change is tried again that others came before.
+const TRIES: u32 = 8;
+
+impl Broker {
+    /// Asks humans about a command that a gateway holds. Where a window covers it, it is approved at once.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the question is malformed, its session is not an open one of this gateway, too many are asked, or it
+    /// cannot be written down.
+    pub async fn ask_approval(
+        &self,
+        gateway: &GatewayIdentity,
+        request: ApprovalRequest,
+    ) -> Result<ApprovalReply, Refusal> {
+        let session = self.own_session(gateway, request.session).await?;
+        check(&request)?;
+        if self.store.approvals(true).await?.len() >= MAX_APPROVALS {
+            return Err(Refusal::conflict(format!("{MAX_APPROVALS} approvals are asked for already")));
+        }
+        let now = self.clock.now();
+        let writ = session.writ;
+        let role = writ.obligations.role.clone();
+        let about = About { issuer: &writ.issuer, subject: &writ.subject, target: &writ.target, role: role.as_deref() };
+        if digest(&about, &request.statement, &request.parameters, &request.policy_hash) != request.digest {
+            return Err(Refusal::malformed("the digest is not that of the question"));
+        }
+        let approval = Approval {
+            id: ApprovalId::fresh(),
+            version: 1,
+            gateway: gateway.id,
+            session: writ.session,
+            writ: writ.id,
+            issuer: writ.issuer,
+            subject: writ.subject,
+            target: writ.target,
+            role,
+            statement: request.statement,
+            parameters: request.parameters,
+            fingerprint: request.fingerprint,
+            digest: request.digest,
+            policies: request.policies,
+            policy_hash: request.policy_hash,
+            groups: request.groups,
+            needed: request.needed,
+            asked: now,
+            expires: after(now, i64::try_from(request.timeout_seconds).unwrap_or(i64::MAX)),
+            state: ApprovalState::Asked,
+            settled: None,
+            votes: Vec::new(),
+            window: None,
+            by_window: None,
+        };
+        let approval = self.put_question(approval, now).await?;
+        tracing::info!(approval = %approval.id, session = %approval.session, "humans are asked about a command");
+        metrics::counter!("writ_approvals_asked_total").increment(1);
+        Ok(self.told(&approval))
+    }
+
+    /// Writes a question down, approved already where a window covers it.
+    async fn put_question(&self, asked: Approval, now: Timestamp) -> Result<Approval, Refusal> {
+        for _ in 0..TRIES {
+            let mut approval = asked.clone();
+            let mut events = vec![asked_event(&approval)];
+            let mut conditions = vec![Condition::SessionOpen(approval.session)];
+            let mut changes = Vec::new();
+            if let Some(mut open) = self.window_for(&approval, now).await? {
+                conditions.push(Condition::Approval { id: open.id, version: open.version });
+                open.version += 1;
+                if let Some(window) = &mut open.window {
+                    window.left = window.left.saturating_sub(1);
+                }
+                approval.by_window = Some(open.id);
+                (approval.state, approval.settled) = (ApprovalState::Approved, Some(now));
+                events.push(settled_event(&approval));
+                changes.push(Change::Approval(open));
+            }
+            let windowed = approval.by_window.is_some();
+            changes.push(Change::Approval(approval.clone()));
+            match self.evidence.write(events, conditions, changes).await {
+                Ok(()) => return Ok(approval),
+                Err(EvidenceFault::Refused) if windowed => {}
+                Err(EvidenceFault::Refused) => return Err(Refusal::conflict("the session has ended")),
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Err(Refusal::conflict("too many ask at once: ask again"))
+    }
+
+    async fn window_for(&self, asked: &Approval, now: Timestamp) -> Result<Option<Approval>, Refusal> {
+        let windows = self.store.approval_windows(now).await?;
+        Ok(windows.into_iter().find(|open| open.covers(asked, now)))
+    }
+
+    /// Where a question of a gateway's stands.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is none of this gateway's.
+    pub async fn gateways_approval(&self, gateway: &GatewayIdentity, id: ApprovalId) -> Result<ApprovalReply, Refusal> {
+        Ok(self.told(&self.own_approval(gateway, id).await?))
+    }
+
+    /// Withdraws a question that its gateway does not wait for any more; one that is settled stays as it is.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is none of this gateway's, or it cannot be written down.
+    pub async fn withdraw_approval(&self, gateway: &GatewayIdentity, id: ApprovalId) -> Result<(), Refusal> {
+        self.own_approval(gateway, id).await?;
+        self.change(id, |approval, now| {
+            let open = matches!(approval.state, ApprovalState::Asked | ApprovalState::Approved);
+            Ok(open.then(|| settle(approval, ApprovalState::Withdrawn, now)))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Uses an approval: the command goes on when this returns. Once.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is not approved, was used, is over, or cannot be written down.
+    pub async fn use_approval(&self, gateway: &GatewayIdentity, id: ApprovalId) -> Result<ApprovalReply, Refusal> {
+        self.own_approval(gateway, id).await?;
+        let used = self
+            .change(id, |approval, now| {
+                let until = approval.settled.map_or(now, |settled| after(settled, USE_WITHIN));
+                if approval.state != ApprovalState::Approved || now > until {
+                    return Err(Refusal::conflict("the approval is not there to be used"));
+                }
+                Ok(Some(settle(approval, ApprovalState::Used, now)))
+            })
+            .await?;
+        Ok(self.told(&used))
+    }
+
+    /// Takes a human's answer.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the question is settled or over, the human is its requester or none of its approvers, has answered, saw
+    /// something else, or gives no reason; or if it cannot be written down.
+    pub async fn vote(&self, id: ApprovalId, by: &Permitted, request: &VoteRequest) -> Result<Approval, Refusal> {
+        check_reason(&request.reason)?;
+        request.window.map_or(Ok(()), check_window)?;
+        let actor = by.actor();
+        let voted = self
+            .change(id, |approval, now| {
+                may_vote(approval, by, request, now)?;
+                let (approve, reason) = (request.approve, request.reason.clone());
+                approval.votes.push(Vote { by: actor.clone(), approve, reason: reason.clone(), at: now });
+                let event = Event::ApprovalVoted {
+                    approval: id,
+                    by: actor.clone(),
+                    approve,
+                    reason,
+                    digest: approval.digest.clone(),
+                };
+                let mut events = vec![event];
+                let given = approval.votes.iter().filter(|vote| vote.approve).count();
+                if !approve {
+                    events.extend(settle(approval, ApprovalState::Denied, now));
+                } else if given >= approval.needed as usize {
+                    if let Some(window) = request.window {
+                        let until = after(now, i64::try_from(window.seconds).unwrap_or(i64::MAX));
+                        approval.window = Some(Window { until, left: window.times });
+                    }
+                    events.extend(settle(approval, ApprovalState::Approved, now));
+                }
+                Ok(Some(events))
+            })
+            .await?;
+        metrics::counter!("writ_approvals_answered_total").increment(1);
+        self.ordered.notify_waiters();
+        Ok(voted)
+    }
+
+    /// What humans are asked now, or of all that is kept, newest first.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the store fails.
+    pub async fn approvals(&self, all: bool) -> Result<Vec<Approval>, Refusal> {
+        let now = self.clock.now();
+        let mut found = self.store.approvals(!all).await?;
+        found.retain(|approval| all || approval.expires > now);
+        Ok(found)
+    }
+
+    /// One question.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is none.
+    pub async fn approval(&self, id: ApprovalId) -> Result<Approval, Refusal> {
+        self.store.approval(id).await?.ok_or_else(|| Refusal::not_found("approval"))
+    }
+
+    /// What a gateway's questions came to of late, and has not been told of a use.
+    pub(crate) async fn settled_approvals(&self, gateway: GatewayId) -> Result<Vec<ApprovalReply>, Refusal> {
+        let since = after(self.clock.now(), -USE_WITHIN);
+        let settled = self.store.settled_approvals(gateway, since).await?;
+        Ok(settled.iter().map(|approval| self.told(approval)).collect())
+    }
+
+    /// Ends what nobody answered, or used, in time.
+    pub(crate) async fn expire_approvals(&self) {
+        let now = self.clock.now();
+        let Ok(open) = self.store.approvals(true).await else { return };
+        for approval in open.into_iter().filter(|approval| is_over(approval, now)) {
+            let expired = self.change(approval.id, |approval, now| {
+                Ok(is_over(approval, now).then(|| settle(approval, ApprovalState::Expired, now)))
+            });
+            if let Err(refusal) = expired.await {
+                tracing::error!(code = refusal.fault.code, "an approval that is over cannot be settled");
+            }
+        }
+    }
+
+    async fn own_approval(&self, gateway: &GatewayIdentity, id: ApprovalId) -> Result<Approval, Refusal> {
+        let approval = self.approval(id).await?;
+        if approval.gateway == gateway.id { Ok(approval) } else { Err(Refusal::not_found("approval")) }
+    }
+
+    /// One step of an approval: `step` changes it and gives the events, or nothing where there is nothing to do.
+    async fn change(
+        &self,
+        id: ApprovalId,
+        step: impl Fn(&mut Approval, Timestamp) -> Result<Option<Vec<Event>>, Refusal>,
+    ) -> Result<Approval, Refusal> {
+        for _ in 0..TRIES {
+            let mut approval = self.approval(id).await?;
+            let version = approval.version;
+            let Some(events) = step(&mut approval, self.clock.now())? else { return Ok(approval) };
+            approval.version = version + 1;
+            let mut conditions = vec![Condition::Approval { id, version }];
+            if matches!(approval.state, ApprovalState::Asked | ApprovalState::Approved | ApprovalState::Used) {
+                conditions.push(Condition::SessionOpen(approval.session));
+            }
+            match self.evidence.write(events, conditions, vec![Change::Approval(approval.clone())]).await {
+                Ok(()) => return Ok(approval),
+                Err(EvidenceFault::Refused) => {
+                    let session = self.store.session(approval.session).await?;
+                    if session.is_none_or(|session| session.closed.is_some()) {
+                        return Err(Refusal::conflict("the session that waits for it has ended"));
+                    }
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Err(Refusal::conflict("too many answer at once: answer again"))
+    }
+
+    fn told(&self, approval: &Approval) -> ApprovalReply {
+        let denial = approval.votes.iter().find(|vote| !vote.approve).map(|vote| vote.reason.clone());
+        let place = format!("{}/v1/approvals/{}", self.settings.url, approval.id);
+        ApprovalReply { approval: approval.id, state: approval.state, reason: denial, place }
+    }
+}
+
+fn check(request: &ApprovalRequest) -> Result<(), Refusal> {
+    let parameters = request.parameters.iter().filter_map(|parameter| parameter.value.as_ref()).map(String::len);
+    let length = request.statement.len() + parameters.sum::<usize>();
+    let names = request.policies.iter().chain(&request.groups).all(|name| name.len() <= 256);
+    let good = length <= MAX_ASKED
+        && !request.statement.is_empty()
+        && request.parameters.len() <= 1 << 16
+        && (1..=MAX_NEEDED).contains(&request.needed)
+        && (1..=LONGEST).contains(&request.timeout_seconds)
+        && request.policies.len() <= 64
+        && request.groups.len() <= 64
+        && names;
+    if good { Ok(()) } else { Err(Refusal::malformed("the question is too long, or asks for what cannot be given")) }
+}
+
+fn check_window(window: WindowRequest) -> Result<(), Refusal> {
+    if (1..=LONGEST).contains(&window.seconds) && (1..=MAX_TIMES).contains(&window.times) {
+        return Ok(());
+    }
+    Err(Refusal::malformed(format!("a window lasts 1 to {LONGEST} s, for 1 to {MAX_TIMES} times")))
+}
+
+fn may_vote(approval: &Approval, by: &Permitted, request: &VoteRequest, now: Timestamp) -> Result<(), Refusal> {
+    if approval.state != ApprovalState::Asked || now >= approval.expires {
+        return Err(Refusal::conflict("nobody waits for an answer any more"));
+    }
+    if request.digest != approval.digest {
+        return Err(Refusal::conflict("the digest is not that of what is asked: look at it again"));
+    }
+    let Actor { issuer, subject } = by.actor();
+    if (&issuer, &subject) == (&approval.issuer, &approval.subject) {
+        return Err(Refusal::conflict("nobody approves what they asked for themselves"));
+    }
+    if !approval.groups.is_empty() && !approval.groups.iter().any(|group| by.groups().contains(group)) {
+        let groups = approval.groups.join("`, `");
+        return Err(Refusal::conflict(format!("a member of `{groups}` has to answer")));
+    }
+    if approval.votes.iter().any(|vote| (&vote.by.issuer, &vote.by.subject) == (&issuer, &subject)) {
+        return Err(Refusal::conflict("you have answered already"));
+    }
+    if request.window.is_some() && approval.fingerprint == Fingerprint::default() {
+        return Err(Refusal::conflict("several statements at once cannot be approved for more than this once"));
+    }
+    Ok(())
+}
+
+fn is_over(approval: &Approval, now: Timestamp) -> bool {
+    match approval.state {
+        ApprovalState::Asked => now >= approval.expires,
+        ApprovalState::Approved => approval.settled.is_none_or(|settled| now > after(settled, USE_WITHIN)),
+        _ => false,
+    }
+}
+
+/// Settles it, and gives the event of that.
+fn settle(approval: &mut Approval, state: ApprovalState, now: Timestamp) -> Vec<Event> {
+    approval.state = state;
+    if state != ApprovalState::Used {
+        approval.settled = Some(now);
+    }
+    vec![settled_event(approval)]
+}
+
+fn settled_event(approval: &Approval) -> Event {
+    Event::ApprovalSettled { approval: approval.id, state: approval.state, window: approval.by_window }
+}
+
+fn asked_event(approval: &Approval) -> Event {
+    Event::ApprovalAsked {
+        approval: approval.id,
+        session: approval.session,
+        writ: approval.writ,
+        digest: approval.digest.clone(),
+        policies: approval.policies.clone(),
+        policy_hash: approval.policy_hash.clone(),
+        groups: approval.groups.clone(),
+        needed: approval.needed,
+    }
+}
+
+fn after(time: Timestamp, seconds: i64) -> Timestamp {
+    time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,73 @@
+//! Questions to humans: gateways ask, humans answer.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use writ_broker_api::approval::{ApprovalReply, ApprovalRequest, ApprovalsQuery, VoteRequest};
+use writ_core::approval::Approval;
+use writ_core::id::ApprovalId;
+
+use super::App;
+use super::caller::{Known, May, ToApprove};
+use super::respond::Checked;
+use crate::refusal::Refusal;
+
+type Answer<T> = Result<Json<T>, Refusal>;
+
+pub(super) async fn ask(
+    State(app): State<App>,
+    Known(gateway): Known,
+    Checked(Json(request)): Checked<Json<ApprovalRequest>>,
+) -> Answer<ApprovalReply> {
+    app.broker.ask_approval(&gateway, request).await.map(Json)
+}
+
+pub(super) async fn stands(
+    State(app): State<App>,
+    Known(gateway): Known,
+    Checked(Path(approval)): Checked<Path<ApprovalId>>,
+) -> Answer<ApprovalReply> {
+    app.broker.gateways_approval(&gateway, approval).await.map(Json)
+}
+
+pub(super) async fn withdraw(
+    State(app): State<App>,
+    Known(gateway): Known,
+    Checked(Path(approval)): Checked<Path<ApprovalId>>,
+) -> Result<StatusCode, Refusal> {
+    app.broker.withdraw_approval(&gateway, approval).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn take(
+    State(app): State<App>,
+    Known(gateway): Known,
+    Checked(Path(approval)): Checked<Path<ApprovalId>>,
+) -> Answer<ApprovalReply> {
+    app.broker.use_approval(&gateway, approval).await.map(Json)
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    _: May<ToApprove>,
+    Checked(Query(query)): Checked<Query<ApprovalsQuery>>,
+) -> Answer<Vec<Approval>> {
+    app.broker.approvals(query.all).await.map(Json)
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    _: May<ToApprove>,
+    Checked(Path(approval)): Checked<Path<ApprovalId>>,
+) -> Answer<Approval> {
+    app.broker.approval(approval).await.map(Json)
+}
+
+pub(super) async fn vote(
+    State(app): State<App>,
+    May { by, .. }: May<ToApprove>,
+    Checked(Path(approval)): Checked<Path<ApprovalId>>,
+    Checked(Json(request)): Checked<Json<VoteRequest>>,
+) -> Answer<Approval> {
+    app.broker.vote(approval, &by, &request).await.map(Json)
+}

@@ -1,0 +1,144 @@
+//! The approval: what humans are asked about one held command, and what they answered.
+//!
+//! It is bound to a digest of exactly what will run, is good for one execution within its time, and each change of it is one
+//! step of its version, so that two answers at once cannot both be the last.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Actor;
+use crate::grant::PolicyHash;
+use crate::id::{ApprovalId, GatewayId, SessionId, WritId};
+use crate::statement::Fingerprint;
+use crate::target::TargetName;
+use crate::time::Timestamp;
+use crate::workload::{Issuer, Subject};
+
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalState {
+    /// Humans are asked.
+    Asked,
+    /// Enough approved; it was not used yet.
+    Approved,
+    /// One denied.
+    Denied,
+    /// Nobody answered in time, or it was not used in time.
+    Expired,
+    /// Whoever asked does not wait any more.
+    Withdrawn,
+    /// The command went on by it.
+    Used,
+}
+
+impl ApprovalState {
+    /// The state as it is stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Used => "used",
+        }
+    }
+}
+
+/// One human's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Who.
+    pub by: Actor,
+    /// Whether they approve.
+    pub approve: bool,
+    /// Why, as they said.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One parameter as it will be bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedParameter {
+    /// Its type's OID; 0 where the client leaves it to the server.
+    pub type_id: u32,
+    /// Whether it is in the type's binary form: then `value` is in hexadecimal.
+    pub binary: bool,
+    /// Its value; absent for NULL.
+    pub value: Option<String>,
+}
+
+/// For how long, and how often, statements like it are approved without another question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Until when.
+    pub until: Timestamp,
+    /// How many more.
+    pub left: u32,
+}
+
+/// What humans are asked, and what they answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Its name.
+    pub id: ApprovalId,
+    /// Counted up with each change.
+    pub version: u64,
+    /// The gateway where the command is held.
+    pub gateway: GatewayId,
+    /// The session.
+    pub session: SessionId,
+    /// Its writ.
+    pub writ: WritId,
+    /// Who vouches for the workload.
+    pub issuer: Issuer,
+    /// The workload.
+    pub subject: Subject,
+    /// The target.
+    pub target: TargetName,
+    /// The role that the session acts as there, where policy names one.
+    pub role: Option<String>,
+    /// The statement, as it will run.
+    pub statement: String,
+    /// Its parameters.
+    pub parameters: Vec<AskedParameter>,
+    /// What it is, its literals apart; zero where it is several statements, which no window covers.
+    pub fingerprint: Fingerprint,
+    /// SHA-256 over all of that and the policy set, in hexadecimal.
+    pub digest: String,
+    /// The policies that hold it.
+    pub policies: Vec<String>,
+    /// The policy set that decided.
+    pub policy_hash: PolicyHash,
+    /// The groups of whose members any may answer; empty: every approver.
+    pub groups: Vec<String>,
+    /// How many have to approve.
+    pub needed: u32,
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// Until when it may be answered and used.
+    pub expires: Timestamp,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// When it was settled.
+    pub settled: Option<Timestamp>,
+    /// The answers.
+    pub votes: Vec<Vote>,
+    /// What its approval covers beyond itself.
+    pub window: Option<Window>,
+    /// The approval whose window it was approved by.
+    pub by_window: Option<ApprovalId>,
+}
+
+impl Approval {
+    /// Whether this one's window covers another question.
+    #[must_use]
+    pub fn covers(&self, other: &Self, now: Timestamp) -> bool {
+        let open = self.window.as_ref().is_some_and(|window| window.left > 0 && now < window.until);
+        let same = (&self.issuer, &self.subject, &self.target, &self.role, &self.policy_hash)
+            == (&other.issuer, &other.subject, &other.target, &other.role, &other.policy_hash);
+        open && same && self.fingerprint == other.fingerprint && self.fingerprint != Fingerprint::default()
+    }
+}
