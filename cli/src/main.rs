@@ -18,7 +18,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use writ_parser::child::Limits;
 
-use crate::commands::{Connection, configuration, freeze, gateways, ledger, login, policy, sessions, token, writs};
+use crate::commands::{
+    Connection, approvals, configuration, freeze, gateways, ledger, login, policy, sessions, token, writs,
+};
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
 
@@ -59,6 +61,9 @@ enum Command {
     /// What ran.
     #[command(subcommand)]
     Sessions(sessions::Sessions),
+    /// See what waits for an approval, and answer it.
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
     /// Freeze a workload, a target or everything: sessions are cut within a second and new ones refused.
     Freeze(freeze::Freeze),
     /// Lift a freeze.
@@ -132,6 +137,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Token(options) => token::run(&options, &connection).await,
         Command::Writs(command) => writs::run(command, &connection).await,
         Command::Sessions(command) => sessions::run(command, &connection).await,
+        Command::Approvals(command) => approvals::run(command, &connection).await,
         Command::Freeze(command) => freeze::run(command, &connection).await,
         Command::Unfreeze(command) => freeze::lift(command, &connection).await,
         Command::Policy(command) => policy::run(&command, &connection).await,

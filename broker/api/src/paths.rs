@@ -47,11 +47,11 @@ pub const WRIT: &str = "/v1/writs/{writ}";
 /// An operator revokes a writ.
 pub const WRIT_REVOKE: &str = "/v1/writs/{writ}/revoke";
 /// `POST` asks humans about a held command.
-pub const GATEWAY_APPROVALS: &str = "/v1/gateway/approvals";
+pub const GATEWAY_APPROVALS: &str = "/v1/gateways/approvals";
 /// `GET` says where a question of this gateway's stands; `DELETE` withdraws it.
-pub const GATEWAY_APPROVAL: &str = "/v1/gateway/approvals/{approval}";
+pub const GATEWAY_APPROVAL: &str = "/v1/gateways/approvals/{approval}";
 /// `POST` uses an approval, once.
-pub const GATEWAY_APPROVAL_USE: &str = "/v1/gateway/approvals/{approval}/use";
+pub const GATEWAY_APPROVAL_USE: &str = "/v1/gateways/approvals/{approval}/use";
 /// `GET` lists what humans are asked.
 pub const APPROVALS: &str = "/v1/approvals";
 /// `GET` shows one question.

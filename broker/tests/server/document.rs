@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
-use writ_broker_api::{admin, gateway, paths, problem, token};
+use writ_broker_api::{admin, approval as approval_api, gateway, paths, problem, token};
 
 /// The checked-in document.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/api/openapi.json");
@@ -136,6 +136,26 @@ fn freeze(schemas: &mut Schemas) -> Value {
     json!({ "$ref": "#/components/schemas/Freeze" })
 }
 
+fn approval(schemas: &mut Schemas) -> Value {
+    let (text, list) = (json!({ "type": "string" }), json!({ "type": "array" }));
+    let shape = json!({
+        "type": "object",
+        "description": "A question to humans about one held command, and their answers.",
+        "required": ["id", "session", "writ", "issuer", "subject", "target", "statement", "digest", "needed", "state"],
+        "properties": {
+            "id": text, "session": text, "writ": text, "issuer": text, "subject": text, "target": text,
+            "statement": text, "parameters": list, "digest": text, "policies": list, "groups": list,
+            "needed": { "type": "integer" }, "asked": text, "expires": text, "state": text, "votes": list,
+        },
+    });
+    schemas.insert("Approval".to_owned(), shape);
+    json!({ "$ref": "#/components/schemas/Approval" })
+}
+
+fn approvals(schemas: &mut Schemas) -> Value {
+    json!({ "type": "array", "items": approval(schemas) })
+}
+
 fn freezes(schemas: &mut Schemas) -> Value {
     json!({ "type": "array", "items": freeze(schemas) })
 }
@@ -191,6 +211,13 @@ fn humans() -> Vec<Operation> {
         human("post", paths::RECORDING_KEY, "The key to a recording; the reading is an event. Needs `audit`.")
             .body(JSON, base64)
             .answer(JSON, named::<admin::RecordingKey>),
+        human("get", paths::APPROVALS, "What humans are asked, newest first. Needs `approve`.")
+            .query::<approval_api::ApprovalsQuery>()
+            .answer(JSON, approvals),
+        human("get", paths::APPROVAL, "One question to humans. Needs `approve`.").answer(JSON, approval),
+        human("post", paths::APPROVAL_VOTES, "Answers a question. Needs `approve`.")
+            .body(JSON, named::<approval_api::VoteRequest>)
+            .answer(JSON, approval),
         human("get", paths::FREEZES, "What is frozen, newest first. Needs `view`.").answer(JSON, freezes),
         human("post", paths::FREEZES, "Freezes a workload, a target or everything. Needs `admin`.")
             .body(JSON, named::<admin::FreezeRequest>)
@@ -220,6 +247,14 @@ fn gateways() -> Vec<Operation> {
         peer("post", paths::GATEWAY_SYNC, "A gateway tells which sessions live.")
             .body(JSON, named::<gateway::SyncRequest>)
             .answer(JSON, named::<gateway::SyncReply>),
+        peer("post", paths::GATEWAY_APPROVALS, "Asks humans about a command that is held.")
+            .body(JSON, named::<approval_api::ApprovalRequest>)
+            .answer(JSON, named::<approval_api::ApprovalReply>),
+        peer("get", paths::GATEWAY_APPROVAL, "Where a question stands.")
+            .answer(JSON, named::<approval_api::ApprovalReply>),
+        peer("delete", paths::GATEWAY_APPROVAL, "Withdraws a question."),
+        peer("post", paths::GATEWAY_APPROVAL_USE, "Uses an approval, once.")
+            .answer(JSON, named::<approval_api::ApprovalReply>),
         peer("post", paths::SESSIONS, "Opens a session; the credential is sealed to the gateway.")
             .body(JSON, named::<gateway::OpenRequest>)
             .answer(JSON, named::<gateway::OpenReply>),

@@ -67,6 +67,8 @@ struct Things {
     victim: Option<Gateway>,
     /// A freeze to lift.
     freeze: String,
+    /// A question to humans, and the digest of what is asked.
+    approval: (String, String),
     /// The number of a tile that the ledger has.
     tile: String,
 }
@@ -75,13 +77,20 @@ impl Things {
     async fn make(world: &World, gateway: &Gateway, path: &str) -> Self {
         let victim = if path.contains("{gateway}") { Some(world.enrol().await) } else { None };
         let freeze = if path.contains("{freeze}") { frozen(world).await } else { String::new() };
-        Self { session: world.open(gateway).await, victim, freeze, tile: tile(world).await }
+        let session = world.open(gateway).await;
+        let approval = if path.contains("{approval}") {
+            asked(world, gateway, &session, path.ends_with("/use")).await
+        } else {
+            <(String, String)>::default()
+        };
+        Self { session, victim, freeze, approval, tile: tile(world).await }
     }
 
     fn path(&self, path: &str) -> String {
         let victim = self.victim.as_ref().map(|gateway| gateway.id.to_string()).unwrap_or_default();
         path.replace("{gateway}", &victim)
             .replace("{freeze}", &self.freeze)
+            .replace("{approval}", &self.approval.0)
             .replace("{session}", &self.session.session.to_string())
             .replace("{writ}", &self.session.writ.to_string())
             .replace("{stream}", "commands")
@@ -89,6 +98,44 @@ impl Things {
             .replace("entries/{*path}", &format!("entries/{}", self.tile))
             .replace("{*path}", &format!("0/{}", self.tile))
     }
+}
+
+pub(crate) fn question(session: &OpenReply) -> writ_broker_api::approval::ApprovalRequest {
+    use writ_broker_api::approval::{About, ApprovalRequest, digest};
+    let about = About {
+        issuer: &session.workload.issuer,
+        subject: &session.workload.subject,
+        target: &session.target.name,
+        role: session.obligations.role.as_deref(),
+    };
+    let statement = "delete from orders".to_owned();
+    ApprovalRequest {
+        session: session.session,
+        digest: digest(&about, &statement, &[], &session.policy_hash),
+        statement,
+        parameters: Vec::new(),
+        fingerprint: writ_core::statement::Fingerprint([7; 16]),
+        policies: vec!["hold".to_owned()],
+        policy_hash: session.policy_hash.clone(),
+        groups: Vec::new(),
+        needed: 1,
+        timeout_seconds: 60,
+    }
+}
+
+/// A question to humans about a command of this session, and its digest; answered with yes where that is wanted.
+async fn asked(world: &World, gateway: &Gateway, session: &OpenReply, approved: bool) -> (String, String) {
+    let question = question(session);
+    let request = world.client(Some(&gateway.identity)).post(world.url(paths::GATEWAY_APPROVALS)).json(&question);
+    let made: serde_json::Value = request.send().await.expect("an answer").json().await.expect("JSON");
+    let id = made["approval"].as_str().expect("an approval").to_owned();
+    if approved {
+        let vote = json!({ "approve": true, "reason": "a test", "digest": question.digest });
+        let url = world.url(&paths::APPROVAL_VOTES.replace("{approval}", &id));
+        let answer = world.client(None).post(url).bearer_auth(ADMIN_TOKEN).json(&vote).send().await;
+        assert_eq!(answer.expect("an answer").status(), 200);
+    }
+    (id, question.digest)
 }
 
 /// A freeze of a workload that no test has.
@@ -121,6 +168,11 @@ async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str
         // Nothing of the tests runs under this name: a row does not shut out those after it.
         ("post", paths::FREEZES) => {
             request.json(&json!({ "scope": { "kind": "workload", "subject": "nobody" }, "reason": "a test" }))
+        }
+        ("post", paths::GATEWAY_APPROVALS) => request.json(&question(&things.session)),
+        ("post", paths::GATEWAY_APPROVAL_USE) => request.json(&()),
+        ("post", paths::APPROVAL_VOTES) => {
+            request.json(&json!({ "approve": true, "reason": "a test", "digest": things.approval.1 }))
         }
         ("delete", paths::FREEZE) => request.query(&[("reason", "a test")]),
         ("post", paths::JOIN_TOKENS) => request.json(&json!({ "serves": { "env": "test" } })),

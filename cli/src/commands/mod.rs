@@ -9,6 +9,7 @@ use crate::api::{Api, Profile};
 use crate::failure::{Doing as _, Failure};
 use crate::out;
 
+pub(crate) mod approvals;
 pub(crate) mod configuration;
 pub(crate) mod explain;
 pub(crate) mod freeze;

@@ -10,7 +10,7 @@ use crate::world::raw::{Frame, Raw, query};
 use crate::world::{World, config, direct, target, until_server};
 
 /// Asks for a cancel and waits for the answer, which is the connection's end.
-async fn cancel(port: u16, key: &[u8]) {
+pub(crate) async fn cancel(port: u16, key: &[u8]) {
     let mut raw = Raw::connect(port).await.unwrap();
     let length = u32::try_from(key.len() + 8).unwrap();
     raw.send(&[&length.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), key].concat()).await.unwrap();

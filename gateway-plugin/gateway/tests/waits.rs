@@ -124,3 +124,37 @@ async fn a_session_that_is_ended_waits_no_more() {
     assert_eq!(world.ended(1).await[0].0, SessionEnd::Revoked);
     assert!(world.fake.texts(true).is_empty());
 }
+
+#[tokio::test]
+async fn what_a_command_waits_for_is_told_at_once() {
+    let world = World::start(|_| {}).await;
+    let mut raw = world.raw().await;
+    raw.send(&query("select 'waits and is told'")).await.unwrap();
+    let notice = raw.frames_to(b'N').await.pop().unwrap();
+    assert_eq!((notice.field(b'S').as_str(), notice.field(b'M').as_str()), ("NOTICE", "told"));
+    world.fake.given.send_replace(1);
+    assert_eq!(value(&raw.frames_to(b'Z').await), "waits and is told");
+}
+
+#[tokio::test]
+async fn a_cancel_request_takes_back_what_waits() {
+    let world = World::start(|_| {}).await;
+    let mut raw = world.raw().await;
+    raw.send(&query("select 'waits and is told'")).await.unwrap();
+    raw.frames_to(b'N').await;
+    crate::cancels::cancel(world.port(), &raw.key).await;
+    let refused = raw.frames_to(b'Z').await;
+    assert_eq!(refused[0].field(b'C'), "57014");
+    assert_eq!(value(&raw.ask("select 2").await), "2");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_noticed_behind_more_than_is_read() {
+    let world = World::start(|_| {}).await;
+    let mut raw = world.raw().await;
+    raw.send(&query("select 'waits and is told'")).await.unwrap();
+    raw.frames_to(b'N').await;
+    raw.send(&query(&format!("select '{}'", "x".repeat(60_000)))).await.unwrap();
+    drop(raw);
+    until("the session ends", || (world.fake.ends().len() == 1).then_some(())).await;
+}

@@ -19,7 +19,7 @@ use writ_core::time::Timestamp;
 use writ_core::verdict::Verdict;
 use writ_core::workload::Workload;
 use writ_gateway::evidence::{Moment, ServerFacts};
-use writ_gateway::sql::{Governed, Governor, Judged, Parsed};
+use writ_gateway::sql::{Governed, Governor, Parsed};
 use writ_parser::{Parser, Settings};
 use writ_policy::{Bundle, Need, SessionPolicy};
 use writ_record::entry::Text;
@@ -147,8 +147,8 @@ impl Session<'_> {
         let place = text.map_or(Text::Spilled(0), Text::Inline);
         let said = loop {
             match governed.judge(&self.judges.governor, &command, &place, &moment) {
-                Judged::Said(said) => break said,
-                Judged::Later(mut later) => std::future::poll_fn(|context| later.poll(context)).await,
+                Ok(said) => break said,
+                Err(mut later) => std::future::poll_fn(|context| later.poll(context)).await,
             }
         };
         let asked = asked(&said.parsed, self.judges.collects.then(|| governed.needs(&said.parsed, &moment)));

@@ -158,8 +158,11 @@ impl Governed {
         self.holding.as_ref().inspect(|holding| holding.cancel()).is_some()
     }
 
-    /// What policy says of a command, once its text is understood.
-    fn judge(
+    /// What policy says of a command, which is no verdict before [`Self::settle`].
+    ///
+    /// # Errors
+    /// Its text is not understood yet: it is to be judged again once that resolves.
+    pub fn judge(
         &mut self,
         governor: &Rc<RefCell<Governor>>,
         command: &Command<'_>,
@@ -232,7 +235,7 @@ impl Governed {
     }
 
     /// The verdict on a command that was judged. What only prepares is not held: what executes it is.
-    fn settle(&mut self, command: &Command<'_>, said: &Said, approved: bool, moment: &Moment<'_>) -> Verdict {
+    pub fn settle(&mut self, command: &Command<'_>, said: &Said, approved: bool, moment: &Moment<'_>) -> Verdict {
         let prepares = command.tag == CommandTag::SqlPrepare;
         let verdict = self.policy.settle(command.tag, &said.judgement, approved || prepares);
         let Verdict::Allow(clearance) = verdict else { return verdict };

@@ -27,6 +27,7 @@ use writ_mask::rules::RuleSet;
 use writ_mask::{Identity, Mask};
 use writ_plugin::masks::Masking;
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
+use writ_wire_postgres::error::CANCELLED;
 
 /// The token that is admitted.
 pub(crate) const TOKEN: &str = "token-4b1d-of-the-workload";
@@ -35,6 +36,8 @@ pub(crate) const DENIED: &str = "this kind of command is not allowed here";
 
 /// A command whose text, or first parameter, has this waits until [`Fake::given`] reaches its turn.
 pub(crate) const WAITS: &str = "waits";
+/// Of one that waits and has this, the client is told so.
+pub(crate) const TOLD: &str = "told";
 /// A command whose text has this is denied.
 pub(crate) const FORBIDDEN: &str = "forbidden";
 
@@ -124,7 +127,7 @@ impl Fake {
 /// The fake, as the gateway sees it.
 pub(crate) struct Shared(pub(crate) Arc<Fake>);
 /// One worker's part: what is staged.
-pub(crate) struct FakeGate(Arc<Fake>, VecDeque<Entry>);
+pub(crate) struct FakeGate(Arc<Fake>, VecDeque<Entry>, bool);
 /// That a commit stood.
 pub(crate) struct Flushed(());
 /// A session's place.
@@ -173,7 +176,7 @@ impl Evidence for Shared {
     }
 
     fn gate(&self, _: u32) -> Result<FakeGate, Fault> {
-        Ok(FakeGate(Arc::clone(&self.0), VecDeque::new()))
+        Ok(FakeGate(Arc::clone(&self.0), VecDeque::new(), false))
     }
 
     fn register(&self, _: SessionId) -> FakeLive {
@@ -224,11 +227,20 @@ impl Gate for FakeGate {
         };
         let parameters: Vec<_> = parameters.map(|parameter| parameter.value.map(<[u8]>::to_vec)).collect();
         let told = parameters.first().is_some_and(|first| first.as_deref() == Some(WAITS.as_bytes()));
+        if (told || text.contains(WAITS)) && std::mem::take(&mut self.2) {
+            let fault = Fault::new(CANCELLED, Blame::NotAllowed, "cancelled");
+            return Ok(Answer::Now(Judged::Deny(fault)));
+        }
         if told || text.contains(WAITS) {
             let mut given = self.0.given.subscribe();
             let spent = *given.borrow_and_update() == 0;
             if spent {
-                return Ok(Answer::Later(Later::new(async move { drop(given.wait_for(|given| *given > 0).await) })));
+                let later = Later::new(async move { drop(given.wait_for(|given| *given > 0).await) });
+                return Ok(if text.contains(TOLD) {
+                    Answer::Held(later, TOLD.to_owned())
+                } else {
+                    Answer::Later(later)
+                });
             }
             self.0.given.send_modify(|given| *given -= 1);
         }
@@ -240,6 +252,11 @@ impl Gate for FakeGate {
         #[expect(clippy::disallowed_methods, reason = "the fake stands for the policy")]
         let clearance = Clearance::by_policy(PolicyHash::new("00"));
         Ok(Answer::Now(Judged::Allow(clearance)))
+    }
+
+    fn cancel(&mut self, (): &mut ()) -> bool {
+        self.2 = true;
+        true
     }
 
     fn outcome(&mut self, (): &mut (), record: &OutcomeRecord<'_>) -> Result<(), Fault> {
