@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use writ_broker_api::admin::Session;
+use writ_core::approval::Approval;
 use writ_core::freeze::Freeze;
-use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
 use writ_core::target::Labels;
 use writ_core::time::Timestamp;
@@ -139,6 +140,26 @@ impl Store for Failing {
 
     fn orders(&self, gateway: GatewayId) -> Answer<'_, Vec<(SessionId, String)>> {
         self.inner.orders(gateway)
+    }
+
+    fn approval(&self, id: ApprovalId) -> Pending<'_, Result<Option<Approval>, StoreFault>> {
+        self.inner.approval(id)
+    }
+
+    fn approvals(&self, open: bool) -> Pending<'_, Result<Vec<Approval>, StoreFault>> {
+        self.inner.approvals(open)
+    }
+
+    fn settled_approvals(
+        &self,
+        gateway: GatewayId,
+        since: Timestamp,
+    ) -> Pending<'_, Result<Vec<Approval>, StoreFault>> {
+        self.inner.settled_approvals(gateway, since)
+    }
+
+    fn approval_windows(&self, now: Timestamp) -> Pending<'_, Result<Vec<Approval>, StoreFault>> {
+        self.inner.approval_windows(now)
     }
 
     fn freezes(&self) -> Answer<'_, Vec<Freeze>> {

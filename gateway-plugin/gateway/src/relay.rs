@@ -206,18 +206,6 @@ impl<G: Gate> Running<G> {
             if let Turn::Over(end, code) = self.resume(cx) {
                 return Poll::Ready((end, code));
             }
-            if !self.session.line.is_empty() {
-                while cancelled.as_mut().poll(cx).is_ready() {
-                    cancelled.set(cancel.notified());
-                    self.cancel();
-                }
-                while look.poll_tick(cx).is_ready() {
-                    if self.client.stream.is_left() {
-                        let Turn::Over(end, code) = self.left(cx, Side::Client) else { continue };
-                        return Poll::Ready((end, code));
-                    }
-                }
-            }
             if let Turn::Over(end, code) = self.judge_again(cx) {
                 return Poll::Ready((end, code));
             }
@@ -233,6 +221,20 @@ impl<G: Gate> Running<G> {
                 sleep.as_mut().reset(after.into());
             }
             let turns = self.poll_turns(cx);
+            // Nothing else tells of these while a command waits.
+            if turns.is_pending() && !self.session.line.is_empty() {
+                while cancelled.as_mut().poll(cx).is_ready() {
+                    cancelled.set(cancel.notified());
+                    self.cancel();
+                }
+                while look.poll_tick(cx).is_ready() {
+                    if self.client.stream.is_left()
+                        && let Turn::Over(end, code) = self.left(cx, Side::Client)
+                    {
+                        return Poll::Ready((end, code));
+                    }
+                }
+            }
             if turns.is_pending() && self.session.line.poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
