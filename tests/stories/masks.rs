@@ -111,7 +111,7 @@ fn the_postgresql_driver_of_java_sees_masked_values() {
 #[test]
 fn a_full_recording_holds_the_masked_values() {
     let stack = masked().unwrap();
-    let select = "select id, name, card, number, note, token from people order by id";
+    let select = "select id, name, card, number, note, token from people where card <> '5105105105105100' order by id";
     let shown = psql(&stack, select).unwrap();
     let replay = eventually(|| {
         let listed = admin(&stack, &["sessions", "ls", "--json"])?;
@@ -121,7 +121,7 @@ fn a_full_recording_holds_the_masked_values() {
         for row in over {
             let id = row["id"].as_str().ok_or("no id")?;
             let said = admin(&stack, &["sessions", "replay", id, "--speed", "0", "--rows", "9"])?;
-            if said.contains(select) {
+            if said.contains("from people where card <> '510510******5100' order by id") {
                 return Ok(said);
             }
         }
@@ -129,6 +129,7 @@ fn a_full_recording_holds_the_masked_values() {
     })
     .unwrap();
     assert!(replay.contains("411111******1111") && replay.contains("REDACTED") && replay.contains("tok_"), "{replay}");
+    assert!(!replay.contains("5105105105105100"), "{replay}");
     for planted in PLANTED {
         assert!(!replay.contains(planted) && !shown.contains(planted), "{planted}: {replay}");
     }

@@ -14,8 +14,11 @@ use writ_core::proof::{Clearance, Recorded};
 use writ_core::time::Timestamp;
 use writ_core::verdict::Verdict;
 use writ_mask::Identity;
+use writ_mask::postgres::NoCatalog;
+use writ_mask::statement::StatementMask;
 use writ_parser::Parser;
 use writ_plugin::gate::{Allowed, Flushed};
+use writ_plugin::masks::Masking;
 use writ_plugin::{LiveSession, Plugin, SessionGate, WorkerGate};
 use writ_policy::SessionPolicy;
 use writ_record::DataKey;
@@ -45,6 +48,7 @@ pub struct Ticket {
     desk: PluginDesk,
     limits: SessionLimits,
     plugin: Arc<Plugin>,
+    statements: Option<StatementMask>,
 }
 
 /// One worker's part.
@@ -113,7 +117,7 @@ impl Evidence for Embedded {
             principal: admitted.principal,
             secret: admitted.secret,
             deadline: admitted.deadline,
-            mask: admitted.masking.map_or_else(|| Masks::Ready(Box::new(Identity)), Masks::Rules),
+            mask: admitted.masking.clone().map_or_else(|| Masks::Ready(Box::new(Identity)), Masks::Rules),
             asks_target: admitted.policy.judges_statements()
                 || *admitted.obligations.limits != SessionLimits::default(),
             settings: settings(*admitted.obligations.limits),
@@ -133,6 +137,7 @@ impl Evidence for Embedded {
                 },
                 policy: Some(admitted.policy),
                 plugin: Arc::clone(&self.0),
+                statements: admitted.masking.map(statement_mask),
             },
         })
     }
@@ -149,6 +154,10 @@ impl Evidence for Embedded {
     fn abandon(&self, _: SessionId, ticket: Ticket, why: &Fault) {
         ticket.plugin.not_begun(&ticket.meta, why);
     }
+}
+
+fn statement_mask(masking: Masking) -> StatementMask {
+    StatementMask::new(masking.rules, masking.key, Arc::new(NoCatalog))
 }
 
 fn server_known(facts: &ServerFacts) -> ServerKnown {
@@ -181,6 +190,9 @@ impl Gate for EmbeddedGate {
         };
         let mut gate = self.gate.begin(&ticket.meta, &ticket.key, policy.policy_hash().clone())?;
         ticket.policy = None;
+        if let Some(mask) = ticket.statements.take() {
+            gate.mask_statements(mask);
+        }
         let known = SessionKnown {
             database: logged_in.database.clone(),
             server: logged_in.facts.as_ref().map(server_known),

@@ -4,6 +4,8 @@
 //! [`WorkerGate::commit`] writes all that is staged by one write; [`WorkerGate::prove`] asks for both, so that nothing can be
 //! released that the spool did not take.
 
+mod masked;
+
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
@@ -15,6 +17,7 @@ use writ_core::id::SessionId;
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::time::Timestamp;
 use writ_core::verdict::Verdict;
+use writ_mask::statement::StatementMask;
 use writ_record::DataKey;
 use writ_record::entry::{CommandRecord, Decision, Flow, OutcomeRecord, Parameter, Text};
 use writ_record::known::SessionKnown;
@@ -22,6 +25,7 @@ use writ_record::spool::SessionMeta;
 
 use crate::seal::Notice;
 use crate::spool::{SessionSpool, SpoolError, WorkerSpool};
+use masked::Masked;
 
 /// A verdict whose record is staged.
 #[derive(Debug)]
@@ -47,6 +51,15 @@ pub struct SessionGate {
     policy_hash: PolicyHash,
     spool: SessionSpool,
     commands: u64,
+    /// Masks what is recorded of its commands.
+    statements: Option<Box<StatementMask>>,
+}
+
+impl SessionGate {
+    /// From now on what detectors match in its commands is not recorded.
+    pub fn mask_statements(&mut self, mask: StatementMask) {
+        self.statements = Some(Box::new(mask));
+    }
 }
 
 impl core::fmt::Debug for SessionGate {
@@ -77,7 +90,7 @@ impl WorkerGate {
     pub fn begin(&mut self, meta: &SessionMeta, key: &DataKey, policy_hash: PolicyHash) -> Result<SessionGate, Fault> {
         let spool = self.spool.open_session(meta, key).map_err(|error| no_record(&error))?;
         self.commit()?;
-        Ok(SessionGate { session: meta.session, level: meta.level, policy_hash, spool, commands: 0 })
+        Ok(SessionGate { session: meta.session, level: meta.level, policy_hash, spool, commands: 0, statements: None })
     }
 
     /// Stages what verdicts on the session's commands depend on.
@@ -114,7 +127,15 @@ impl WorkerGate {
         let record =
             CommandRecord { id: command.id, tag: command.tag, at, text, decision, policy_hash, code, approval };
         session.commands += 1;
-        self.spool.command(&mut session.spool, &record, parameters).map_err(|error| no_record(&error))?;
+        let staged = match &mut session.statements {
+            None => self.spool.command(&mut session.spool, &record, parameters),
+            Some(mask) => {
+                let masked = Masked::new(mask, &text, parameters);
+                let record = CommandRecord { text: masked.text(text), ..record };
+                self.spool.command(&mut session.spool, &record, masked.parameters())
+            }
+        };
+        staged.map_err(|error| no_record(&error))?;
         Ok(judged)
     }
 
@@ -142,6 +163,8 @@ impl WorkerGate {
         match session.level {
             RecordLevel::Commands => Ok(()),
             RecordLevel::Full => {
+                let hidden = session.statements.as_mut().and_then(|mask| masked::upload(mask, flow, bytes, whole));
+                let bytes = hidden.as_deref().unwrap_or(bytes);
                 self.spool.rows(&mut session.spool, command, at, flow, bytes, whole).map_err(|error| no_record(&error))
             }
         }
@@ -159,6 +182,8 @@ impl WorkerGate {
         offset: u64,
         bytes: &[u8],
     ) -> Result<(), Fault> {
+        let hidden = session.statements.as_mut().and_then(|mask| masked::part(mask, bytes));
+        let bytes = hidden.as_deref().unwrap_or(bytes);
         self.spool.spill(&mut session.spool, command, at, offset, bytes).map_err(|error| no_record(&error))
     }
 
