@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 mod case;
+mod crew;
 mod history;
 mod judges;
 mod reopened;

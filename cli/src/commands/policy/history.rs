@@ -47,6 +47,8 @@ pub(crate) enum Piece {
     End(Arc<Session>, Vec<String>),
     /// The session's recording cannot be read, or not to its end.
     Unreadable(Arc<Session>, Failure),
+    /// The list of sessions cannot be read to its end.
+    Broken(Failure),
 }
 
 fn span(text: &str) -> Result<Span, String> {
@@ -67,48 +69,61 @@ impl Which {
         workload.is_none_or(of) && self.target.as_ref().is_none_or(|target| writ.target.as_str() == target)
     }
 
-    /// The sessions, newest first.
-    ///
-    /// # Errors
-    /// If the broker cannot be reached or refuses, or a target is named that cannot be one.
-    pub(crate) async fn sessions(&self, api: &Api) -> Result<Vec<Arc<Session>>, Failure> {
-        if let Some(target) = &self.target {
-            TargetName::new(target.clone()).map_err(|error| Failure::new(error.to_string()))?;
-        }
+    /// The path of the list's page behind `after`.
+    fn page(after: Option<&str>) -> String {
+        let after = after.map(|after| format!("&after={}", freeze::encoded(after))).unwrap_or_default();
+        format!("/v1/sessions?limit={PAGE}{after}")
+    }
+
+    /// The time from which on.
+    fn begin(&self) -> Timestamp {
         let since = SignedDuration::try_from(self.since.get()).unwrap_or(SignedDuration::MAX);
-        let since = SystemClock.now().checked_sub(since).unwrap_or(Timestamp::MIN);
-        let (mut found, mut after) = (Vec::new(), String::new());
-        loop {
-            let page: Page<Session> = api.get(&format!("/v1/sessions?limit={PAGE}{after}")).await?;
-            let reached = page.items.iter().any(|session| session.writ.opened < since);
-            let within = page.items.into_iter().filter(|session| session.writ.opened >= since && self.takes(session));
-            found.extend(within.map(Arc::new));
-            match page.next.filter(|_| !reached) {
-                Some(next) => after = format!("&after={}", freeze::encoded(&next)),
-                None => return Ok(found),
-            }
-        }
+        SystemClock.now().checked_sub(since).unwrap_or(Timestamp::MIN)
     }
 }
 
-/// Reads the recordings of sessions; the pieces come as they are read.
-pub(crate) fn read(api: Arc<Api>, sessions: Vec<Arc<Session>>) -> mpsc::Receiver<Piece> {
+/// Reads the recordings of sessions, newest first; the pieces come as they are read.
+///
+/// # Errors
+/// If a target is named that cannot be one.
+pub(crate) fn read(api: Arc<Api>, which: &Which) -> Result<mpsc::Receiver<Piece>, Failure> {
+    if let Some(target) = &which.target {
+        TargetName::new(target.clone()).map_err(|error| Failure::new(error.to_string()))?;
+    }
     let (pieces, receiver) = mpsc::channel(AT_ONCE);
+    let which = which.clone();
     tokio::spawn(async move {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let mut running = JoinSet::new();
-        for session in sessions {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        if let Err(failure) = all(&api, &which, &pieces).await {
+            let _ = pieces.send(Piece::Broken(failure)).await;
+        }
+    });
+    Ok(receiver)
+}
+
+async fn all(api: &Arc<Api>, which: &Which, pieces: &mpsc::Sender<Piece>) -> Result<(), Failure> {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let (begin, mut after) = (which.begin(), None);
+    let mut running = JoinSet::new();
+    loop {
+        let page: Page<Session> = api.get(&Which::page(after.as_deref())).await?;
+        let reached = page.items.iter().any(|session| session.writ.opened < begin);
+        let within = page.items.into_iter().filter(|session| session.writ.opened >= begin && which.takes(session));
+        for session in within.map(Arc::new) {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
             while running.try_join_next().is_some() {}
-            let (api, pieces) = (Arc::clone(&api), pieces.clone());
+            let (api, pieces) = (Arc::clone(api), pieces.clone());
             running.spawn(async move {
                 one(&api, session, &pieces).await;
                 drop(place);
             });
         }
-        while running.join_next().await.is_some() {}
-    });
-    receiver
+        after = page.next.filter(|_| !reached);
+        if after.is_none() {
+            break;
+        }
+    }
+    while running.join_next().await.is_some() {}
+    Ok(())
 }
 
 /// Reads one. Nobody who listens any more is no failure.

@@ -94,9 +94,9 @@ const MOST_UNDER_WAY: usize = 4096;
 
 impl Judges {
     /// Judges by this policy set.
-    pub(crate) fn new(bundle: Bundle) -> Self {
+    pub(crate) fn new(bundle: impl Into<Arc<Bundle>>) -> Self {
         let governor = Governor::new(Parser::new(Settings::own()));
-        Self { bundle: Arc::new(bundle), governor: Rc::new(RefCell::new(governor)), collects: false }
+        Self { bundle: bundle.into(), governor: Rc::new(RefCell::new(governor)), collects: false }
     }
 
     /// The same, who also say what each command needs.

@@ -4,19 +4,16 @@
 //! was answered then. What other policies would have changed of the session itself is not made up: a statement that they deny has
 //! left its traces all the same, since it ran.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use writ_core::id::SessionId;
 use writ_record::entry::{CommandEntry, Decision};
 
 use super::case::Answer;
-use super::history::{self, Piece, Which};
-use super::judges::Judges;
-use super::replayed::{Change, Report, Show};
-use super::rerun::{Judged, Rerun};
+use super::crew::{self, Found};
+use super::history::{self, Which};
+use super::replayed::{Report, Show};
 use crate::commands::{Connection, explain};
 use crate::failure::Failure;
 
@@ -41,42 +38,28 @@ pub(crate) struct Replay {
 /// # Errors
 /// If the policies or the list of sessions cannot be read, or a recording cannot: what was not judged is not unchanged.
 pub(crate) async fn run(replay: &Replay, connection: &Connection) -> Result<(), Failure> {
-    let judges = Judges::new(explain::bundle(&replay.policies)?);
+    let bundle = Arc::new(explain::bundle(&replay.policies)?);
     let api = Arc::new(connection.api()?);
-    let sessions = replay.which.sessions(&api).await?;
     let show = match (replay.json, replay.by_statement) {
         (true, _) => Show::Json,
         (false, true) => Show::ByStatement,
         (false, false) => Show::Each,
     };
-    let mut report = Report::new(show, judges.bundle().hash().as_str());
-    let mut pieces = history::read(api, sessions);
-    let mut open: BTreeMap<SessionId, Rerun<'_>> = BTreeMap::new();
-    while let Some(piece) = pieces.recv().await {
-        match piece {
-            Piece::Entries(session, entries) => {
-                let rerun = open.entry(session.id).or_default();
-                for recorded in entries {
-                    let Some(Judged { command, text, given }) = rerun.take(&judges, &session, recorded).await else {
-                        continue;
-                    };
-                    let was = answered(&command);
-                    if given.verdict != was {
-                        report.change(Change::new(&session, &command, text.as_deref(), was, given))?;
-                    }
-                }
-            }
-            Piece::End(session, remarks) => {
-                let rerun = open.remove(&session.id).unwrap_or_default();
-                report.ended(&session, &rerun, remarks)?;
-            }
-            Piece::Unreadable(session, failure) => {
-                open.remove(&session.id);
-                report.unreadable(&session, &failure);
-            }
+    let mut report = Report::new(show, bundle.hash().as_str());
+    let mut found = crew::judge(&bundle, history::read(api, &replay.which)?)?;
+    let mut all = None;
+    while let Some(found) = found.recv().await {
+        match found {
+            Found::Change(change) => report.change(*change)?,
+            Found::Ended(session, whole, remarks) => report.ended(&session, &whole, remarks)?,
+            Found::Unreadable(session, failure) => report.unreadable(&session, &failure),
+            Found::Sessions(sessions) => all = Some(sessions),
+            Found::Broken(failure) => return Err(failure),
         }
     }
-    report.finish()
+    // Without the number somebody stopped before the end.
+    let all = all.ok_or_else(|| Failure::new("not all sessions were judged: a judge has ended"))?;
+    report.finish(all)
 }
 
 /// What was answered then. What humans decided on had been held.

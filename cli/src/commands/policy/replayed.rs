@@ -15,7 +15,7 @@ use writ_record::entry::CommandEntry;
 
 use super::case::Answer;
 use super::judges::Given;
-use super::rerun::Rerun;
+use super::rerun::Whole;
 use crate::commands::word;
 use crate::failure::{Doing as _, Failure};
 use crate::out;
@@ -175,16 +175,16 @@ impl Report {
     ///
     /// # Errors
     /// If what is to be shown of it cannot be written as JSON.
-    pub(crate) fn ended(&mut self, session: &Session, rerun: &Rerun<'_>, remarks: Vec<String>) -> Result<(), Failure> {
-        let commands = rerun.commands();
+    pub(crate) fn ended(&mut self, session: &Session, whole: &Whole, remarks: Vec<String>) -> Result<(), Failure> {
+        let commands = whole.commands;
         self.sessions += 1;
         self.commands += commands;
-        self.unknown += u64::from(!rerun.is_known() && commands > 0);
+        self.unknown += u64::from(!whole.known && commands > 0);
         self.remarks += remarks.len() as u64;
         for remark in remarks {
             out::note(&format!("note: {}: {remark}; run `writ ledger verify`", session.id));
         }
-        let Some(given) = rerun.refused() else { return Ok(()) };
+        let Some(given) = &whole.refused else { return Ok(()) };
         self.not_opened += 1;
         let (id, opened, reason) = (session.id, session.writ.opened, given.reason.as_deref().unwrap_or_default());
         let (subject, target) = (session.writ.subject.as_str(), session.writ.target.as_str());
@@ -209,11 +209,11 @@ impl Report {
         out::note(&format!("note: {} cannot be read: {failure}", session.id));
     }
 
-    /// The sum.
+    /// The sum, of so many sessions as there were.
     ///
     /// # Errors
-    /// If a recording could not be read.
-    pub(crate) fn finish(self) -> Result<(), Failure> {
+    /// If a recording could not be read, or a session was not judged.
+    pub(crate) fn finish(self, sessions: u64) -> Result<(), Failure> {
         let changed: u64 = self.changes.values().sum();
         if self.show == Show::Json {
             let changes: BTreeMap<String, u64> =
@@ -234,10 +234,12 @@ impl Report {
                 self.unknown
             ));
         }
-        if self.unreadable == 0 {
-            return Ok(());
+        match sessions.saturating_sub(self.sessions) {
+            0 => Ok(()),
+            left => Err(Failure::new(format!(
+                "{left} sessions could not be read, or not to their end, and were not judged"
+            ))),
         }
-        Err(Failure::new(format!("{} sessions could not be read, and were not judged", self.unreadable)))
     }
 
     fn statements(&self) {

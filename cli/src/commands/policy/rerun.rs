@@ -24,6 +24,16 @@ pub(crate) struct Rerun<'a> {
     commands: u64,
 }
 
+/// What is known of a session that was judged to its end.
+pub(crate) struct Whole {
+    /// How many commands were recorded.
+    pub commands: u64,
+    /// Whether the recording says what verdicts depended on.
+    pub known: bool,
+    /// Why the session would not be opened.
+    pub refused: Option<Given>,
+}
+
 /// A command that was judged again.
 pub(crate) struct Judged {
     /// The command as it was recorded.
@@ -35,19 +45,9 @@ pub(crate) struct Judged {
 }
 
 impl<'a> Rerun<'a> {
-    /// How many commands were recorded so far.
-    pub(crate) const fn commands(&self) -> u64 {
-        self.commands
-    }
-
-    /// Whether the recording says what verdicts depended on.
-    pub(crate) const fn is_known(&self) -> bool {
-        self.known.is_some()
-    }
-
-    /// Why the session would not be opened.
-    pub(crate) const fn refused(&self) -> Option<&Given> {
-        self.refused.as_ref()
+    /// What is known at its end.
+    pub(crate) fn whole(self) -> Whole {
+        Whole { commands: self.commands, known: self.known.is_some(), refused: self.refused }
     }
 
     /// Takes the next entry. A command is judged again, unless the session would not be opened at all.

@@ -70,8 +70,7 @@ pub(crate) async fn run(suggest: &Suggest, connection: &Connection) -> Result<()
     let judges =
         Judges::collecting(bundle.map_err(|_| Failure::new("the policies that let everything pass do not load"))?);
     let api = Arc::new(connection.api()?);
-    let sessions = suggest.which.sessions(&api).await?;
-    let mut pieces = history::read(api, sessions);
+    let mut pieces = history::read(api, &suggest.which)?;
     let mut open: BTreeMap<SessionId, Rerun<'_>> = BTreeMap::new();
     let mut all: BTreeMap<At, Did> = BTreeMap::new();
     while let Some(piece) = pieces.recv().await {
@@ -93,6 +92,7 @@ pub(crate) async fn run(suggest: &Suggest, connection: &Connection) -> Result<()
                 }
             }
             Piece::Unreadable(session, failure) => return Err(incomplete(&session, &failure.to_string())),
+            Piece::Broken(failure) => return Err(failure),
         }
     }
     if all.values().all(|did| did.sessions == 0) {
