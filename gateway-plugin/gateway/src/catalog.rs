@@ -5,6 +5,7 @@
 //! masked as if every rule applied, so that an answer may be old, but must never be of another database.
 //! Read next: [`facts`], then [`tree`].
 
+mod copied;
 mod facts;
 mod tree;
 
@@ -15,9 +16,11 @@ use std::time::{Duration, Instant};
 use writ_core::fault::Fault;
 use writ_core::target::Target;
 use writ_mask::postgres::{Catalog, TypeFact};
+use writ_mask::{CopyColumn, CopyFormat};
 
 use crate::login;
 use crate::stream::Stream;
+use copied::Copied;
 use facts::Facts;
 
 /// How long what was asked is taken for true.
@@ -101,6 +104,14 @@ impl SessionCatalog {
         if !self.stale.swap(true, Ordering::Relaxed) {
             self.all.0.invalidate(&self.place);
         }
+    }
+
+    /// The columns of a copy, from its statement's text and how many columns the server says it has; the format that the text names.
+    /// A table without a schema is read only where `one_name` says that another of its name would not matter.
+    pub(crate) fn copied(&self, text: &[u8], count: usize, one_name: bool) -> Option<(Vec<CopyColumn>, CopyFormat)> {
+        let copied = Copied::read(text).filter(|copied| !self.is_stale() && (one_name || copied.schema.is_some()))?;
+        let columns = self.known.facts.copied(copied.schema.as_deref(), &copied.table, copied.columns.as_deref())?;
+        (columns.len() == count).then_some((columns, copied.format))
     }
 
     fn is_stale(&self) -> bool {

@@ -9,6 +9,7 @@ use writ_core::command::CommandId;
 use writ_core::fault::{Blame, Fault};
 use writ_core::target::Target;
 use writ_mask::postgres::PostgresMask;
+use writ_mask::rules::Computed;
 use writ_mask::{Context, CopyFormat, Mask, Masked, What};
 use writ_plugin::masks::Masking;
 use writ_wire_machine::Learn;
@@ -78,13 +79,16 @@ impl Masks {
 pub struct Watched {
     mask: PostgresMask,
     catalog: Arc<SessionCatalog>,
+    computed: Computed,
 }
 
 impl Watched {
     /// The mask of a session in the database that this catalog describes.
     #[must_use]
     pub fn new(masking: Masking, catalog: Arc<SessionCatalog>) -> Self {
-        Self { mask: PostgresMask::new(masking.rules, masking.key, Arc::<SessionCatalog>::clone(&catalog)), catalog }
+        let computed = masking.rules.computed;
+        let mask = PostgresMask::new(masking.rules, masking.key, Arc::<SessionCatalog>::clone(&catalog));
+        Self { mask, catalog, computed }
     }
 }
 
@@ -101,8 +105,18 @@ impl Mask for Watched {
     }
 
     fn learn(&mut self, context: Context<'_>) -> Result<(), Fault> {
-        if context == Context::Schema {
-            self.catalog.changed();
+        match context {
+            Context::Schema => self.catalog.changed(),
+            Context::CopyOf { binary, columns, text: Some(text) } => {
+                // A function may have made a temporary table that stands before the one that is meant.
+                let one_name = self.computed == Computed::Detect;
+                if let Some((columns, format)) = self.catalog.copied(text, columns, one_name)
+                    && (format == CopyFormat::Binary) == binary
+                {
+                    return self.mask.learn(Context::Copy { format, columns: Some(&columns) });
+                }
+            }
+            _ => {}
         }
         self.mask.learn(context)
     }
@@ -156,9 +170,9 @@ pub fn learn(mask: &mut dyn Mask, learn: &Learn) -> Result<(), Fault> {
         Learn::Describes { statement } => Context::Describes { statement: key(statement) },
         Learn::Executes { statement, formats } => Context::Executes { statement: key(statement), formats },
         Learn::Forget { statement } => Context::Forget { statement: key(statement) },
-        // Which delimiters and columns the command names is not read: read as lines of text it is masked all the same.
-        Learn::Copy { binary: true } => Context::Copy { format: CopyFormat::Binary, columns: None },
-        Learn::Copy { binary: false } => Context::Copy { format: CopyFormat::Text { delimiter: b'\t' }, columns: None },
+        Learn::Copy { binary, columns, text } => {
+            Context::CopyOf { binary: *binary, columns: usize::from(*columns), text: text.as_deref() }
+        }
         Learn::CopyEnd => Context::CopyEnd,
         Learn::Schema => Context::Schema,
     })

@@ -218,6 +218,16 @@ async fn copies_are_masked_in_each_format() {
             assert_eq!(values(&client, "select 7").await, ["7"], "the session goes on after {sql}");
         }
     }
+    let copied = async |sql: &str| {
+        let pieces = client.copy_out(sql).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
+        String::from_utf8(pieces.concat()).unwrap()
+    };
+    let named = copied("copy mask_copies.people_1 (id, name, card) to stdout").await;
+    assert!(named.starts_with("0\tREDACTED\t411111******1111\n"), "{named}");
+    let all = copied("COPY mask_copies.people_1 TO STDOUT WITH (FORMAT csv)").await;
+    assert!(all.starts_with("0,REDACTED,411111******1111,"), "{all}");
+    let unread = copied("copy (select id, name from mask_copies.people) to stdout").await;
+    assert!(unread.starts_with("REDACTED\tREDACTED\n"), "{unread}");
     nothing_on_record(&world);
 }
 

@@ -109,6 +109,15 @@ pub enum Context<'a> {
         /// The columns that are copied, where that is known.
         columns: Option<&'a [CopyColumn]>,
     },
+    /// The same, where no more is known than what server and statement say of it.
+    CopyOf {
+        /// Whether in the binary form.
+        binary: bool,
+        /// How many columns it has.
+        columns: usize,
+        /// The statement, where it is known.
+        text: Option<&'a [u8]>,
+    },
     /// The bulk copy has ended. Where something of it was held back, this is refused.
     CopyEnd,
     /// What names, tables and views mean may have changed: what was learned of columns holds no more.

@@ -24,7 +24,7 @@ use writ_core::mask::MaskMark;
 use crate::action::MaskKey;
 use crate::detect::{Region, Scanner};
 use crate::rules::RuleSet;
-use crate::{Context, Mask, Masked, What};
+use crate::{Context, CopyFormat, Mask, Masked, What};
 pub(crate) use column::Column;
 use copy::Copy;
 pub use types::{Catalog, NoCatalog, TypeFact};
@@ -167,6 +167,10 @@ impl Mask for PostgresMask {
                 self.statements.clear();
                 self.columns.clear();
                 self.known = false;
+            }
+            Context::CopyOf { binary, .. } => {
+                let format = if binary { CopyFormat::Binary } else { CopyFormat::Text { delimiter: b'\t' } };
+                self.copy = Some(Copy::new(format, None, &self.engine.rules, self.catalog.as_ref()));
             }
             Context::CopyEnd => {
                 if self.copy.take().is_some_and(|copy| !copy.is_done()) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use writ_core::fault::{Blame, Fault};
+use writ_mask::CopyColumn;
 use writ_mask::postgres::TypeFact;
 use writ_wire_postgres::ask::Row;
 
@@ -23,7 +24,7 @@ const HOLD_VALUES: [&str; 6] =
 pub(super) const QUESTION: &str = "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog, pg_temp; \
  SELECT 'r', c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'; \
- SELECT 'a', a.attrelid, a.attnum, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+ SELECT 'a', a.attrelid, a.attnum, a.attname, a.atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped; \
  SELECT 'i', inhrelid, inhparent, 0 FROM pg_inherits; \
  SELECT 'v', ev_class, 0, ev_action FROM pg_rewrite WHERE ev_type = '1' AND is_instead AND ev_class >= 16384; \
@@ -41,7 +42,8 @@ pub(super) const QUESTION: &str = "BEGIN READ ONLY; SET LOCAL search_path TO pg_
 struct Relation {
     /// `schema.relation`.
     name: String,
-    columns: HashMap<i16, Box<str>>,
+    /// By attribute: name and type.
+    columns: HashMap<i16, (Box<str>, u32)>,
     /// Relations of which its rows are rows too.
     parents: Vec<u32>,
     view: Option<View>,
@@ -85,7 +87,7 @@ impl Facts {
     }
 
     fn row(&mut self, row: &Row) -> Option<()> {
-        let [Some(kind), Some(oid), third, Some(fourth)] = row.as_slice() else { return None };
+        let [Some(kind), Some(oid), third, Some(fourth), more @ ..] = row.as_slice() else { return None };
         let (oid, third) = (oid.parse::<u32>().ok()?, third.as_deref().unwrap_or("0"));
         self.bytes += 64 + third.len() + fourth.len();
         match kind.as_str() {
@@ -97,7 +99,9 @@ impl Facts {
             "a" => {
                 // The default of a column that was added is a value of rows.
                 if !(oid < FIRST_OWN && fourth == "attmissingval") {
-                    self.relations.entry(oid).or_default().columns.insert(third.parse().ok()?, fourth.as_str().into());
+                    let type_id = more.first()?.as_deref()?.parse().ok()?;
+                    let columns = &mut self.relations.entry(oid).or_default().columns;
+                    columns.insert(third.parse().ok()?, (fourth.as_str().into(), type_id));
                 }
             }
             "i" => self.relations.entry(oid).or_default().parents.push(third.parse().ok()?),
@@ -152,9 +156,35 @@ impl Facts {
         self.follow(table, attribute, DEEPEST, &mut found)?;
         let name = |(table, attribute): &(u32, i16)| {
             let relation = self.relations.get(table)?;
-            Some(format!("{}.{}", relation.name, relation.columns.get(attribute)?))
+            Some(format!("{}.{}", relation.name, relation.columns.get(attribute)?.0))
         };
         found.iter().map(name).collect()
+    }
+
+    /// The columns of a table as a copy has them, in order: those named, or all. Nothing where several tables may be meant.
+    pub(super) fn copied(
+        &self,
+        schema: Option<&str>,
+        table: &str,
+        named: Option<&[String]>,
+    ) -> Option<Vec<CopyColumn>> {
+        let is_meant = |relation: &Relation| match schema {
+            Some(schema) => relation.name == format!("{schema}.{table}"),
+            None => relation.name.split_once('.').is_some_and(|(_, name)| name == table),
+        };
+        let mut meant = self.relations.iter().filter(|(_, relation)| is_meant(relation));
+        let ((oid, relation), None) = (meant.next()?, meant.next()) else { return None };
+        let copied = |attribute: i16, type_id: u32| CopyColumn { table: *oid, attribute, type_id };
+        let mut all: Vec<_> = relation.columns.iter().collect();
+        all.sort_by_key(|(attribute, _)| **attribute);
+        let Some(named) = named else {
+            return Some(all.iter().map(|(attribute, (_, type_id))| copied(**attribute, *type_id)).collect());
+        };
+        let column = |wanted: &String| {
+            let found = all.iter().find(|(_, (name, _))| **name == **wanted);
+            found.map(|(attribute, (_, type_id))| copied(**attribute, *type_id))
+        };
+        named.iter().map(column).collect()
     }
 
     fn follow(&self, table: u32, attribute: i16, depth: u8, found: &mut BTreeSet<(u32, i16)>) -> Option<()> {
@@ -163,14 +193,14 @@ impl Facts {
             return Some(());
         }
         let (relation, depth) = (self.relations.get(&table)?, depth.checked_sub(1)?);
-        let column = relation.columns.get(&attribute)?;
+        let (column, _) = relation.columns.get(&attribute)?;
         if relation.name.is_empty() || relation.hides || found.len() >= MOST_NAMES {
             return None;
         }
         found.insert((table, attribute));
         for parent in &relation.parents {
             let above = self.relations.get(parent)?;
-            if let Some((same, _)) = above.columns.iter().find(|(_, name)| *name == column) {
+            if let Some((same, _)) = above.columns.iter().find(|(_, (name, _))| name == column) {
                 self.follow(*parent, *same, depth, found)?;
             }
         }

@@ -30,6 +30,10 @@ pub enum Learn {
     Copy {
         /// Whether in the binary form.
         binary: bool,
+        /// How many columns it has.
+        columns: u16,
+        /// The text of the statement that copies, where that is all of its command and not long.
+        text: Option<Arc<[u8]>>,
     },
     /// The bulk copy has ended.
     CopyEnd,

@@ -1,7 +1,7 @@
 use super::*;
 
 fn facts(rows: &[[&str; 4]]) -> Facts {
-    let row = |row: &[&str; 4]| row.iter().map(|value| Some((*value).to_owned())).collect();
+    let row = |row: &[&str; 4]| row.iter().chain(&["25"]).map(|value| Some((*value).to_owned())).collect();
     Facts::read(rows.iter().map(row).collect()).unwrap()
 }
 
@@ -90,4 +90,29 @@ fn views_that_never_end_are_not_known() {
     let rows: Vec<[&str; 4]> = rows.iter().map(|row| row.each_ref().map(String::as_str)).collect();
     assert_eq!(names(&facts(&rows), 20000, 1), None);
     assert_eq!(Facts::read(vec![vec![Some("x".to_owned())]]).unwrap_err().code, "mask.catalog");
+}
+
+#[test]
+fn the_columns_of_a_copy_are_those_of_one_table_alone() {
+    let facts = facts(&[
+        ["r", "20000", "public", "cards"],
+        ["a", "20000", "3", "pan"],
+        ["a", "20000", "1", "id"],
+        ["r", "20001", "old", "cards"],
+        ["r", "20002", "public", "one"],
+        ["a", "20002", "1", "x"],
+    ]);
+    let copied = |schema, table, named: &[&str]| {
+        let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+        let columns = facts.copied(schema, table, (!named.is_empty()).then_some(named.as_slice()))?;
+        Some(columns.iter().map(|column| (column.table, column.attribute, column.type_id)).collect::<Vec<_>>())
+    };
+    assert_eq!(copied(Some("public"), "cards", &[]), Some(vec![(20000, 1, 25), (20000, 3, 25)]));
+    assert_eq!(copied(Some("public"), "cards", &["pan", "id"]), Some(vec![(20000, 3, 25), (20000, 1, 25)]));
+    assert_eq!(copied(None, "one", &[]), Some(vec![(20002, 1, 25)]));
+    for (schema, table, named) in [(None, "cards", ""), (Some("public"), "cards", "gone"), (Some("pg_temp"), "one", "")]
+    {
+        let named: Vec<&str> = if named.is_empty() { Vec::new() } else { vec![named] };
+        assert_eq!(copied(schema, table, &named), None, "{table}");
+    }
 }

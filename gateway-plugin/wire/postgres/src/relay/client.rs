@@ -171,6 +171,7 @@ impl Relay {
         if frame.get(text.clone()).is_some_and(words::makes_names) {
             self.maker = Some(id);
         }
+        self.tells.asks(id, frame.get(text.clone()));
         let ask = Ask { id, tag: CommandTag::SqlQuery, text: TextAt::Buffer(text), parameters: 0..0 };
         Ok(self.ask(ask, head.total, Expect::Query(id), effects))
     }
@@ -183,6 +184,7 @@ impl Relay {
             Ok(expect) => expect,
             Err(fault) => return Ok(self.deny_extended(&fault, head, frame)),
         };
+        self.tells.asks(id, frame.get(parse.text.clone()));
         let ask = Ask { id, tag: CommandTag::SqlPrepare, text: TextAt::Buffer(parse.text), parameters: 0..0 };
         Ok(self.ask(ask, head.total, expect, effects))
     }

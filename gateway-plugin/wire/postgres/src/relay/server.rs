@@ -198,7 +198,7 @@ impl Relay {
                 return Ok(());
             }
             (b'H', Expect::Query(_) | Expect::Execute(_)) => {
-                self.tell_copy(frame.get(body), effects);
+                self.tell_copy(frame.get(body..).unwrap_or_default(), expect, effects);
                 return Ok(());
             }
             (b'c', Expect::Query(_) | Expect::Execute(_)) => {

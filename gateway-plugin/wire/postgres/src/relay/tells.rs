@@ -13,6 +13,9 @@ use writ_wire_machine::{Effect, Effects, Learn};
 use super::Relay;
 use super::expect::Expect;
 
+/// The longest text of a copy that is kept, and how many are: where there are more, what they copy is not told.
+const LONGEST_COPY: usize = 4096;
+const MOST_COPIES: usize = 64;
 /// How many names may be gone and kept before the session is idle.
 const MOST_GONE: usize = 1024;
 
@@ -31,11 +34,22 @@ pub(super) struct Tells {
     bound: HashMap<CommandId, Bound>,
     /// The portal whose rows were told last, with nothing in between.
     rows_of: Option<CommandId>,
+    /// Texts that copy, by their commands.
+    copies: HashMap<CommandId, Arc<[u8]>>,
 }
 
 impl Tells {
     pub(super) fn new(on: bool) -> Self {
         Self { on, ..Self::default() }
+    }
+
+    /// Keeps the text of a command where it may begin a copy.
+    pub(super) fn asks(&mut self, command: CommandId, text: Option<&[u8]>) {
+        let Some(text) = text.filter(|text| self.on && text.len() <= LONGEST_COPY && begins_copy(text)) else { return };
+        if self.copies.len() >= MOST_COPIES {
+            self.copies.clear();
+        }
+        self.copies.insert(command, text.into());
     }
 
     pub(super) fn binds(&mut self, portal: CommandId, statement: CommandId, formats: Option<Vec<u16>>) {
@@ -88,10 +102,21 @@ impl Relay {
     }
 
     /// A copy to the client begins: the body of its CopyOutResponse.
-    pub(super) fn tell_copy(&mut self, body: Option<&u8>, effects: &mut Effects) {
-        if self.tells.on {
-            effects.push(Effect::Learn(Learn::Copy { binary: body != Some(&0) }));
+    pub(super) fn tell_copy(&mut self, body: &[u8], front: Expect, effects: &mut Effects) {
+        if !self.tells.on {
+            return;
         }
+        let of = match front {
+            Expect::Execute(portal) => self.tells.bound.get(&portal).map(|bound| bound.statement),
+            other => other.command(),
+        };
+        let text = match (front, of) {
+            // A text is executed once, a statement often.
+            (Expect::Query(_), Some(command)) => self.tells.copies.remove(&command),
+            _ => of.and_then(|command| self.tells.copies.get(&command)).cloned(),
+        };
+        let columns = body.get(1..).and_then(<[u8]>::first_chunk::<2>).map_or(0, |count| u16::from_be_bytes(*count));
+        effects.push(Effect::Learn(Learn::Copy { binary: body.first() != Some(&0), columns, text }));
     }
 
     /// A copy to the client has ended.
@@ -128,6 +153,7 @@ impl Relay {
         self.statements.gone.retain(|id| {
             let kept = outstanding.contains(id) || self.tells.bound.values().any(|bound| bound.statement == *id);
             if !kept {
+                self.tells.copies.remove(id);
                 effects.push(Effect::Learn(Learn::Forget { statement: *id }));
             }
             kept
@@ -138,6 +164,10 @@ impl Relay {
     pub(super) fn forget_many(&mut self, effects: &mut Effects) {
         self.forget_gone(MOST_GONE, effects);
     }
+}
+
+fn begins_copy(text: &[u8]) -> bool {
+    text.trim_ascii_start().first_chunk::<4>().is_some_and(|word| word.eq_ignore_ascii_case(b"copy"))
 }
 
 /// Whether a command that completes so has changed no table, view or type that others read. `DO` and `CALL` may have.

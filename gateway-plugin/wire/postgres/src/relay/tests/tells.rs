@@ -40,12 +40,35 @@ fn simple_queries_copies_and_changes_of_the_schema_are_told() {
     rig.server(&[columns(), row("1"), complete("SELECT 1"), complete("CREATE TABLE"), columns()].concat());
     assert_eq!(told(&mut rig), "Query; Schema; Query");
     rig.server(&[message(b'H', &[1, 0, 0]), message(b'd', b"x"), message(b'c', b""), ready(b'I')].concat());
-    assert_eq!(told(&mut rig), "Copy { binary: true }; CopyEnd");
+    assert_eq!(told(&mut rig), "Copy { binary: true, columns: 0, text: None }; CopyEnd");
     for (tag, stale) in [("DO", true), ("ALTER VIEW", true), ("FETCH 3", false), ("INSERT 0 1", false), ("", true)] {
         rig.client(&query("x"));
         rig.server(&[complete(tag), ready(b'I')].concat());
         assert_eq!(told(&mut rig), if stale { "Schema" } else { "" }, "{tag}");
     }
+}
+
+#[test]
+fn copies_are_told_with_the_text_that_makes_them() {
+    let mut rig = rig();
+    let begun = message(b'H', &[0, 0, 2, 0, 0, 0, 0]);
+    let whole = [begun.as_slice(), &message(b'd', b"x\n"), &message(b'c', b""), &complete("COPY 1")].concat();
+    rig.client(&query("  Copy t to stdout"));
+    rig.server(&[whole.as_slice(), &ready(b'I')].concat());
+    let story = told(&mut rig);
+    assert!(story.starts_with("Copy { binary: false, columns: 2, text: Some([32, 32, 67"), "{story}");
+    rig.client(&[parse("s", "copy t to stdout"), bind("", "s"), execute(""), sync()].concat());
+    rig.server(&[message(b'1', b""), message(b'2', b"")].concat());
+    for _ in 0..2 {
+        rig.server(&[whole.as_slice(), &ready(b'I')].concat());
+        assert!(told(&mut rig).contains("columns: 2, text: Some([99, 111"));
+        rig.client(&[bind("", "s"), execute(""), sync()].concat());
+        rig.server(&message(b'2', b""));
+    }
+    rig.server(&[whole.as_slice(), &ready(b'I')].concat());
+    rig.client(&query("select 1; copy t to stdout"));
+    rig.server(&whole);
+    assert!(told(&mut rig).ends_with("Copy { binary: false, columns: 2, text: None }; CopyEnd"));
 }
 
 #[test]
