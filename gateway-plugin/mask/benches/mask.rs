@@ -1,4 +1,5 @@
-//! What masking costs: rows without anything to mask, and rows with a little. Prints figures and asserts nothing.
+//! What masking costs: rows without anything to mask, and rows with a little. Prints figures and asserts nothing. `rows` and `scan`
+//! are for `bench/presidio.py`.
 
 use std::hint::black_box;
 use std::io::{self, Write as _};
@@ -9,7 +10,7 @@ use writ_mask::action::MaskKey;
 use writ_mask::detect::{Detector, Scanner, Set};
 use writ_mask::postgres::{NoCatalog, PostgresMask};
 use writ_mask::rules::{MaskRules, RuleSet};
-use writ_mask::{Context, Mask as _, What};
+use writ_mask::{Context, Mask as _, Masked, What};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -126,8 +127,51 @@ fn mask(detectors: &[Detector]) -> Result<PostgresMask, Failure> {
     Ok(mask)
 }
 
+/// Rows as lines of text, with a card number in each thousandth.
+fn lines(count: u64, out: &mut impl io::Write) -> Result<(), Failure> {
+    for number in 1..=count {
+        let mut fields = row(number);
+        if number % 1000 == 0 {
+            fields.push(b"4111111111111111".to_vec());
+        }
+        out.write_all(&fields.join(&b' '))?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// The rate in bytes for each second at which the lines of a file pass a mask as rows, and how many values it changed.
+fn scan(path: &str, detectors: &[Detector], out: &mut impl io::Write) -> Result<(), Failure> {
+    let (text, mut frames, mut masked) = (std::fs::read(path)?, Vec::new(), Vec::new());
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        frames.push(b'D');
+        // Seven columns, of which the last holds the line.
+        frames.extend((line.len() as u32 + 34).to_be_bytes());
+        frames.extend(7_u16.to_be_bytes());
+        frames.extend([0xff; 24]);
+        frames.extend((line.len() as u32).to_be_bytes());
+        frames.extend(line);
+    }
+    let (mut mask, mut values) = (mask(detectors)?, 0);
+    let found = rate(text.len(), || {
+        masked.clear();
+        if let Ok(Masked::Changed { marks }) = mask.frames(What::Rows, black_box(&frames), &mut masked) {
+            values = marks.iter().map(|mark| mark.count).sum();
+        }
+    });
+    writeln!(out, "{} {values}", found * 1e9)?;
+    Ok(())
+}
+
 fn main() -> Result<(), Failure> {
     let mut out = io::stdout().lock();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["rows", count, ..] => return lines(count.parse()?, &mut out),
+        ["scan", path, "card", ..] => return scan(path, &[Detector::Pan], &mut out),
+        ["scan", path, ..] => return scan(path, Detector::ALL, &mut out),
+        _ => {}
+    }
     let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')).unwrap_or_default();
     for (name, detectors) in [("card numbers", &[Detector::Pan][..]), ("all detectors", Detector::ALL)] {
         if !name.contains(&wanted) {
