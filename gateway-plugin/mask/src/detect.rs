@@ -5,6 +5,8 @@
 //! prefilter that reads many values at once and says which of them need a closer look. A detector must never be
 //! asked for more than the bytes of one value, and must never change what it reads.
 
+use core::ops::Range;
+
 mod check;
 mod fold;
 mod iban;
@@ -243,15 +245,22 @@ impl Scanner {
         regions.clear();
         self.regions(text, &mut regions);
         let shapes = regions.iter().fold(Shapes::NONE, |shapes, region| shapes | region.shapes);
+        self.look_at(text, Sight::Near { regions: &regions, base: 0, shapes }, hits);
         self.regions = regions;
-        self.look(text, shapes, hits);
     }
 
-    /// The same for a value of which the prefilter has said what it may hold.
-    pub(crate) fn look(&mut self, text: &[u8], shapes: Shapes, hits: &mut Vec<Hit>) {
+    /// The same for a value of which the prefilter may have said what it holds.
+    pub(crate) fn look(&mut self, text: &[u8], sight: Sight<'_>, hits: &mut Vec<Hit>) {
+        match sight {
+            Sight::Unseen => self.find(text, hits),
+            _ => self.look_at(text, sight, hits),
+        }
+    }
+
+    fn look_at(&mut self, text: &[u8], sight: Sight<'_>, hits: &mut Vec<Hit>) {
         let from = hits.len();
-        self.detect(text, shapes, hits);
-        if shapes.has(Shapes::FOLD) {
+        self.detect(text, sight, hits);
+        if sight.shapes().has(Shapes::FOLD) {
             self.look_folded(text, hits);
         }
         for (place, user) in self.user.iter().enumerate() {
@@ -268,7 +277,7 @@ impl Scanner {
         let mut folded = core::mem::take(&mut self.folded);
         folded.read(text);
         let from = hits.len();
-        self.detect(&folded.text, Shapes::ALL, hits);
+        self.detect(&folded.text, Sight::Anywhere(Shapes::ALL), hits);
         for hit in hits.iter_mut().skip(from) {
             if let Some((start, end)) = folded.source(hit.start, hit.end) {
                 (hit.start, hit.end) = (start, end);
@@ -277,13 +286,20 @@ impl Scanner {
         self.folded = folded;
     }
 
-    fn detect(&self, text: &[u8], shapes: Shapes, hits: &mut Vec<Hit>) {
+    fn detect(&self, text: &[u8], sight: Sight<'_>, hits: &mut Vec<Hit>) {
+        let shapes = sight.shapes();
         let wants = |detector: Detector| self.wanted.has(detector) && shapes.has(detector.shapes());
-        if wants(Detector::Pan) {
-            number::scan(text, hits);
+        for (detector, scan) in NEAR {
+            if wants(*detector) {
+                sight.each(text, detector.shapes(), hits, scan);
+            }
         }
-        if shapes.has(Shapes::DIGITS | Shapes::GROUPS | Shapes::CODE) {
-            national::scan(text, self.wanted, shapes, hits);
+        let digits = Shapes::DIGITS | Shapes::GROUPS;
+        if shapes.has(digits) && self.wanted.has_any(&NATIONAL_DIGITS) {
+            sight.each(text, digits, hits, |text, near, hits| national::digits(text, near, self.wanted, hits));
+        }
+        if shapes.has(Shapes::CODE) && self.wanted.has_any(&NATIONAL_CODES) {
+            sight.each(text, Shapes::CODE, hits, |text, near, hits| national::words(text, near, self.wanted, hits));
         }
         for (detector, scan) in SCANS {
             if wants(*detector) {
@@ -305,14 +321,87 @@ impl Scanner {
     }
 }
 
+/// How far before a shape a match that has it may begin: `30 23 217 600 053` has its first one at the third group.
+const BEFORE: usize = 8;
+
+/// What the prefilter has seen in a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sight<'r> {
+    /// It was not asked.
+    Unseen,
+    /// These shapes, anywhere.
+    Anywhere(Shapes),
+    /// Where which shapes begin, in order, of bytes in which the value begins at `base`.
+    Near {
+        /// From the first that reaches into the value on.
+        regions: &'r [Region],
+        base: usize,
+        /// The shapes that begin in the value.
+        shapes: Shapes,
+    },
+}
+
+impl Sight<'_> {
+    /// Which shapes there may be.
+    pub(crate) const fn shapes(&self) -> Shapes {
+        match self {
+            Self::Unseen => Shapes::ALL,
+            Self::Anywhere(shapes) | Self::Near { shapes, .. } => *shapes,
+        }
+    }
+
+    /// What was seen of the value from a place within it on.
+    pub(crate) const fn from(self, place: usize) -> Self {
+        match self {
+            Self::Near { regions, base, shapes } => Self::Near { regions, base: base + place, shapes },
+            other => other,
+        }
+    }
+
+    /// Runs a detector where matches of these shapes may begin, never twice at one place.
+    fn each(
+        &self,
+        text: &[u8],
+        shapes: Shapes,
+        hits: &mut Vec<Hit>,
+        scan: impl Fn(&[u8], Range<usize>, &mut Vec<Hit>),
+    ) {
+        let Self::Near { regions, base, .. } = *self else { return scan(text, 0..text.len(), hits) };
+        let within = regions.iter().take_while(|region| region.offset < base + text.len());
+        let mut done = 0;
+        for region in within.filter(|region| region.shapes.has(shapes)) {
+            let before = base.saturating_sub(region.offset);
+            let starts = if before < 64 { region.starts >> before << before } else { 0 };
+            if starts == 0 {
+                continue;
+            }
+            let first = region.offset + starts.trailing_zeros() as usize - base;
+            let end = region.offset + 64 - starts.leading_zeros() as usize - base;
+            let near = first.saturating_sub(BEFORE).max(done)..end.min(text.len());
+            if near.is_empty() {
+                continue;
+            }
+            let known = hits.len();
+            done = near.end;
+            scan(text, near, hits);
+            done = hits.get(known..).and_then(<[Hit]>::last).map_or(done, |hit| hit.end.max(done));
+        }
+    }
+}
+
+/// Appends what a detector matches in a value, of matches that begin in this range.
+type Near = fn(&[u8], Range<usize>, &mut Vec<Hit>);
+
+/// The detectors that are one function each and can begin in the middle of a value.
+const NEAR: &[(Detector, Near)] =
+    &[(Detector::Pan, number::scan), (Detector::Iban, iban::scan), (Detector::Phone, network::phones)];
+
 /// Appends what a detector matches in a value.
 type Scan = fn(&[u8], &mut Vec<Hit>);
 
-/// The detectors that are one function each.
+/// The others that are one function each: what they look for is rare.
 const SCANS: &[(Detector, Scan)] = &[
-    (Detector::Iban, iban::scan),
     (Detector::Email, network::emails),
-    (Detector::Phone, network::phones),
     (Detector::Ipv4, network::ipv4),
     (Detector::Ipv6, network::ipv6),
     (Detector::SecretField, secret::fields),

@@ -13,7 +13,7 @@ use writ_core::mask::MaskMark;
 use writ_sql::{Class as Kind, Lexer};
 
 use crate::action::{MaskKey, REDACTED};
-use crate::detect::{Detector, Scanner, Shapes};
+use crate::detect::{Detector, Scanner, Sight};
 use crate::postgres::{Catalog, Column, Engine, Fate};
 use crate::rules::RuleSet;
 use literal::Read;
@@ -89,7 +89,7 @@ impl StatementMask {
         } else {
             Column::of_type(type_id, binary, &self.engine.rules, self.catalog.as_ref())
         };
-        let shown = match self.engine.value(&column, value, Shapes::ALL, out) {
+        let shown = match self.engine.value(&column, value, Sight::Unseen, out) {
             Ok(Fate::Keep) => Shown::Unchanged,
             Ok(Fate::Replaced) => Shown::Changed,
             Ok(Fate::Null | Fate::Drop) | Err(_) => Shown::Null,
@@ -144,7 +144,7 @@ impl StatementMask {
             return false;
         }
         let start = out.len();
-        match self.engine.value(&Column::TEXT, own, Shapes::ALL, out) {
+        match self.engine.value(&Column::TEXT, own, Sight::Unseen, out) {
             Ok(Fate::Keep) => {
                 out.extend_from_slice(own);
                 return false;

@@ -5,6 +5,8 @@
 //! Matched: letters of either case, in one run or in groups of four with single spaces between them. Not matched, deliberately:
 //! countries that are not in the registry, other separators, numbers within a word.
 
+use core::ops::Range;
+
 use super::check::mod_97;
 use super::text::{Gathered, byte, closes, opens};
 use super::{Detector, Hit};
@@ -105,11 +107,13 @@ const COUNTRIES: &[(&[u8; 2], u8)] = &[
     (b"YE", 30),
 ];
 
-/// Appends the numbers in `text`.
-pub(crate) fn scan(text: &[u8], hits: &mut Vec<Hit>) {
-    let mut from = 0;
-    for (at, window) in text.windows(4).enumerate() {
+/// Appends the numbers in `text` that begin in a range.
+pub(crate) fn scan(text: &[u8], near: Range<usize>, hits: &mut Vec<Hit>) {
+    let (mut from, first) = (0, near.start);
+    let reach = text.get(first..text.len().min(near.end + 3)).unwrap_or_default();
+    for (place, window) in reach.windows(4).enumerate() {
         let [a, b, c, d] = window else { break };
+        let at = first + place;
         let begins = a.is_ascii_alphabetic() && b.is_ascii_alphabetic() && c.is_ascii_digit() && d.is_ascii_digit();
         if !begins || at < from || !opens(text, at) {
             continue;

@@ -13,27 +13,19 @@
 //! | IT tax id | Agenzia delle Entrate, D.M. 23/12/1976 | 16 characters with the check character | numbers with letters in place of digits for equal names (omocodia) |
 //! | UK NINO | HMRC, NIM39110 | two letters, six digits, A to D, with single spaces between pairs allowed | prefixes that are not given out, numbers without the last letter |
 
+use core::ops::Range;
+
 use super::check::{brazilian, mod_11_10, verhoeff};
-use super::shape::Shapes;
 use super::text::{Gathered, before, byte, closes, opens, run, value};
 use super::{Detector, Hit, Set};
 
 /// The most digits of any number here.
 const MOST: usize = 14;
 
-/// Appends the numbers of the kinds that are wanted, as far as these shapes may hold them.
-pub(crate) fn scan(text: &[u8], wanted: Set, shapes: Shapes, hits: &mut Vec<Hit>) {
-    if shapes.has(Shapes::DIGITS | Shapes::GROUPS) && wanted.has_any(&super::NATIONAL_DIGITS) {
-        digits(text, wanted, hits);
-    }
-    if shapes.has(Shapes::CODE) && wanted.has_any(&super::NATIONAL_CODES) {
-        words(text, wanted, hits);
-    }
-}
-
-fn digits(text: &[u8], wanted: Set, hits: &mut Vec<Hit>) {
-    let mut at = 0;
-    while at < text.len() {
+/// Appends the numbers of digits of the kinds that are wanted that begin in a range.
+pub(crate) fn digits(text: &[u8], near: Range<usize>, wanted: Set, hits: &mut Vec<Hit>) {
+    let mut at = near.start;
+    while at < near.end {
         let group = run(text, at, |byte| byte.is_ascii_digit());
         if group == 0 {
             at += 1;
@@ -143,9 +135,14 @@ fn is_french(digits: &[u8]) -> bool {
     matches!(digits.first(), Some(b'0'..=b'3')) && number_of(numbers) % 511 == number_of(check) && !all_equal(digits)
 }
 
-fn words(text: &[u8], wanted: Set, hits: &mut Vec<Hit>) {
-    let mut at = 0;
-    while at < text.len() {
+/// Appends the numbers with letters of the kinds that are wanted that begin in a range.
+pub(crate) fn words(text: &[u8], near: Range<usize>, wanted: Set, hits: &mut Vec<Hit>) {
+    // What begins before the range is no word's beginning.
+    let mut at = near.start;
+    if before(text, at).is_ascii_alphanumeric() {
+        at += run(text, at, |byte| byte.is_ascii_alphanumeric());
+    }
+    while at < near.end {
         let word = run(text, at, |byte| byte.is_ascii_alphanumeric());
         if word == 0 {
             at += 1;

@@ -8,6 +8,7 @@
 //! | IPv6 | RFC 4291 2.2 | what `std::net::Ipv6Addr` parses, in a run of hexadecimal digits, colons and points | `::` alone, MAC addresses, times |
 
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::ops::Range;
 
 use super::text::{before, byte, closes, opens, run};
 use super::{Detector, Hit};
@@ -66,10 +67,10 @@ const fn is_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte >= 0x80
 }
 
-/// Appends the telephone numbers in `text`.
-pub(crate) fn phones(text: &[u8], hits: &mut Vec<Hit>) {
-    let mut at = 0;
-    while at < text.len() {
+/// Appends the telephone numbers in `text` that begin in a range.
+pub(crate) fn phones(text: &[u8], near: Range<usize>, hits: &mut Vec<Hit>) {
+    let mut at = near.start;
+    while at < near.end {
         let found = match byte(text, at) {
             b'+' if !before(text, at).is_ascii_alphanumeric() => international(text, at),
             b'(' if opens(text, at) => american(text, at),

@@ -8,6 +8,8 @@
 //! further groups. Not matched, deliberately: a number within a longer run of digits or within a word (`a4111111111111111`, digits of a UUID),
 //! the digits behind a decimal point, other separators, ranges that no network uses, and Maestro's numbers of 12 digits.
 
+use core::ops::Range;
+
 use super::check::luhn;
 use super::text::{Gathered, before, byte, closes, opens};
 use super::{Detector, Hit};
@@ -15,10 +17,10 @@ use super::{Detector, Hit};
 /// The most digits of a number.
 const MOST: usize = 19;
 
-/// Appends the numbers in `text`.
-pub(crate) fn scan(text: &[u8], hits: &mut Vec<Hit>) {
-    let mut at = 0;
-    while at < text.len() {
+/// Appends the numbers in `text` that begin in a range.
+pub(crate) fn scan(text: &[u8], near: Range<usize>, hits: &mut Vec<Hit>) {
+    let mut at = near.start;
+    while at < near.end {
         if !byte(text, at).is_ascii_digit() {
             at += 1;
             continue;

@@ -53,7 +53,7 @@ const PIECES: &[&str] = &[
 
 fn exhaustive(scanner: &mut Scanner, text: &[u8]) -> Vec<Hit> {
     let mut hits = Vec::new();
-    scanner.look(text, Shapes::ALL.without(Shapes::FOLD), &mut hits);
+    scanner.look_at(text, Sight::Anywhere(Shapes::ALL.without(Shapes::FOLD)), &mut hits);
     hits
 }
 
@@ -66,6 +66,27 @@ proptest! {
         scanner.find(text.as_bytes(), &mut quick);
         for hit in all {
             prop_assert!(quick.contains(&hit), "{hit:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_among_others_is_seen_as_by_itself(
+        values in prop::collection::vec(prop::collection::vec(0..PIECES.len(), 0..6), 1..40),
+    ) {
+        let values: Vec<String> =
+            values.iter().map(|pieces| pieces.iter().map(|piece| PIECES[*piece]).collect()).collect();
+        let all = values.concat();
+        let mut scanner = Scanner::new(Set::ALL, &[]);
+        let (mut regions, mut base) = (Vec::new(), 0);
+        scanner.regions(all.as_bytes(), &mut regions);
+        for value in values {
+            let (mut hits, expected) = (Vec::new(), exhaustive(&mut scanner, value.as_bytes()));
+            let sight = Sight::Near { regions: &regions, base, shapes: Shapes::ALL };
+            scanner.look(value.as_bytes(), sight, &mut hits);
+            for hit in expected {
+                prop_assert!(hits.contains(&hit), "{hit:?} in {value:?}");
+            }
+            base += value.len();
         }
     }
 

@@ -12,7 +12,7 @@ use super::row::put;
 use super::types::{Catalog, Class};
 use super::value::Fate;
 use super::{PostgresMask, too_long, unreadable};
-use crate::detect::Shapes;
+use crate::detect::Sight;
 use crate::rules::RuleSet;
 use crate::{CopyColumn, CopyFormat};
 
@@ -219,7 +219,7 @@ impl PostgresMask {
             known => known,
         };
         let column = Column { class, ..*column };
-        let fate = self.engine.value(&column, value, Shapes::ALL, out)?;
+        let fate = self.engine.value(&column, value, Sight::Unseen, out)?;
         match fate {
             Fate::Drop => return Ok(false),
             Fate::Keep => out.extend_from_slice(bare),
@@ -272,7 +272,7 @@ impl PostgresMask {
             let length = usize::try_from(length).map_err(|_| unreadable("a copied value's length"))?;
             let Some((value, after)) = after.split_at_checked(length) else { return Ok(None) };
             self.field.clear();
-            let fate = self.engine.value(&copy.column(place)?, value, Shapes::ALL, &mut self.field)?;
+            let fate = self.engine.value(&copy.column(place)?, value, Sight::Unseen, &mut self.field)?;
             match fate {
                 Fate::Drop => kept = false,
                 Fate::Keep => put(fate, value, out)?,

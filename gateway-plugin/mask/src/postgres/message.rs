@@ -7,7 +7,7 @@ use super::value::Fate;
 use super::{PostgresMask, unreadable};
 use crate::What;
 use crate::action::REDACTED;
-use crate::detect::Shapes;
+use crate::detect::Sight;
 use crate::rules::Computed;
 
 impl PostgresMask {
@@ -94,7 +94,7 @@ impl PostgresMask {
             return Ok(true);
         }
         let at = out.len();
-        match self.engine.value(&Column::TEXT, text, Shapes::ALL, out)? {
+        match self.engine.value(&Column::TEXT, text, Sight::Unseen, out)? {
             Fate::Keep => {
                 out.extend_from_slice(text);
                 Ok(false)

@@ -7,7 +7,7 @@ use super::column::Column;
 use super::message::{frame, seal};
 use super::value::Fate;
 use super::{PostgresMask, too_long, unreadable, untold};
-use crate::detect::{Region, Shapes};
+use crate::detect::{Region, Shapes, Sight};
 
 /// Where in the regions a walk over values stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,18 +20,18 @@ impl Cursor {
         match regions.get(self.0) {
             None => false,
             Some(region) if region.offset >= end => false,
-            Some(_) => !self.shapes(regions, start, end).is_empty(),
+            Some(_) => !self.sight(regions, start, end).shapes().is_empty(),
         }
     }
 
     /// What begins within a range; ranges come in order.
     #[inline]
-    fn shapes(&mut self, regions: &[Region], start: usize, end: usize) -> Shapes {
+    fn sight<'r>(&mut self, regions: &'r [Region], start: usize, end: usize) -> Sight<'r> {
         while regions.get(self.0).is_some_and(|region| region.offset + 64 <= start) {
             self.0 += 1;
         }
-        let mut shapes = Shapes::NONE;
-        for region in regions.iter().skip(self.0).take_while(|region| region.offset < end) {
+        let (regions, mut shapes) = (regions.get(self.0..).unwrap_or_default(), Shapes::NONE);
+        for region in regions.iter().take_while(|region| region.offset < end) {
             let (low, high) = (start.saturating_sub(region.offset), end - region.offset);
             let from = if low < 64 { region.starts >> low << low } else { 0 };
             let within = if high < 64 { from & ((1 << high) - 1) } else { from };
@@ -39,7 +39,7 @@ impl Cursor {
                 shapes = shapes | region.shapes;
             }
         }
-        shapes
+        Sight::Near { regions, base: start, shapes }
     }
 }
 
@@ -170,10 +170,11 @@ impl PostgresMask {
             let value = frame.get(from..to).ok_or_else(broken)?;
             let column = self.columns.get(if self.known { place } else { 0 }).copied().ok_or_else(broken)?;
             let deep = column.binary && self.engine.is_deep(column.class);
-            let shapes = if deep || always || column.inside { Shapes::ALL } else { cursor.shapes(regions, from, to) };
-            if column.duty.is_some() || column.inside || !shapes.is_empty() {
+            let unseen = deep || always || column.inside;
+            let sight = if unseen { Sight::Unseen } else { cursor.sight(regions, from, to) };
+            if column.duty.is_some() || column.inside || !sight.shapes().is_empty() {
                 self.field.clear();
-                let fate = self.engine.value(&column, value, shapes, &mut self.field)?;
+                let fate = self.engine.value(&column, value, sight, &mut self.field)?;
                 if fate == Fate::Drop {
                     return Ok(false);
                 }

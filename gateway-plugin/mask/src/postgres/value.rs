@@ -14,7 +14,7 @@ use super::column::Column;
 use super::types::{Catalog, Class};
 use super::{marks, too_long};
 use crate::action::{Action, MaskKey};
-use crate::detect::{Detector, Hit, Scanner, Shapes};
+use crate::detect::{Detector, Hit, Scanner, Sight};
 use crate::rules::{Duty, Otherwise, RuleSet};
 
 /// How deep values may stand within values.
@@ -89,15 +89,15 @@ impl Engine {
     }
 
     /// Masks a value. What stands in its place is appended to `out` where it is [`Fate::Replaced`], and nothing otherwise.
-    /// `shapes` is what the prefilter saw in it; all of them where it was not asked.
+    /// `sight` is what the prefilter saw in it.
     pub(crate) fn value(
         &mut self,
         column: &Column,
         value: &[u8],
-        shapes: Shapes,
+        sight: Sight<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Fate, Fault> {
-        if column.duty.is_none() && !column.inside && (shapes.is_empty() || self.by_detector.is_empty()) {
+        if column.duty.is_none() && !column.inside && (sight.shapes().is_empty() || self.by_detector.is_empty()) {
             return Ok(Fate::Keep);
         }
         if value.len() > self.rules.max_masked_value {
@@ -109,7 +109,7 @@ impl Engine {
         let start = out.len();
         let fate = match column.duty {
             Some(duty) => self.covered(column, duty, value, out)?,
-            None => self.detected(column, value, shapes, out)?,
+            None => self.detected(column, value, sight, out)?,
         };
         if fate != Fate::Replaced {
             out.truncate(start);
@@ -127,26 +127,22 @@ impl Engine {
         let mut shown = core::mem::take(&mut self.shown);
         shown.clear();
         let text = if encode::text_of(column, value, &mut shown) { shown.as_slice() } else { value };
-        let found = self.strictest_in(text, Shapes::ALL);
+        let found = self.strictest_in(text, Sight::Unseen);
         self.shown = shown;
         RuleSet::stricter(Some(duty), found).unwrap_or(duty)
     }
 
     /// What the strictest rule asks for that a detector's match in this text brings on.
-    fn strictest_in(&mut self, text: &[u8], shapes: Shapes) -> Option<Duty> {
-        self.look(text, shapes);
+    fn strictest_in(&mut self, text: &[u8], sight: Sight<'_>) -> Option<Duty> {
+        self.look(text, sight);
         let duties = &self.by_detector;
         let of = |hit: &Hit| duties.iter().find(|(detector, _)| *detector == hit.detector).map(|(_, duty)| *duty);
         self.hits.iter().filter_map(of).fold(None, |found, duty| RuleSet::stricter(found, Some(duty)))
     }
 
-    fn look(&mut self, text: &[u8], shapes: Shapes) {
+    fn look(&mut self, text: &[u8], sight: Sight<'_>) {
         self.hits.clear();
-        if shapes == Shapes::ALL {
-            self.scanner.find(text, &mut self.hits);
-        } else {
-            self.scanner.look(text, shapes, &mut self.hits);
-        }
+        self.scanner.look(text, sight, &mut self.hits);
     }
 
     /// Applies an action to the whole of a value.
@@ -160,35 +156,35 @@ impl Engine {
         }
     }
 
-    fn detected(&mut self, column: &Column, value: &[u8], shapes: Shapes, out: &mut Vec<u8>) -> Result<Fate, Fault> {
+    fn detected(&mut self, column: &Column, value: &[u8], sight: Sight<'_>, out: &mut Vec<u8>) -> Result<Fate, Fault> {
         match column.class {
-            Class::Text => self.spans(value, shapes, false, out),
+            Class::Text => self.spans(value, sight, false, out),
             Class::Json { version: true } if column.binary => {
                 let Some((version, text)) = value.split_first() else { return Ok(Fate::Keep) };
                 out.push(*version);
-                self.spans(text, shapes, true, out)
+                self.spans(text, sight.from(1), true, out)
             }
-            Class::Json { .. } => self.spans(value, shapes, true, out),
+            Class::Json { .. } => self.spans(value, sight, true, out),
             Class::Array(_) | Class::Composite | Class::Range(_) if column.binary => {
                 self.nested(column.class, value, out)
             }
-            Class::Array(_) | Class::Composite | Class::Range(_) => self.written(column, value, shapes, out),
-            _ => self.found(column, value, shapes, out),
+            Class::Array(_) | Class::Composite | Class::Range(_) => self.written(column, value, sight, out),
+            _ => self.found(column, value, sight, out),
         }
     }
 
     /// A value of which no part can be replaced.
-    fn found(&mut self, column: &Column, value: &[u8], shapes: Shapes, out: &mut Vec<u8>) -> Result<Fate, Fault> {
+    fn found(&mut self, column: &Column, value: &[u8], sight: Sight<'_>, out: &mut Vec<u8>) -> Result<Fate, Fault> {
         let mut shown = core::mem::take(&mut self.shown);
         shown.clear();
         let found = if encode::text_of(column, value, &mut shown) {
-            self.strictest_in(&shown, Shapes::ALL)
+            self.strictest_in(&shown, Sight::Unseen)
         } else {
-            let raw = self.strictest_in(value, shapes);
+            let raw = self.strictest_in(value, sight);
             // Eight bytes of an unknown type may be a number.
             shown.clear();
             let number = column.binary && encode::number_text(column.class, value, &mut shown);
-            if number { RuleSet::stricter(raw, self.strictest_in(&shown, Shapes::ALL)) } else { raw }
+            if number { RuleSet::stricter(raw, self.strictest_in(&shown, Sight::Unseen)) } else { raw }
         };
         self.shown = shown;
         match found {
@@ -207,8 +203,8 @@ impl Engine {
     }
 
     /// Replaces what detectors match within a text.
-    fn spans(&mut self, text: &[u8], shapes: Shapes, is_json: bool, out: &mut Vec<u8>) -> Result<Fate, Fault> {
-        self.look(text, shapes);
+    fn spans(&mut self, text: &[u8], sight: Sight<'_>, is_json: bool, out: &mut Vec<u8>) -> Result<Fate, Fault> {
+        self.look(text, sight);
         if self.hits.is_empty() {
             return Ok(Fate::Keep);
         }

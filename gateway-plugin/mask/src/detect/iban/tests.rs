@@ -2,7 +2,7 @@ use super::*;
 
 fn found(text: &str) -> Vec<&str> {
     let mut hits = Vec::new();
-    scan(text.as_bytes(), &mut hits);
+    scan(text.as_bytes(), 0..text.len(), &mut hits);
     hits.iter().map(|hit| text.get(hit.start..hit.end).unwrap()).collect()
 }
 

@@ -2,7 +2,8 @@ use super::*;
 
 fn found(text: &str) -> Vec<(Detector, &str)> {
     let mut hits = Vec::new();
-    scan(text.as_bytes(), Set::ALL, Shapes::ALL, &mut hits);
+    digits(text.as_bytes(), 0..text.len(), Set::ALL, &mut hits);
+    words(text.as_bytes(), 0..text.len(), Set::ALL, &mut hits);
     hits.iter().map(|hit| (hit.detector, text.get(hit.start..hit.end).unwrap())).collect()
 }
 

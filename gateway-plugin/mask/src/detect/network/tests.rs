@@ -6,6 +6,10 @@ fn found(scan: fn(&[u8], &mut Vec<Hit>), text: &str) -> Vec<&str> {
     hits.iter().map(|hit| text.get(hit.start..hit.end).unwrap()).collect()
 }
 
+fn all_phones(text: &[u8], hits: &mut Vec<Hit>) {
+    phones(text, 0..text.len(), hits);
+}
+
 #[test]
 fn e_mail_addresses_are_found() {
     for address in ["jane.doe@example.com", "a+b@mail.example.co.uk", "x@xn--bcher-kva.example", "jörg@bücher.example"]
@@ -50,8 +54,8 @@ fn telephone_numbers_are_found() {
         "01 23 45 67 89",
         "01.23.45.67.89",
     ] {
-        assert_eq!(found(phones, &format!("call {number}, soon")), [number]);
-        assert_eq!(found(phones, number), [number]);
+        assert_eq!(found(all_phones, &format!("call {number}, soon")), [number]);
+        assert_eq!(found(all_phones, number), [number]);
     }
 }
 
@@ -77,7 +81,7 @@ fn what_comes_near_a_telephone_number_is_let_be() {
         "0171-4960000",
         "x415-555-2671",
     ] {
-        assert_eq!(found(phones, near), [""; 0], "{near}");
+        assert_eq!(found(all_phones, near), [""; 0], "{near}");
     }
 }
 

@@ -3,7 +3,7 @@
 use writ_core::fault::Fault;
 
 use super::{DEPTH, Engine, Fate};
-use crate::detect::Shapes;
+use crate::detect::Sight;
 use crate::postgres::column::Column;
 use crate::postgres::types::Class;
 use crate::postgres::{row::put, unreadable};
@@ -96,7 +96,7 @@ impl Engine {
             let split = usize::try_from(length).ok().and_then(|length| after.split_at_checked(length));
             let Some((value, after)) = split else { return Ok(None) };
             let mut made = Vec::new();
-            match self.value(&column, value, Shapes::ALL, &mut made)? {
+            match self.value(&column, value, Sight::Unseen, &mut made)? {
                 Fate::Drop => return Ok(Some((Fate::Drop, false))),
                 Fate::Keep => put(Fate::Keep, value, out)?,
                 fate => {

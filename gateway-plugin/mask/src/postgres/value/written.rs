@@ -6,7 +6,7 @@
 use writ_core::fault::Fault;
 
 use super::{DEPTH, Engine, Fate};
-use crate::detect::Shapes;
+use crate::detect::Sight;
 use crate::postgres::column::Column;
 use crate::postgres::types::Class;
 use crate::rules::Otherwise;
@@ -20,7 +20,7 @@ impl Engine {
         &mut self,
         column: &Column,
         value: &[u8],
-        shapes: Shapes,
+        sight: Sight<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Fate, Fault> {
         let start = out.len();
@@ -30,7 +30,7 @@ impl Engine {
             Some(fate) => return Ok(fate),
         }
         // What lies across parts, and what is no value of this kind.
-        let fate = self.found(column, value, shapes, out)?;
+        let fate = self.found(column, value, sight, out)?;
         if read.is_none() && column.inside && fate == Fate::Keep {
             return self.unread_inside();
         }
@@ -94,7 +94,7 @@ impl Engine {
                 continue;
             }
             let mut made = Vec::new();
-            match self.value(column, &element, Shapes::ALL, &mut made)? {
+            match self.value(column, &element, Sight::Unseen, &mut made)? {
                 Fate::Keep => out.extend_from_slice(own),
                 Fate::Drop => return Ok(Some(Fate::Drop)),
                 Fate::Null => {
@@ -120,7 +120,7 @@ impl Engine {
             let Some((field, length)) = row_field(rest) else { return Ok(None) };
             let (own, after) = rest.split_at(length);
             let mut made = Vec::new();
-            let fate = if own.is_empty() { Fate::Keep } else { self.value(column, &field, Shapes::ALL, &mut made)? };
+            let fate = if own.is_empty() { Fate::Keep } else { self.value(column, &field, Sight::Unseen, &mut made)? };
             match fate {
                 Fate::Keep => out.extend_from_slice(own),
                 Fate::Drop => return Ok(Some(Fate::Drop)),
@@ -147,7 +147,7 @@ impl Engine {
         loop {
             let Some((bound, length)) = row_field(rest) else { return Ok(None) };
             let mut made = Vec::new();
-            let fate = if length == 0 { Fate::Keep } else { self.value(column, &bound, Shapes::ALL, &mut made)? };
+            let fate = if length == 0 { Fate::Keep } else { self.value(column, &bound, Sight::Unseen, &mut made)? };
             match fate {
                 Fate::Keep => {}
                 Fate::Drop => return Ok(Some(Fate::Drop)),
