@@ -27,7 +27,7 @@ permit (principal is Writ::Workload, action == Writ::Action::"sql:truncate", res
 permit (principal is Writ::Workload, action == Writ::Action::"sql:update", resource in Writ::Target::"payments");
 "#;
 
-fn stack() -> Stack {
+pub(super) fn stack() -> Stack {
     let stack = Stack::start_with(&[], |_, at, configuration| {
         std::fs::write(at.join("policies/workload.cedar"), POLICY).map_err(|error| error.to_string())?;
         Ok(configuration)
@@ -37,7 +37,7 @@ fn stack() -> Stack {
     stack
 }
 
-fn psql(stack: &Stack, statement: &str) -> Child {
+pub(super) fn psql(stack: &Stack, statement: &str) -> Child {
     let mut command = stack.client("psql".as_ref(), &stack.token().unwrap());
     command.args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -51,7 +51,7 @@ fn output(mut child: Child) -> (bool, String) {
 }
 
 /// The only question that waits for an answer.
-fn asked(stack: &Stack) -> Result<Value, String> {
+pub(super) fn asked(stack: &Stack) -> Result<Value, String> {
     eventually(|| {
         let listed = admin(stack, &["approvals", "ls", "--json"])?;
         let all: Vec<Value> = serde_json::from_str(&listed).map_err(|error| error.to_string())?;
@@ -60,7 +60,7 @@ fn asked(stack: &Stack) -> Result<Value, String> {
     })
 }
 
-fn state(stack: &Stack, approval: &str, expected: &str) {
+pub(super) fn state(stack: &Stack, approval: &str, expected: &str) {
     eventually(|| {
         let shown: Value = serde_json::from_str(&admin(stack, &["approvals", "show", approval, "--json"])?).unwrap();
         if shown["state"] == expected { Ok(()) } else { Err(format!("it is {}", shown["state"])) }
@@ -68,11 +68,11 @@ fn state(stack: &Stack, approval: &str, expected: &str) {
     .unwrap();
 }
 
-fn id(approval: &Value) -> String {
+pub(super) fn id(approval: &Value) -> String {
     approval["id"].as_str().unwrap().to_owned()
 }
 
-fn left(stack: &Stack) -> String {
+pub(super) fn left(stack: &Stack) -> String {
     stack.superuser("select count(*) from notes").unwrap().trim().to_owned()
 }
 

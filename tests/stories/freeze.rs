@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use writ_world::stack::{Stack, TARGET};
 
+use super::approvals;
 use super::evidence::{admin, eventually, holding};
 
 /// Ten times the second that is promised.
@@ -97,4 +98,20 @@ fn a_freeze_cuts_a_query_under_way_and_shuts_out_what_comes_until_it_is_lifted()
         }
     }
     admin(&stack, &["ledger", "verify"]).unwrap();
+}
+
+#[test]
+fn a_freeze_ends_a_statement_that_waits_for_humans() {
+    let stack = approvals::stack();
+    let waiting = Asleep(approvals::psql(&stack, "delete from notes"));
+    let question = approvals::id(&approvals::asked(&stack).unwrap());
+    let since = Instant::now();
+    let frozen = admin(&stack, &["freeze", "--all", "--reason", "the token leaked", "--json"]).unwrap();
+    let (took, said) = waiting.ended(since);
+    assert!(said.contains("access is frozen: the token leaked"), "after {took:?}: {said}");
+    approvals::state(&stack, &question, "withdrawn");
+    assert!(admin(&stack, &["approvals", "approve", &question, "--reason", "too late"]).is_err());
+    let frozen: Value = serde_json::from_str(&frozen).unwrap();
+    admin(&stack, &["unfreeze", frozen["id"].as_str().unwrap(), "--reason", "it was changed"]).unwrap();
+    assert_eq!(approvals::left(&stack), "10", "nothing reached the server");
 }
