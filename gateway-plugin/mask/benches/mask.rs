@@ -127,14 +127,15 @@ fn mask(detectors: &[Detector]) -> Result<PostgresMask, Failure> {
     Ok(mask)
 }
 
-/// Rows as lines of text, with a card number in each thousandth.
+/// Rows as lines of fields with tabs between them, with a card number in each thousandth.
 fn lines(count: u64, out: &mut impl io::Write) -> Result<(), Failure> {
     for number in 1..=count {
         let mut fields = row(number);
         if number % 1000 == 0 {
+            fields.pop();
             fields.push(b"4111111111111111".to_vec());
         }
-        out.write_all(&fields.join(&b' '))?;
+        out.write_all(&fields.join(&b'\t'))?;
         out.write_all(b"\n")?;
     }
     Ok(())
@@ -144,13 +145,17 @@ fn lines(count: u64, out: &mut impl io::Write) -> Result<(), Failure> {
 fn scan(path: &str, detectors: &[Detector], out: &mut impl io::Write) -> Result<(), Failure> {
     let (text, mut frames, mut masked) = (std::fs::read(path)?, Vec::new(), Vec::new());
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b'\t').collect();
+        let length: usize = fields.iter().map(|field| field.len()).sum();
         frames.push(b'D');
-        // Seven columns, of which the last holds the line.
-        frames.extend((line.len() as u32 + 34).to_be_bytes());
+        frames.extend((length as u32 + 6 + 4 * 7).to_be_bytes());
         frames.extend(7_u16.to_be_bytes());
-        frames.extend([0xff; 24]);
-        frames.extend((line.len() as u32).to_be_bytes());
-        frames.extend(line);
+        for field in &fields {
+            frames.extend((field.len() as u32).to_be_bytes());
+            frames.extend(*field);
+        }
+        // Seven columns, of which the last may be NULL.
+        frames.extend([0xff; 4].repeat(7_usize.saturating_sub(fields.len())));
     }
     let (mut mask, mut values) = (mask(detectors)?, 0);
     let found = rate(text.len(), || {
