@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use serde_json::Value;
-use writ_world::stack::{Stack, TARGET};
+use writ_world::stack::{Stack, TARGET, printed};
 
+use super::clients::{fetched, program};
 use super::evidence::{admin, eventually};
 
 /// The policies of the stack, and more.
@@ -130,4 +131,21 @@ fn a_proposal_covers_what_was_done_and_nothing_beside_it() {
     let (cases, policies) = (cases.path().to_str().unwrap(), directory.path().to_str().unwrap());
     let told = admin(&stack, &["policy", "test", cases, "--policies", policies]);
     assert_eq!(told.as_deref(), Ok("5 cases: 5 passed, 0 failed"), "{proposal}");
+}
+
+/// Prepared statements are executed by names and numbers: their texts are found again.
+#[test]
+fn what_a_driver_prepared_is_understood_when_it_is_executed() {
+    let stack = Stack::start().unwrap();
+    let mut client = stack.client(&fetched("venv").unwrap().join("bin/python"), &stack.token().unwrap());
+    printed(client.arg(program("psycopg_client.py"))).unwrap();
+    recorded(&stack, 2);
+    let all = other(
+        &stack,
+        r#"permit (principal, action in [Writ::Action::"sql", Writ::Action::"sql:function"], resource);"#,
+    );
+    let told = replay(&stack, all.path(), &[]);
+    assert!(told.ends_with(": 0 would change"), "{told}");
+    let commands: u32 = told.split(' ').next().unwrap().parse().unwrap();
+    assert!(commands > 20, "{told}");
 }
