@@ -9,7 +9,6 @@ use writ_core::command::CommandId;
 use writ_core::fault::{Blame, Fault};
 use writ_core::target::Target;
 use writ_mask::postgres::PostgresMask;
-use writ_mask::rules::Computed;
 use writ_mask::{Context, CopyFormat, Mask, Masked, What};
 use writ_plugin::masks::Masking;
 use writ_wire_machine::Learn;
@@ -79,16 +78,14 @@ impl Masks {
 pub struct Watched {
     mask: PostgresMask,
     catalog: Arc<SessionCatalog>,
-    computed: Computed,
 }
 
 impl Watched {
     /// The mask of a session in the database that this catalog describes.
     #[must_use]
     pub fn new(masking: Masking, catalog: Arc<SessionCatalog>) -> Self {
-        let computed = masking.rules.computed;
         let mask = PostgresMask::new(masking.rules, masking.key, Arc::<SessionCatalog>::clone(&catalog));
-        Self { mask, catalog, computed }
+        Self { mask, catalog }
     }
 }
 
@@ -106,17 +103,17 @@ impl Mask for Watched {
 
     fn learn(&mut self, context: Context<'_>) -> Result<(), Fault> {
         match context {
-            Context::Schema => self.catalog.changed(),
-            Context::CopyOf { binary, columns, text: Some(text) } => {
-                // A function may have made a temporary table that stands before the one that is meant.
-                let one_name = self.computed == Computed::Detect;
-                if let Some((columns, format)) = self.catalog.copied(text, columns, one_name)
-                    && (format == CopyFormat::Binary) == binary
-                {
-                    return self.mask.learn(Context::Copy { format, columns: Some(&columns) });
-                }
-            }
+            Context::Schema { tables } => self.catalog.changed(tables),
+            Context::Forget { .. } | Context::CopyEnd => {}
+            // Another session has changed what relations mean: what was described before is not believed.
+            _ if self.catalog.renew() => self.mask.learn(Context::Schema { tables: false })?,
             _ => {}
+        }
+        if let Context::CopyOf { binary, columns, text: Some(text) } = context
+            && let Some((columns, format)) = self.catalog.copied(text, columns)
+            && (format == CopyFormat::Binary) == binary
+        {
+            return self.mask.learn(Context::Copy { format, columns: Some(&columns) });
         }
         self.mask.learn(context)
     }
@@ -174,7 +171,7 @@ pub fn learn(mask: &mut dyn Mask, learn: &Learn) -> Result<(), Fault> {
             Context::CopyOf { binary: *binary, columns: usize::from(*columns), text: text.as_deref() }
         }
         Learn::CopyEnd => Context::CopyEnd,
-        Learn::Schema => Context::Schema,
+        Learn::Schema { tables } => Context::Schema { tables: *tables },
     })
 }
 

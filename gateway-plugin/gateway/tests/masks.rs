@@ -281,6 +281,48 @@ async fn what_a_session_makes_is_masked_as_if_every_rule_applied() {
     nothing_on_record(&world);
 }
 
+/// What one session changes holds for the others that run, too.
+#[tokio::test]
+async fn a_view_that_another_session_replaces_is_not_taken_for_what_it_was() {
+    let world = world("mask_replaced").await;
+    let (one, other) = (world.client().await, world.client().await);
+    let sql = "select plain from mask_replaced.turned order by plain limit 1";
+    other
+        .batch_execute("create view mask_replaced.turned as select id::text as plain from mask_replaced.people")
+        .await
+        .unwrap();
+    let (one, other) = (again(&world, one).await, again(&world, other).await);
+    let before = one.prepare(sql).await.unwrap();
+    assert_eq!(one.query_one(&before, &[]).await.unwrap().get::<_, &str>(0), "0");
+    other.batch_execute("create temporary table mine (n int); drop table mine").await.unwrap();
+    assert_eq!(values(&one, sql).await, ["0"], "a table more or less changes nothing");
+    other
+        .batch_execute("create or replace view mask_replaced.turned as select name as plain from mask_replaced.people")
+        .await
+        .unwrap();
+    assert_eq!(one.query_one(&before, &[]).await.unwrap().get::<_, Option<&str>>(0).unwrap_or("REDACTED"), "REDACTED");
+    assert_eq!(values(&one, sql).await, ["REDACTED"]);
+    assert_eq!(
+        values(&one, "select id from mask_replaced.people where id = 0").await,
+        ["REDACTED"],
+        "nothing is known"
+    );
+    let third = world.client().await;
+    assert_eq!(values(&third, "select id, name from mask_replaced.people where id = 0").await, ["0|REDACTED"]);
+    assert_eq!(
+        values(&one, "select id, name from mask_replaced.people where id = 0").await,
+        ["0|REDACTED"],
+        "it learns from others"
+    );
+    nothing_on_record(&world);
+}
+
+/// A session that has asked for the catalog anew.
+async fn again(world: &World, old: tokio_postgres::Client) -> tokio_postgres::Client {
+    drop(old);
+    world.client().await
+}
+
 #[tokio::test]
 async fn a_long_value_is_masked_and_a_longer_one_does_not_pass() {
     let world = world("mask_long").await;

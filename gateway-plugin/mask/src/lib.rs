@@ -121,7 +121,10 @@ pub enum Context<'a> {
     /// The bulk copy has ended. Where something of it was held back, this is refused.
     CopyEnd,
     /// What names, tables and views mean may have changed: what was learned of columns holds no more.
-    Schema,
+    Schema {
+        /// Only in that there are other tables: what was learned of columns still holds.
+        tables: bool,
+    },
 }
 
 /// A column of a bulk copy, as the catalog knows it.

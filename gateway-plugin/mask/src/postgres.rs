@@ -163,7 +163,8 @@ impl Mask for PostgresMask {
             Context::Copy { format, columns } => {
                 self.copy = Some(Copy::new(format, columns, &self.engine.rules, self.catalog.as_ref()));
             }
-            Context::Schema => {
+            Context::Schema { tables: true } => {}
+            Context::Schema { tables: false } => {
                 self.statements.clear();
                 self.columns.clear();
                 self.known = false;

@@ -1,6 +1,6 @@
 //! Which columns a `COPY ... TO STDOUT` copies, where its text says that beyond doubt.
 //!
-//! Only the plainest form is read: one table, the columns that it names or all, and the formats with nothing but `HEADER` beside
+//! Only the plainest form is read: one table with its schema, the columns that it names or all, and the formats with nothing but `HEADER` beside
 //! them. What this must never do: read a form that it does not know whole. Then nothing is known, and every rule applies.
 
 use writ_mask::CopyFormat;
@@ -8,8 +8,8 @@ use writ_mask::CopyFormat;
 /// What the text says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Copied {
-    /// The table's schema, where it is named.
-    pub(crate) schema: Option<String>,
+    /// The table's schema.
+    pub(crate) schema: String,
     pub(crate) table: String,
     /// The columns, where they are named.
     pub(crate) columns: Option<Vec<String>>,
@@ -34,10 +34,9 @@ impl Copied {
         let mut tokens = tokens(text)?.into_iter().peekable();
         let word = |token: Option<Token>, wanted: &str| (token? == Token::Plain(wanted.to_owned())).then_some(());
         word(tokens.next(), "copy")?;
-        let (mut schema, mut table) = (None, name(tokens.next()?)?);
-        if tokens.next_if_eq(&Token::Sign('.')).is_some() {
-            schema = Some(core::mem::replace(&mut table, name(tokens.next()?)?));
-        }
+        let schema = name(tokens.next()?)?;
+        tokens.next_if_eq(&Token::Sign('.'))?;
+        let table = name(tokens.next()?)?;
         let mut columns = None;
         if tokens.next_if_eq(&Token::Sign('(')).is_some() {
             let mut named = vec![name(tokens.next()?)?];
@@ -128,20 +127,19 @@ mod tests {
 
     fn read(text: &str) -> Option<(String, Option<usize>, CopyFormat)> {
         let Copied { schema, table, columns, format } = Copied::read(text.as_bytes())?;
-        let table = schema.map_or_else(|| table.clone(), |schema| format!("{schema}/{table}"));
-        Some((table, columns.map(|columns| columns.len()), format))
+        Some((format!("{schema}/{table}"), columns.map(|columns| columns.len()), format))
     }
 
     #[test]
     fn the_plainest_forms_are_read() {
         let (text, csv) = (CopyFormat::Text { delimiter: b'\t' }, CopyFormat::Csv { delimiter: b',', quote: b'"' });
         for (sql, table, columns, format) in [
-            ("copy people to stdout", "people", None, text),
+            ("copy a.people to stdout", "a/people", None, text),
             ("COPY Public.People (ID, \"Name\") TO STDOUT;", "public/people", Some(2), text),
             ("copy \"a \"\"b\"\"\".\"C\" to stdout", "a \"b\"/C", None, text),
-            ("copy p to stdout (format csv, header)", "p", None, csv),
-            ("copy p to stdout with csv header", "p", None, csv),
-            ("copy p (a) to stdout with (format binary)", "p", Some(1), CopyFormat::Binary),
+            ("copy a.p to stdout (format csv, header)", "a/p", None, csv),
+            ("copy a.p to stdout with csv header", "a/p", None, csv),
+            ("copy a.p (a) to stdout with (format binary)", "a/p", Some(1), CopyFormat::Binary),
         ] {
             assert_eq!(read(sql), Some((table.to_owned(), columns, format)), "{sql}");
         }
@@ -152,22 +150,23 @@ mod tests {
         for sql in [
             "",
             "select 1",
+            "copy people to stdout",
             "copy (select 1) to stdout",
-            "copy people from stdin",
-            "copy people to stdout; copy cards to stdout",
-            "copy people to stdout (delimiter '|')",
-            "copy people to stdout (format csv, quote 'x')",
-            "copy people /* public */ to stdout",
-            "copy people -- x\n to stdout",
-            "copy U&\"p\" to stdout",
-            "copy u&\"p\" to stdout",
+            "copy a.people from stdin",
+            "copy a.people to stdout; copy cards to stdout",
+            "copy a.people to stdout (delimiter '|')",
+            "copy a.people to stdout (format csv, quote 'x')",
+            "copy a.people /* public */ to stdout",
+            "copy a.people -- x\n to stdout",
+            "copy a.U&\"p\" to stdout",
+            "copy a.u&\"p\" to stdout",
             "copy only people to stdout",
             "copy a.b.c to stdout",
-            "copy people () to stdout",
-            "copy people to program",
-            "copy \u{e9}t\u{e9} to stdout",
-            "copy \"people to stdout",
-            "copy people* to stdout",
+            "copy a.people () to stdout",
+            "copy a.people to program",
+            "copy a.\u{e9}t\u{e9} to stdout",
+            "copy a.\"people to stdout",
+            "copy a.people* to stdout",
         ] {
             assert_eq!(read(sql), None, "{sql}");
         }

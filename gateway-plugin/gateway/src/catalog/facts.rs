@@ -161,18 +161,10 @@ impl Facts {
         found.iter().map(name).collect()
     }
 
-    /// The columns of a table as a copy has them, in order: those named, or all. Nothing where several tables may be meant.
-    pub(super) fn copied(
-        &self,
-        schema: Option<&str>,
-        table: &str,
-        named: Option<&[String]>,
-    ) -> Option<Vec<CopyColumn>> {
-        let is_meant = |relation: &Relation| match schema {
-            Some(schema) => relation.name == format!("{schema}.{table}"),
-            None => relation.name.split_once('.').is_some_and(|(_, name)| name == table),
-        };
-        let mut meant = self.relations.iter().filter(|(_, relation)| is_meant(relation));
+    /// The columns of a table as a copy has them, in order: those named, or all.
+    pub(super) fn copied(&self, schema: &str, table: &str, named: Option<&[String]>) -> Option<Vec<CopyColumn>> {
+        let full = format!("{schema}.{table}");
+        let mut meant = self.relations.iter().filter(|(_, relation)| relation.name == full);
         let ((oid, relation), None) = (meant.next()?, meant.next()) else { return None };
         let copied = |attribute: i16, type_id: u32| CopyColumn { table: *oid, attribute, type_id };
         let mut all: Vec<_> = relation.columns.iter().collect();

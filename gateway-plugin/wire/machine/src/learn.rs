@@ -37,6 +37,9 @@ pub enum Learn {
     },
     /// The bulk copy has ended.
     CopyEnd,
-    /// What names, tables and views mean may have changed.
-    Schema,
+    /// What names, tables and views mean may have changed; told again once the transaction is over in which it did.
+    Schema {
+        /// Only in that there are other tables: those that were there mean what they meant.
+        tables: bool,
+    },
 }

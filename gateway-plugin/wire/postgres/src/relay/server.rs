@@ -139,6 +139,9 @@ impl Relay {
             }
             (b'Z', _) => {
                 self.ready(frame, body)?;
+                if self.transaction == TransactionState::Idle {
+                    self.tell_idle(effects);
+                }
                 self.forget_gone(1, effects);
                 effects.forward(Side::Server, span);
             }

@@ -34,6 +34,8 @@ pub(super) struct Tells {
     bound: HashMap<CommandId, Bound>,
     /// The portal whose rows were told last, with nothing in between.
     rows_of: Option<CommandId>,
+    /// Whether something was changed since no transaction was open, and if so, whether only in that there are other tables.
+    changed: Option<bool>,
     /// Texts that copy, by their commands.
     copies: HashMap<CommandId, Arc<[u8]>>,
 }
@@ -128,9 +130,20 @@ impl Relay {
 
     /// A command has completed with this text.
     pub(super) fn tell_completed(&mut self, text: &[u8], effects: &mut Effects) {
-        if self.tells.on && !keeps_schema(text) {
+        if !self.tells.on || keeps_schema(text) {
+            return;
+        }
+        let tables = makes_tables(text);
+        self.tells.rows_of = None;
+        self.tells.changed = Some(tables && self.tells.changed.unwrap_or(true));
+        effects.push(Effect::Learn(Learn::Schema { tables }));
+    }
+
+    /// No transaction is open any more.
+    pub(super) fn tell_idle(&mut self, effects: &mut Effects) {
+        if let Some(tables) = self.tells.changed.take() {
             self.tells.rows_of = None;
-            effects.push(Effect::Learn(Learn::Schema));
+            effects.push(Effect::Learn(Learn::Schema { tables }));
         }
     }
 
@@ -168,6 +181,14 @@ impl Relay {
 
 fn begins_copy(text: &[u8]) -> bool {
     text.trim_ascii_start().first_chunk::<4>().is_some_and(|word| word.eq_ignore_ascii_case(b"copy"))
+}
+
+/// Whether a command that completes so has made or dropped what holds rows, and changed nothing that stays.
+fn makes_tables(text: &[u8]) -> bool {
+    matches!(
+        text,
+        b"CREATE TABLE" | b"DROP TABLE" | b"CREATE INDEX" | b"DROP INDEX" | b"CREATE SEQUENCE" | b"DROP SEQUENCE"
+    )
 }
 
 /// Whether a command that completes so has changed no table, view or type that others read. `DO` and `CALL` may have.

@@ -38,14 +38,32 @@ fn simple_queries_copies_and_changes_of_the_schema_are_told() {
     let mut rig = rig();
     rig.client(&query("select 1; create table; copy"));
     rig.server(&[columns(), row("1"), complete("SELECT 1"), complete("CREATE TABLE"), columns()].concat());
-    assert_eq!(told(&mut rig), "Query; Schema; Query");
+    assert_eq!(told(&mut rig), "Query; Schema { tables: true }; Query");
     rig.server(&[message(b'H', &[1, 0, 0]), message(b'd', b"x"), message(b'c', b""), ready(b'I')].concat());
-    assert_eq!(told(&mut rig), "Copy { binary: true, columns: 0, text: None }; CopyEnd");
+    assert_eq!(told(&mut rig), "Copy { binary: true, columns: 0, text: None }; CopyEnd; Schema { tables: true }");
     for (tag, stale) in [("DO", true), ("ALTER VIEW", true), ("FETCH 3", false), ("INSERT 0 1", false), ("", true)] {
+        let twice = "Schema { tables: false }; Schema { tables: false }";
         rig.client(&query("x"));
         rig.server(&[complete(tag), ready(b'I')].concat());
-        assert_eq!(told(&mut rig), if stale { "Schema" } else { "" }, "{tag}");
+        assert_eq!(told(&mut rig), if stale { twice } else { "" }, "{tag}");
     }
+}
+
+#[test]
+fn a_change_of_the_schema_is_told_again_at_the_end_of_its_transaction() {
+    let mut rig = rig();
+    for (text, answer) in [
+        ("begin", [complete("BEGIN"), ready(b'T')]),
+        ("drop", [complete("DROP TABLE"), ready(b'T')]),
+        ("replace", [complete("CREATE VIEW"), ready(b'T')]),
+        ("select", [complete("SELECT 1"), ready(b'T')]),
+        ("commit", [complete("COMMIT"), ready(b'I')]),
+        ("select", [complete("SELECT 1"), ready(b'I')]),
+    ] {
+        rig.client(&query(text));
+        rig.server(&answer.concat());
+    }
+    assert_eq!(told(&mut rig), "Schema { tables: true }; Schema { tables: false }; Schema { tables: false }");
 }
 
 #[test]
