@@ -178,6 +178,27 @@ async fn portals_and_cursors_are_masked_piece_by_piece() {
     nothing_on_record(&world);
 }
 
+#[tokio::test]
+async fn a_number_that_is_redacted_is_described_as_text_from_the_first_description_on() {
+    people("mask_retyped").await;
+    let rules = "rules = [{ name = \"numbers\", column = \"mask_retyped.people.number\", action = \"partial\" }]";
+    let world = World::start(|fake| fake.masks = Some(rules.to_owned())).await;
+    let client = world.client().await;
+    let sql = "select id, number, number + 0 from mask_retyped.people where card = $1";
+    let prepared = client.prepare(sql).await.unwrap();
+    let types: Vec<&str> = prepared.columns().iter().map(|column| column.type_().name()).collect();
+    assert_eq!(types, ["int8", "text", "int8"], "an expression has no column");
+    for card in CARDS {
+        let row = client.query_one(&prepared, &[&card]).await.unwrap();
+        let (first, last) = (card.get(..6).unwrap(), card.get(card.len() - 4..).unwrap());
+        let shown = format!("{first}{}{last}", "*".repeat(card.len() - 10));
+        assert_eq!(row.get::<_, &str>(1), shown);
+        assert_eq!(row.get::<_, i64>(2).to_string(), card, "`computed` is `detect`, and no detector is asked for");
+    }
+    let written = values(&client, "select number from mask_retyped.people where id = 0").await;
+    assert_eq!(written, ["411111******1111"]);
+}
+
 /// A client that never asks what a statement's columns are.
 #[tokio::test]
 async fn rows_that_nobody_described_are_masked_by_what_they_hold() {
