@@ -89,6 +89,19 @@ fn psql_sees_masked_values_and_its_own_commands_still_work() {
 }
 
 #[test]
+fn pg_dump_writes_masked_values_and_leaves_the_others() {
+    let stack = masked().unwrap();
+    let pg_dump =
+        packages::need(Path::new("/usr/lib/postgresql/15/bin/pg_dump"), "`apt-get install postgresql`").unwrap();
+    let mut command = stack.client(&pg_dump, &stack.token().unwrap());
+    let dumped = printed(command.args(["--data-only", "--table", "public.people"])).unwrap();
+    assert!(dumped.contains("0\tREDACTED\t411111******1111\t\\N\t"), "{dumped}");
+    for planted in PLANTED {
+        assert!(!dumped.contains(planted), "{dumped}");
+    }
+}
+
+#[test]
 fn psycopg_sees_masked_values_on_every_way_back() {
     let (stack, python) = (masked().unwrap(), fetched("venv").unwrap().join("bin/python"));
     let token = stack.session_token().unwrap();
