@@ -75,6 +75,14 @@ fn statement(rules: &Arc<RuleSet>, sql: &[u8]) {
     let mut out = Vec::new();
     let changed = mask.statement(sql, &mut out);
     assert!(changed || out.is_empty(), "what did not change was written");
+    if let (true, Ok(was)) = (changed, writ_sql::outline(sql)) {
+        let is = writ_sql::outline(&out);
+        assert_eq!(
+            is.map(|is| (is.tokens, is.statements)),
+            Ok((was.tokens, was.statements)),
+            "a mask has changed what a text says"
+        );
+    }
 }
 
 fn rule_set(choice: u8) -> Option<Arc<RuleSet>> {

@@ -10,13 +10,13 @@ mod literal;
 use std::sync::Arc;
 
 use writ_core::mask::MaskMark;
-use writ_sql::{Class as Kind, Lexer};
+use writ_sql::{Class as Kind, Lexer, outline};
 
 use crate::action::{MaskKey, REDACTED};
 use crate::detect::{Detector, Scanner, Sight};
 use crate::postgres::{Catalog, Column, Engine, Fate};
 use crate::rules::RuleSet;
-use literal::Read;
+use literal::{Numbers, Read};
 
 /// What became of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,21 +63,33 @@ impl StatementMask {
         if !self.engine.finds() || !self.may_hold(sql) {
             return false;
         }
-        let (start, mut done, mut changed) = (out.len(), 0, false);
-        let text = core::str::from_utf8(sql).unwrap_or_default();
-        let mut after_password = false;
-        for token in Lexer::new(text) {
+        let start = out.len();
+        let before = self.engine.counted().to_vec();
+        if !self.render(sql, Numbers::Quoted, out) {
+            out.truncate(start);
+            return false;
+        }
+        // A quote beside another one would be no quote: then numbers become others.
+        let tokens = |text: &[u8]| outline(text).map(|outline| outline.tokens);
+        if tokens(sql).is_ok_and(|count| tokens(out.get(start..).unwrap_or_default()) != Ok(count)) {
+            out.truncate(start);
+            self.engine.count_again(&before);
+            self.render(sql, Numbers::Zero, out);
+        }
+        true
+    }
+
+    /// Writes a statement's text; whether it is another one.
+    fn render(&mut self, sql: &[u8], numbers: Numbers, out: &mut Vec<u8>) -> bool {
+        let (mut done, mut changed, mut after_password) = (0, false, false);
+        for token in Lexer::new(core::str::from_utf8(sql).unwrap_or_default()) {
             let Ok(token) = token else { break };
-            changed |= self.text(sql.get(done..token.start).unwrap_or_default(), out);
+            changed |= self.between(sql.get(done..token.start).unwrap_or_default(), out);
             done = token.start + token.text.len();
-            changed |= self.token(token.class, token.text, after_password, out);
+            changed |= self.token(token.class, token.text, (after_password, numbers), out);
             after_password = token.class == Kind::Word && token.text.eq_ignore_ascii_case(b"password");
         }
-        changed |= self.text(sql.get(done..).unwrap_or_default(), out);
-        if !changed {
-            out.truncate(start);
-        }
-        changed
+        changed | self.text(sql.get(done..).unwrap_or_default(), out)
     }
 
     /// Masks a parameter of a type (0 where none was stated). What is to be recorded is appended to `out` where it is
@@ -116,7 +128,7 @@ impl StatementMask {
     }
 
     /// Writes a token; whether it is another one.
-    fn token(&mut self, kind: Kind, own: &[u8], after_password: bool, out: &mut Vec<u8>) -> bool {
+    fn token(&mut self, kind: Kind, own: &[u8], (after_password, numbers): (bool, Numbers), out: &mut Vec<u8>) -> bool {
         let Some(read) = Read::of(kind, own) else {
             out.extend_from_slice(own);
             return false;
@@ -131,11 +143,28 @@ impl StatementMask {
             }
         }
         if changed {
-            read.write(&made, out);
+            read.write(&made, numbers, out);
         } else {
             out.extend_from_slice(own);
         }
         changed
+    }
+
+    /// Writes what stands between two tokens, white space and comments; whether it is another one. What follows must not become part of
+    /// a comment.
+    fn between(&mut self, own: &[u8], out: &mut Vec<u8>) -> bool {
+        let mut made = Vec::new();
+        if !self.text(own, &mut made) {
+            out.extend_from_slice(own);
+            return false;
+        }
+        made.extend_from_slice(b"0");
+        let whole = core::str::from_utf8(&made).unwrap_or_default();
+        let mut tokens = Lexer::new(whole);
+        let is_closed = matches!(tokens.next(), Some(Ok(token)) if token.text == b"0") && tokens.next().is_none();
+        made.pop();
+        out.extend_from_slice(if is_closed { &made } else { b" /* REDACTED */ " });
+        true
     }
 
     /// Writes a text; whether it is another one.

@@ -72,6 +72,16 @@ impl Engine {
         marks(&self.rules, &mut self.counts)
     }
 
+    /// How often each rule has masked since that was last taken.
+    pub(crate) fn counted(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Forgets what was masked since it had counted so.
+    pub(crate) fn count_again(&mut self, counts: &[u64]) {
+        self.counts.copy_from_slice(counts);
+    }
+
     /// Whether any detector is asked for.
     pub(crate) const fn finds(&self) -> bool {
         !self.by_detector.is_empty()

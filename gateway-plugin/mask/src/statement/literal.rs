@@ -12,16 +12,29 @@ pub(super) struct Read {
     form: Form,
 }
 
+/// What becomes of a number of which something is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// A string.
+    Quoted,
+    /// A zero.
+    Zero,
+}
+
 /// How it was written.
 #[derive(Debug, PartialEq, Eq)]
 enum Form {
     String,
+    /// With backslashes that escape.
+    Escapes,
     /// With this before and behind it.
     Dollars(Vec<u8>),
     Identifier,
     Number,
     /// In a form of which nothing stays.
     Dressed,
+    /// The same, where the mark before the quote stays: `UESCAPE` may follow.
+    Unicode(u8),
 }
 
 impl Read {
@@ -36,32 +49,37 @@ impl Read {
                     let text = own.strip_prefix(tag)?.strip_suffix(tag)?;
                     read(vec![text.to_vec()], Form::Dollars(tag.to_vec()))
                 }
-                [b'e' | b'E', ..] => read(vec![unescaped(&segments(inside(b'\'')?, true))], Form::String),
-                [b'u' | b'U', b'&', ..] => read(unicode(segments(inside(b'\'')?, false)), Form::Dressed),
+                [b'e' | b'E', ..] => read(vec![unescaped(&segments(inside(b'\'')?, true))], Form::Escapes),
+                [b'u' | b'U', b'&', ..] => read(unicode(segments(inside(b'\'')?, false)), Form::Unicode(b'\'')),
                 _ => read(vec![segments(inside(b'\'')?, false)], Form::String),
             },
             Class::Bits => read(bits(own.first()?, &segments(inside(b'\'')?, false)), Form::Dressed),
             Class::Quoted => read(vec![identifier(inside(b'"')?)], Form::Identifier),
-            Class::UnicodeQuoted => read(unicode(identifier(inside(b'"')?)), Form::Identifier),
+            Class::UnicodeQuoted => read(unicode(identifier(inside(b'"')?)), Form::Unicode(b'"')),
             Class::Integer | Class::Float => read(vec![number(own)], Form::Number),
             Class::Word | Class::Parameter | Class::Symbol => None,
         }
     }
 
-    /// Whether nothing of it can stay where something of it has to be masked.
-    pub(super) const fn is_dressed(&self) -> bool {
-        matches!(self.form, Form::Dressed) || self.readings.len() != 1
-    }
-
     /// Writes what stands in its place.
-    pub(super) fn write(&self, made: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn write(&self, made: &[u8], numbers: Numbers, out: &mut Vec<u8>) {
         match &self.form {
             Form::Dollars(tag) if !made.windows(tag.len()).any(|part| part == tag) => {
                 [tag, made, tag].into_iter().for_each(|part| out.extend_from_slice(part));
             }
-            Form::Identifier if self.is_dressed() => quoted(REDACTED, b'"', out),
             Form::Identifier => quoted(made, b'"', out),
+            Form::Number if numbers == Numbers::Zero => out.push(b'0'),
+            Form::Dressed if numbers == Numbers::Zero => out.extend_from_slice(b"X'00'"),
+            Form::Escapes => {
+                out.push(b'E');
+                let escaped = made.iter().flat_map(|byte| [b'\\', *byte].into_iter().skip(usize::from(*byte != b'\\')));
+                quoted(&escaped.collect::<Vec<u8>>(), b'\'', out);
+            }
             Form::Dressed => quoted(REDACTED, b'\'', out),
+            Form::Unicode(quote) => {
+                out.extend_from_slice(b"U&");
+                quoted(REDACTED, *quote, out);
+            }
             Form::String | Form::Dollars(_) | Form::Number => quoted(made, b'\'', out),
         }
     }

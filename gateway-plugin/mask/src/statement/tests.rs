@@ -32,11 +32,14 @@ fn a_literal_stays_a_literal() {
         ("select 4111111111111111, 1.5", "select '411111******1111', 1.5"),
         ("select 4111_1111_1111_1111", "select '411111******1111'"),
         ("select 0xE9B08A568F1C7", "select '411111******1111'"),
-        ("select E'it\\'s \\x34\\061\\u00311111111111111'", "select 'it''s 411111******1111'"),
+        ("select E'it\\'s \\x34\\061\\u00311111111111111'", "select E'it''s 411111******1111'"),
+        ("select 'x' || E'\\\\ 4111111111111111'", "select 'x' || E'\\\\ 411111******1111'"),
+        ("select 'a'4111111111111111, x", "select 'a'0, x"),
+        ("select 4111111111111111\n'a'", "select 0\n'a'"),
         ("select 'it''s 4111111111111111'", "select 'it''s 411111******1111'"),
         ("select '41111111' -- it's\n '11111111'", "select '411111******1111'"),
-        ("select U&'\\0034111111111111111'", "select 'REDACTED'"),
-        ("select U&'!0034111111111111111' uescape '!'", "select 'REDACTED' uescape '!'"),
+        ("select U&'\\0034111111111111111'", "select U&'REDACTED'"),
+        ("select U&'!0034111111111111111' uescape '!'", "select U&'REDACTED' uescape '!'"),
         ("select X'34313131313131313131313131313131'", "select 'REDACTED'"),
         ("select X'E9B08A568F1C7'", "select 'REDACTED'"),
         ("select $a$4111111111111111$a$", "select $a$411111******1111$a$"),
@@ -50,6 +53,19 @@ fn a_literal_stays_a_literal() {
         ("select 'open 4111111111111111", "select 'open 411111******1111"),
     ] {
         assert_eq!(masked(sql), expected);
+    }
+}
+
+#[test]
+fn what_follows_a_comment_stays_a_statement() {
+    let rules: MaskRules =
+        toml::from_str(r#"rules = [{ name = "keys", detector = "private-key", action = "redact" }]"#).unwrap();
+    let rules = Arc::new(RuleSet::new(&rules).unwrap());
+    let mut mask = StatementMask::new(rules, Arc::new(MaskKey::derive(&[7; 32])), Arc::new(NoCatalog));
+    for comment in ["-- -----BEGIN PRIVATE KEY-----\n", "/* -----BEGIN PRIVATE KEY----- */"] {
+        let mut out = Vec::new();
+        assert!(mask.statement(format!("select 1 {comment} + 1").as_bytes(), &mut out));
+        assert_eq!(String::from_utf8(out).unwrap(), "select 1 /* REDACTED */ + 1");
     }
 }
 
