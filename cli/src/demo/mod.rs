@@ -8,6 +8,7 @@ mod postgres;
 mod seed;
 mod shown;
 mod steps;
+mod verdicts;
 
 use std::path::PathBuf;
 
@@ -92,6 +93,7 @@ impl Scene {
             role: Some("payments_reader".to_owned()),
             permitted: "payments".to_owned(),
             masks: Some(("cards", seed::CARDS)),
+            statements: verdicts::POLICY,
         })
         .await?;
         out::line(&format!(

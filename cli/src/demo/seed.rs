@@ -20,7 +20,7 @@ insert into cardholders values
   (1, 'Ada Okafor', '4111 1111 1111 1111', 'ada@example.com', 12900),
   (2, 'Bruno Lima', '5555 5555 5555 4444', 'bruno@example.org', 4550),
   (3, 'Chen Wei', '3782 822463 10005', 'chen@example.net', 99900);
-grant select on cardholders to payments_reader;
+grant select, delete on cardholders to payments_reader;
 ";
 
 /// The set of masks that the policy of the workload names: card numbers, wherever they stand.

@@ -22,11 +22,12 @@ pub(crate) async fn run(scene: &Scene) -> Result<(), Failure> {
     let token = workload_has_a_token(scene)?;
     rows_come_back(scene, &token).await?;
     refusals(scene, &token).await?;
+    super::verdicts::show(scene, 8).await?;
     let (writ, session) = writ_is_shown(scene).await?;
     session_is_replayed(scene, session).await?;
     ledger_verifies(scene).await?;
     tampering_is_found(scene, writ).await?;
-    super::freeze::show(scene, 12).await?;
+    super::freeze::show(scene, 13).await?;
     out::line("\nEvery step showed what it claims.");
     Ok(())
 }
@@ -94,7 +95,7 @@ async fn refusals(scene: &Scene, used: &str) -> Result<(), Failure> {
 }
 
 async fn writ_is_shown(scene: &Scene) -> Result<(WritId, SessionId), Failure> {
-    heading(8, "The writ: who got what, under which policy, and which session used it");
+    heading(9, "The writ: who got what, under which policy, and which session used it");
     let listed = writ(scene, &["writs", "ls", "--json"], false).await?;
     let page: serde_json::Value = serde_json::from_str(&listed.text).doing("the list of writs cannot be read")?;
     let first = page
@@ -113,7 +114,7 @@ async fn writ_is_shown(scene: &Scene) -> Result<(WritId, SessionId), Failure> {
 }
 
 async fn session_is_replayed(scene: &Scene, session: SessionId) -> Result<(), Failure> {
-    heading(9, "The session's recording, replayed");
+    heading(10, "The session's recording, replayed");
     scene.stack.wait_until_recorded(session).await?;
     writ(scene, &["sessions", "replay", &session.to_string(), "--speed", "0", "--rows"], true).await?.succeeds_with(&[
         "select id, name, card",
@@ -123,13 +124,13 @@ async fn session_is_replayed(scene: &Scene, session: SessionId) -> Result<(), Fa
 }
 
 async fn ledger_verifies(scene: &Scene) -> Result<(), Failure> {
-    heading(10, "An auditor verifies the ledger and every recording, from the files alone");
+    heading(11, "An auditor verifies the ledger and every recording, from the files alone");
     let evidence = scene.stack.evidence_directory();
     writ(scene, &verify_arguments(scene, &evidence), true).await?.succeeds_with(&["verified"])
 }
 
 async fn tampering_is_found(scene: &Scene, writ_id: WritId) -> Result<(), Failure> {
-    heading(11, "Somebody changes one byte of the evidence, and verification finds it");
+    heading(12, "Somebody changes one byte of the evidence, and verification finds it");
     let copy = scratch(scene, "tampered")?;
     copy_evidence(&scene.stack.evidence_directory(), &copy).doing("the evidence cannot be copied")?;
     let (file, offset) = flip_one_byte(&copy, writ_id).doing("the evidence cannot be changed")?;

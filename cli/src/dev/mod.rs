@@ -52,6 +52,7 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
         listen: Some(dev.listen),
         permitted: name.clone(),
         masks: None,
+        statements: "",
         targets: vec![target],
         role: Some(dev.role),
     })

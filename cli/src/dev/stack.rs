@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub permitted: String,
     /// A set of masks for what it gets back: its name and its text.
     pub masks: Option<(&'static str, &'static str)>,
+    /// Policies on statements, as Cedar's text; none where whatever is understood may be executed.
+    pub statements: &'static str,
 }
 
 /// Issuer, broker and gateway, running.
@@ -184,8 +186,9 @@ fn dev_policy(settings: &Settings) -> String {
         "// The dev workload may use one target. Change this file while `writ dev` runs: it is read again at once.\n\
          @id(\"dev-workload\")\n@ttl(\"15m\")\n{role}@record(\"full\")\n{masks}\
          permit (\n    principal is Writ::Workload,\n    action in Writ::Action::\"use\",\n    resource == Writ::Target::{}\n)\n\
-         when {{ principal.hasTag(\"environment\") && principal.getTag(\"environment\") == \"production\" }};\n",
-        quoted(&settings.permitted)
+         when {{ principal.hasTag(\"environment\") && principal.getTag(\"environment\") == \"production\" }};\n{}",
+        quoted(&settings.permitted),
+        settings.statements
     )
 }
 
