@@ -43,6 +43,12 @@ impl Permitted {
         self.actor.clone()
     }
 
+    /// A human of a test.
+    #[cfg(test)]
+    pub(crate) const fn of_a_test(actor: Actor, groups: Vec<String>) -> Self {
+        Self { actor, groups }
+    }
+
     /// The groups that their issuer says they are in: the claim `groups`, a text or a list of texts.
     #[must_use]
     pub fn groups(&self) -> &[String] {

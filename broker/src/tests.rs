@@ -1,5 +1,6 @@
 //! The broker whole: a static issuer, policies in files, a provider that is held to its contract, a clock that tests step.
 
+mod approvals;
 mod canary;
 mod clock;
 mod evidence;
