@@ -17,7 +17,7 @@ permit (principal is Writ::Workload, action in [Writ::Action::"sql:select", Writ
 
 @id("path")
 permit (principal is Writ::Workload, action == Writ::Action::"sql:set", resource == Writ::Target::"payments")
-when { ["search_path", "application_name", "standard_conforming_strings"].containsAll(context.settings) };
+when { ["search_path", "application_name", "extra_float_digits", "standard_conforming_strings"].containsAll(context.settings) };
 
 @id("notes")
 permit (principal is Writ::Workload, action in [Writ::Action::"sql:select", Writ::Action::"sql:insert",
@@ -153,4 +153,62 @@ fn client(name: &str) -> Result<String, String> {
 fn a_denial_fails_the_transaction_at_the_server_in_psycopg() {
     let said = client("psycopg_verdicts.py").unwrap();
     assert_eq!(said.trim(), "implicit explicit savepoint pipeline prepared copy");
+}
+
+/// A session that policy limits: it reads, and little.
+const LIMITED: &str = r#"
+@id("workload") @ttl("15m") @role("app") @record("commands") @uses("100")
+@read_only("true") @statement_timeout("1s") @session_rows("100") @statements_per_minute("5")
+permit (principal is Writ::Workload, action in Writ::Action::"use", resource == Writ::Target::"payments");
+
+@id("all") @rows("10")
+permit (principal is Writ::Workload, action in Writ::Action::"sql", resource in Writ::Target::"payments");
+"#;
+
+#[test]
+fn what_policy_limits_is_limited() {
+    let stack = Stack::start_with(&[], |_, at, configuration| {
+        std::fs::write(at.join("policies/workload.cedar"), LIMITED).map_err(|error| error.to_string())?;
+        Ok(configuration)
+    })
+    .unwrap();
+    stack.superuser("create table notes (n int); grant all on notes to app").unwrap();
+    assert_eq!(allowed(&stack, "select n from generate_series(1, 10) n").lines().count(), 10);
+    let refused = |statement: &str| stack.psql(&stack.token().unwrap(), statement).unwrap().expect_err(statement);
+    let error = refused("select n from generate_series(1, 11) n");
+    assert!(error.contains("more rows than policy allows"), "{error}");
+    let error = refused("insert into notes values (1)");
+    assert!(error.contains("read-only transaction"), "{error}");
+    for way_out in [
+        "set transaction_read_only = off",
+        "begin read write",
+        "start transaction isolation level serializable, read write",
+        "set session characteristics as transaction read write",
+        "set default_transaction_read_only to false",
+        "set statement_timeout = 0",
+        "select set_config('transaction_read_only', 'off', false)",
+    ] {
+        denied(&stack, way_out);
+    }
+    let error = refused("with recursive t(n) as (select 1 union all select n + 1 from t) select max(n) from t");
+    assert!(error.contains("statement timeout"), "{error}");
+    let mut psql = stack.client("psql".as_ref(), &stack.token().unwrap());
+    psql.args(["-X", "-A", "-t"]);
+    (0..6).for_each(|number| {
+        psql.args(["-c", &format!("select {number}")]);
+    });
+    let said = psql.output().unwrap();
+    let (rows, error) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert_eq!(rows.lines().collect::<Vec<_>>(), ["0", "1", "2", "3", "4"]);
+    assert!(error.contains("5 statements executed within a minute"), "{error}");
+}
+
+#[test]
+fn a_denial_fails_the_transaction_at_the_server_in_jdbc() {
+    let java = writ_world::packages::need("/usr/bin/java".as_ref(), "`apt-get install default-jre-headless`").unwrap();
+    let stack = governed().unwrap();
+    let classes = format!("{}:/usr/share/java/postgresql.jar", fetched("java").unwrap().display());
+    let mut command = stack.client(&java, &stack.session_token().unwrap());
+    let said = printed(command.args(["-cp", &classes, "JdbcVerdicts"])).unwrap();
+    assert_eq!(said.trim(), "implicit explicit savepoint batch prepared");
 }

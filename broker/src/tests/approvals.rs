@@ -52,7 +52,6 @@ async fn vote(world: &World, id: ApprovalId, by: &Permitted, request: &VoteReque
     world.broker.vote(id, by, request).await.map_err(said)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
 fn said(refusal: Refusal) -> String {
     refusal.fault.public.into_owned()
 }

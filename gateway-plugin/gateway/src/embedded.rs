@@ -243,7 +243,7 @@ impl Gate for EmbeddedGate {
 
     fn outcome(&mut self, session: &mut EmbeddedSession, record: &OutcomeRecord<'_>) -> Result<(), Fault> {
         if let Judge::Statements(governed) = &mut session.judge {
-            governed.came_out(record.id, record.ending == Ended::Completed, record.rows);
+            governed.came_out(record.id, record.ending == Ended::Completed, record.rows)?;
         }
         self.gate.outcome(&mut session.gate, record)
     }
@@ -264,6 +264,9 @@ impl Gate for EmbeddedGate {
                 "statements of this session could be misread",
             )
             .help("leave client_encoding at UTF8 and standard_conforming_strings on"));
+        }
+        if let (Judge::Statements(governed), Flow::Rows | Flow::Copy) = (&mut session.judge, flow) {
+            governed.flow(command, bytes, whole)?;
         }
         self.gate.rows(&mut session.gate, command, at, flow, bytes, whole)
     }

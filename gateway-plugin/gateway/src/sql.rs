@@ -7,6 +7,7 @@
 //! Never: a verdict on a text that was not understood but `unknown`, or on another text than the one that is let go.
 
 mod cache;
+mod counts;
 pub mod desk;
 mod governed;
 pub mod hold;

@@ -169,7 +169,8 @@ impl Session<'_> {
     /// A command came out.
     pub(crate) fn came_out(&mut self, id: CommandId, completed: bool, rows: Option<u64>) {
         let Some(governed) = &mut self.governed else { return };
-        governed.came_out(id, completed, rows);
+        // What was recorded has come out already: a limit of now does not undo it.
+        let _ = governed.came_out(id, completed, rows);
         if let Some(Some(open)) = self.under_way.remove(&id).filter(|_| completed) {
             self.open = open;
         }

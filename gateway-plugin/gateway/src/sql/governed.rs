@@ -1,10 +1,9 @@
 //! One session whose statements are judged.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use writ_core::command::{Command, CommandId, CommandTag};
@@ -15,6 +14,7 @@ use writ_core::verdict::{HoldTerms, Verdict};
 use writ_policy::{Judgement, Need, SessionPolicy, StatementFacts};
 use writ_record::entry::{Format, Parameter, Text};
 
+use super::counts::Counts;
 use super::hold::{self, Desk, Holding, Next, Question};
 use super::paths::Paths;
 use super::{Governor, Parsed};
@@ -26,7 +26,6 @@ const MOST_NAMED: usize = 256;
 const MOST_HELD_TEXT: usize = 1 << 20;
 /// How many bytes of a statement and its parameters an approver can be asked about.
 const MOST_ASKED: usize = 64 << 10;
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is decided of a command.
 #[derive(Debug)]
@@ -69,8 +68,7 @@ pub struct Governed {
     named_lost: bool,
     /// What the parser said of the text of the command that waits for it.
     parsed: Rc<RefCell<Option<Answered>>>,
-    rows: u64,
-    minute: VecDeque<Instant>,
+    counts: Counts,
     /// The command that waits for humans.
     holding: Option<Holding>,
     /// The texts of prepared statements that are held when they are executed, for whoever approves them.
@@ -79,7 +77,7 @@ pub struct Governed {
 
 impl core::fmt::Debug for Governed {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Governed").field("paths", &self.paths).field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("Governed").field("paths", &self.paths).field("counts", &self.counts).finish_non_exhaustive()
     }
 }
 
@@ -87,6 +85,7 @@ impl Governed {
     /// A session that begins.
     #[must_use]
     pub fn new(policy: SessionPolicy, database: String, limits: SessionLimits, facts: &ServerFacts) -> Self {
+        let counts = Counts::new(limits, policy.inputs().moving);
         Self {
             policy,
             database,
@@ -99,8 +98,7 @@ impl Governed {
             named: HashMap::new(),
             named_lost: false,
             parsed: Rc::default(),
-            rows: 0,
-            minute: VecDeque::new(),
+            counts,
             holding: None,
             held_texts: HashMap::new(),
         }
@@ -242,17 +240,28 @@ impl Governed {
         if prepares {
             return Verdict::Allow(clearance);
         }
-        if let Err(fault) = self.count(moment.now) {
+        if let Err(fault) = self.counts.begins(command.id, said.judgement.rows, moment.now) {
             return Verdict::Deny(fault);
         }
         self.released(command.id, &said.parsed, moment);
         Verdict::Allow(clearance)
     }
 
+    /// Rows flow back, whole frames but where `whole` is false.
+    ///
+    /// # Errors
+    /// They are more than policy allows: the session must end before the client gets them.
+    pub fn flow(&mut self, command: Option<CommandId>, bytes: &[u8], whole: bool) -> Result<(), Fault> {
+        self.counts.flow(command, bytes, whole)
+    }
+
     /// A statement of a command came out, with so many rows.
-    pub fn came_out(&mut self, command: CommandId, completed: bool, rows: Option<u64>) {
+    ///
+    /// # Errors
+    /// As [`Self::flow`].
+    pub fn came_out(&mut self, command: CommandId, completed: bool, rows: Option<u64>) -> Result<(), Fault> {
         self.paths.came_out(command, completed);
-        self.rows = self.rows.saturating_add(rows.unwrap_or(0));
+        self.counts.came_out(command, rows)
     }
 
     fn understand(
@@ -300,6 +309,7 @@ impl Governed {
     /// Policy's word, out of memory where it can be.
     fn remembered(&mut self, governor: &Rc<RefCell<Governor>>, parsed: &Parsed, moment: &Moment<'_>) -> Arc<Judgement> {
         let inputs = self.policy.inputs();
+        self.counts.forget(moment.now);
         let plain = |statement: &Statement| statement.prepared.is_none();
         let shape = parsed.shape.filter(|_| !inputs.moving && parsed.statements.iter().all(plain));
         let open = inputs.transaction && (moment.open)();
@@ -385,8 +395,8 @@ impl Governed {
             schemas,
             catalog_first: paths.catalog_first(),
             in_transaction: open,
-            session_rows: self.rows,
-            statements_last_minute: self.minute.len() as u64,
+            session_rows: self.counts.rows(),
+            statements_last_minute: self.counts.counted() as u64,
             approvers: &[],
         }
     }
@@ -434,34 +444,6 @@ impl Governed {
         )
     }
 
-    fn count(&mut self, now: Instant) -> Result<(), Fault> {
-        let limited =
-            |code, public: String| Err(Fault::new(code, Blame::NotAllowed, public).help("open another session later"));
-        if let Some(most) = self.limits.rows.filter(|most| self.rows >= *most) {
-            return limited(
-                "limit.session_rows",
-                format!("the session has read and changed the {most} rows that policy allows"),
-            );
-        }
-        let (most, moving) = (self.limits.statements_per_minute, self.policy.inputs().moving);
-        if most.is_none() && !moving {
-            return Ok(());
-        }
-        while self.minute.front().is_some_and(|first| now.duration_since(*first) >= MINUTE) {
-            self.minute.pop_front();
-        }
-        if let Some(most) = most.filter(|most| self.minute.len() >= *most as usize) {
-            return limited(
-                "limit.statements",
-                format!("the session may have {most} statements executed within a minute"),
-            );
-        }
-        if self.minute.len() < MOST_COUNTED {
-            self.minute.push_back(now);
-        }
-        Ok(())
-    }
-
     /// A command goes on: what it does to names.
     fn released(&mut self, id: CommandId, parsed: &Parsed, moment: &Moment<'_>) {
         let moves = |statement: &Statement| {
@@ -489,9 +471,6 @@ impl Governed {
         }
     }
 }
-
-/// How many statements of a minute are counted at most: a policy that compares with more has its answer long before.
-const MOST_COUNTED: usize = 1 << 16;
 
 fn stated(value: &SettingValue, good: &[&str]) -> bool {
     match value {
