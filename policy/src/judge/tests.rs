@@ -293,3 +293,35 @@ fn what_a_statement_needs_is_enough_and_no_less_is() {
         }
     }
 }
+
+/// The blocks of a page that hold policies.
+fn blocks(page: &str) -> impl Iterator<Item = &str> {
+    page.split("```cedar\n").skip(1).filter_map(|rest| rest.split("```").next())
+}
+
+#[test]
+fn the_cookbook_loads_and_does_what_it_says() {
+    let page = include_str!("../../../docs/policy-cookbook.md");
+    let of = |heading: &str| {
+        let text = page.split("## ").find(|part| part.starts_with(heading)).expect("the heading");
+        blocks(text).collect::<String>()
+    };
+    for block in blocks(page) {
+        policy(block);
+    }
+    let does = |kind, relation, columns: &[&str]| statement(vec![does(kind, relation, columns)], &[]);
+    assert_eq!(said(&of("Read some tables"), &does(Kind::Select, "orders", &["*"])), Ok(()));
+    assert!(said(&of("Read some tables"), &does(Kind::Select, "cards", &["*"])).is_err());
+    assert_eq!(said(&of("Read a whole schema"), &does(Kind::Select, "orders", &["id"])), Ok(()));
+    assert!(said(&of("Read a whole schema"), &does(Kind::Select, "orders", &["*"])).is_err());
+    let mut all = does(Kind::Delete, "orders", &[]);
+    assert_eq!(said(&of("Write, but never"), &all), Ok(()));
+    all.unfiltered = true;
+    assert!(said(&of("Write, but never"), &all).is_err());
+    assert_eq!(judged(&of("Hold what"), &does(Kind::Delete, "orders", &[])).hold.expect("held").needed, 1);
+    assert_eq!(judged(&of("Hold what"), &does(Kind::Ddl, "orders", &[])).hold.expect("held").needed, 2);
+    let calls = statement(does(Kind::Select, "", &[]).accesses, &["nextval"]);
+    assert_eq!(said(&format!("{}{}", of("Functions"), of("Read some tables")), &calls), Ok(()));
+    assert!(said(&of("Read some tables"), &calls).is_err());
+    assert_eq!(judged(&of("Limits"), &does(Kind::Select, "orders", &["*"])).rows, Some(10_000));
+}
