@@ -126,6 +126,8 @@ def main(binary, directory, results):
             "writ w2": Way(two.port, "plain", lambda: two.token("plain")),
             "writ+tls w1": Way(one.port, "tls", lambda: one.token("tls"), tls=True),
             "writ+tls w2": Way(two.port, "tls", lambda: two.token("tls"), tls=True),
+            "writ cards w1": Way(one.port, "cards", lambda: one.token("cards"), only="wide"),
+            "writ cards w2": Way(two.port, "cards", lambda: two.token("cards"), only="wide"),
             "writ full w2": Way(two.port, "full", lambda: two.token("full"), only="wide"),
         }
         if os.environ.get("HOLD"):

@@ -14,7 +14,7 @@ from parts import free_port, run, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ISSUER = "https://issuer.bench.example"
-TARGETS = {"plain": "disable", "tls": "verify-full", "full": "disable"}
+TARGETS = {"plain": "disable", "tls": "verify-full", "full": "disable", "cards": "disable"}
 
 
 def url64(raw):
@@ -46,6 +46,8 @@ class Writ:
         self.directory, self.home = directory, f"{directory}/writ{workers}"
         os.makedirs(f"{self.home}/policies")
         shutil.copy(f"{HERE}/policy.cedar", f"{self.home}/policies/bench.cedar")
+        for masks in ("cards", "everything"):
+            shutil.copy(f"{HERE}/{masks}.mask.toml", f"{self.home}/policies/{masks}.mask.toml")
         write(f"{self.home}/password", "bench")
         self.broker, self.port, self.tokens = free_port(), free_port(), {}
         write(f"{self.home}/writ.toml", self.configuration(server, workers))
