@@ -12,6 +12,12 @@ TARGETS = {
     "ledger_verify_million": (5, True),
     "open_sessions_per_second": (5_000, False),
     "open_steady_p99": (5, True),
+    "verdict_remembered_short_p99": (2, True),
+    "verdict_remembered_report_p99": (2, True),
+    "verdict_judged_short_p99": (100, True),
+    "verdict_judged_report_p99": (100, True),
+    "verdict_parsed_short_p99": (100, True),
+    "verdict_parsed_report_p99": (100, True),
 }
 
 

@@ -187,6 +187,7 @@ fn what_policy_limits_is_limited() {
         "set default_transaction_read_only to false",
         "set statement_timeout = 0",
         "select set_config('transaction_read_only', 'off', false)",
+        "do $$ begin set default_transaction_read_only = off; end $$",
     ] {
         denied(&stack, way_out);
     }

@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use writ_core::command::{Command, CommandId, CommandTag};
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::SessionLimits;
-use writ_core::statement::{Fingerprint, PreparedStep, SettingValue, Statement};
+use writ_core::statement::{Fingerprint, Kind, PreparedStep, SettingValue, Statement};
 use writ_core::verdict::{HoldTerms, Verdict};
 use writ_policy::{Judgement, Need, SessionPolicy, StatementFacts};
 use writ_record::entry::{Format, Parameter, Text};
@@ -202,6 +202,12 @@ impl Governed {
             };
             terms.timeout_seconds = terms.timeout_seconds.min(seconds);
         }
+        let of_sql = |statement: &Statement| matches!(statement.prepared, Some(PreparedStep::Execute(_)));
+        if said.parsed.statements.iter().any(of_sql) {
+            let public = "the statement that `EXECUTE` runs needs an approval, and an approver would not see it";
+            return Err(Fault::new("approval.prepared", Blame::NotAllowed, public)
+                .help("send the statement itself, or prepare it by the protocol"));
+        }
         let kept = if let Text::Prepared(id) = text { self.held_texts.get(id).map(|text| &**text) } else { None };
         let too_long = || {
             Fault::new(
@@ -362,7 +368,7 @@ impl Governed {
     }
 
     fn judge_one(&self, statement: &Statement, paths: &Paths, open: bool, moment: &Moment<'_>) -> Judgement {
-        if let Some(fault) = self.refused_setting(statement) {
+        if let Some(fault) = self.refused_setting(statement).or_else(|| self.refused_code(statement)) {
             return Judgement { denied: Some(fault), ..Judgement::default() };
         }
         let schemas = paths.schemas();
@@ -442,6 +448,16 @@ impl Governed {
             Fault::new("policy.setting", Blame::NotAllowed, public)
                 .help("leave the setting as the session began with it"),
         )
+    }
+
+    /// Code that nobody here reads could lift what limits the session.
+    fn refused_code(&self, statement: &Statement) -> Option<Fault> {
+        let limited = self.limits.read_only || self.limits.statement_timeout_seconds.is_some();
+        let code = |kind| matches!(kind, Kind::Do | Kind::Call | Kind::Unknown);
+        (limited && statement.accesses.iter().any(|access| code(access.kind))).then(|| {
+            let public = "a block of code, or what is not understood, could lift the limits of this session";
+            Fault::new("policy.code", Blame::NotAllowed, public).help("send the statements themselves")
+        })
     }
 
     /// A command goes on: what it does to names.
