@@ -83,6 +83,9 @@ impl Broker {
         let approval = self.put_question(approval, now).await?;
         tracing::info!(approval = %approval.id, session = %approval.session, "humans are asked about a command");
         metrics::counter!("writ_approvals_asked_total").increment(1);
+        if approval.state == ApprovalState::Asked {
+            self.tell(&approval);
+        }
         Ok(self.told(&approval))
     }
 
@@ -262,7 +265,12 @@ impl Broker {
                 conditions.push(Condition::SessionOpen(approval.session));
             }
             match self.evidence.write(events, conditions, vec![Change::Approval(approval.clone())]).await {
-                Ok(()) => return Ok(approval),
+                Ok(()) => {
+                    if !matches!(approval.state, ApprovalState::Asked | ApprovalState::Used) {
+                        self.tell(&approval);
+                    }
+                    return Ok(approval);
+                }
                 Err(EvidenceFault::Refused) => {
                     let session = self.store.session(approval.session).await?;
                     if session.is_none_or(|session| session.closed.is_some()) {
@@ -277,8 +285,12 @@ impl Broker {
 
     fn told(&self, approval: &Approval) -> ApprovalReply {
         let denial = approval.votes.iter().find(|vote| !vote.approve).map(|vote| vote.reason.clone());
-        let place = format!("{}/v1/approvals/{}", self.settings.url, approval.id);
-        ApprovalReply { approval: approval.id, state: approval.state, reason: denial, place }
+        ApprovalReply { approval: approval.id, state: approval.state, reason: denial, place: self.place_of(approval) }
+    }
+
+    /// Where it is answered.
+    pub(crate) fn place_of(&self, approval: &Approval) -> String {
+        format!("{}/v1/approvals/{}", self.settings.url, approval.id)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use writ_core::approval::Approval;
 use writ_core::event::Event;
 use writ_core::id::{GatewayId, RequestId};
 use writ_core::target::Labels;
@@ -14,7 +15,7 @@ use writ_core::time::Clock;
 use writ_core::writ::Writ;
 
 use crate::bundle::{self, InForce, PolicyFault};
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, WebhookConfig};
 use crate::evidence::{Evidence, EvidenceFault, LedgerDirectory, LedgerSigner};
 use crate::humans::Humans;
 use crate::identity::config::ConfigFault;
@@ -29,6 +30,7 @@ use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreFault};
 use crate::targets::Targets;
 use crate::watch::ClockWatch;
+use crate::webhooks::Webhook;
 
 /// A gateway that TLS has shown and the store knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub struct Loaded {
     pub humans: Humans,
     /// How often each caller may ask.
     pub rates: RatesConfig,
+    /// Who hears of approvals.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// Why the broker does not start.
@@ -94,6 +98,14 @@ pub enum StartFault {
     /// The policies.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
+    /// A receiver of notices.
+    #[error("webhook `{name}`: {problem}")]
+    Webhook {
+        /// Which.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// An issuer.
     #[error(transparent)]
     Issuer(#[from] ConfigFault),
@@ -128,6 +140,8 @@ pub struct Broker {
     pub(crate) due: Notify,
     /// Writs whose credential was minted and not logged.
     pub(crate) unlogged: mpsc::UnboundedSender<Writ>,
+    /// What receivers of notices are told.
+    pub(crate) notices: mpsc::Sender<Approval>,
     pub(crate) rates: Rates,
 }
 
@@ -209,6 +223,7 @@ impl Broker {
         write_start(&evidence, &keys, &in_force, config_hash).await?;
 
         let (unlogged, abandoned) = mpsc::unbounded_channel();
+        let (notices, told) = mpsc::channel(crate::webhooks::QUEUE);
         let broker = Arc::new(Self {
             settings: settings(config, recordings),
             keys,
@@ -223,8 +238,10 @@ impl Broker {
             ordered: Notify::new(),
             due: Notify::new(),
             unlogged,
+            notices,
             rates: Rates::new(),
         });
+        set.spawn(crate::webhooks::run(Arc::downgrade(&broker), told, stopping.clone()));
         set.spawn(crate::revoke::run(Arc::downgrade(&broker), stopping.clone()));
         set.spawn(crate::janitor::run(Arc::downgrade(&broker), abandoned, stopping));
         Ok((broker, Tasks { set, stop }))
@@ -357,7 +374,12 @@ fn load<P>(config: &BrokerConfig<P>, targets: Targets, sessions: &SessionIssuer)
         targets,
         humans: Humans::new(config)?,
         rates: config.rates,
+        webhooks: config.webhooks.iter().map(webhook).collect::<Result<_, _>>()?,
     })
+}
+
+fn webhook(config: &WebhookConfig) -> Result<Webhook, StartFault> {
+    Webhook::new(config).map_err(|problem| StartFault::Webhook { name: config.name.clone(), problem })
 }
 
 async fn write_start(

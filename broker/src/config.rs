@@ -69,6 +69,39 @@ pub struct BrokerConfig<P> {
     /// How often each gateway and each address may ask.
     #[serde(default)]
     pub rates: RatesConfig,
+    /// Who hears of approvals.
+    #[serde(default, rename = "webhook")]
+    pub webhooks: Vec<WebhookConfig>,
+}
+
+/// Who hears of approvals.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// What the operator calls it, in messages.
+    pub name: String,
+    /// Where it is told: HTTPS, or HTTP at loopback.
+    pub url: String,
+    /// The file with the secret that signs what it is told; for `pagerduty` the integration's routing key.
+    pub secret_file: PathBuf,
+    /// In which form.
+    #[serde(default)]
+    pub format: WebhookFormat,
+}
+
+/// The form of a notice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookFormat {
+    /// Writ's own: all fields.
+    #[default]
+    Json,
+    /// A message of Slack's incoming webhooks.
+    Slack,
+    /// An adaptive card of Microsoft Teams' workflows.
+    Teams,
+    /// An event of PagerDuty's events API, version 2.
+    Pagerduty,
 }
 
 /// A target.

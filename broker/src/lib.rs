@@ -29,5 +29,6 @@ pub mod targets;
 mod tests;
 pub mod token;
 mod watch;
+pub mod webhooks;
 
 pub use broker::{Broker, GatewayIdentity, Tasks};

@@ -127,6 +127,7 @@ pub(super) const TABLES: &[Table] = &[
                 "\"5s\"",
             ),
             optional("rates", "table", "", "How often each gateway and each address may ask.", ""),
+            optional("webhook", "list of tables", "[]", "Who hears of approvals: `[[broker.webhook]]`.", ""),
         ],
     },
     Table {
@@ -143,6 +144,21 @@ pub(super) const TABLES: &[Table] = &[
                 "200",
             ),
             optional("enrolments", "number", "5", "Attempts to join as a gateway from one address.", "1"),
+        ],
+    },
+    Table {
+        head: "[[broker.webhook]]",
+        about: "A receiver that hears of each question to approvers and of what it came to, signed as Standard Webhooks says.",
+        settings: &[
+            required("name", "text", "What the operator calls it, in messages.", "\"on-call\""),
+            required("url", "text", "Where it is told: HTTPS, or HTTP at loopback.", "\"https://hooks.example/writ\""),
+            required(
+                "secret_file",
+                "path",
+                "The secret that signs, 24 bytes or more; for `pagerduty` the integration's routing key.",
+                "\"/etc/writ/on-call.secret\"",
+            ),
+            optional("format", "text", "json", "`json`, `slack`, `teams` or `pagerduty`.", "\"slack\""),
         ],
     },
     Table {

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use writ_broker::config::{BrokerConfig, HumansConfig, TargetConfig};
+use writ_broker::config::{BrokerConfig, HumansConfig, TargetConfig, WebhookConfig};
 use writ_broker::identity::config::{CacheConfig, IssuerConfig};
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
@@ -55,7 +55,8 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<LinkConfig>("[link]");
     same::<TelemetryConfig>("[telemetry]");
     same::<LogConfig>("[log]");
-    assert_eq!(TABLES.len(), 16, "each table stands above");
+    same::<WebhookConfig>("[[broker.webhook]]");
+    assert_eq!(TABLES.len(), 17, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.

@@ -1,0 +1,267 @@
+//! Webhooks: whoever is to answer hears of a question, and of what it came to, where they already look.
+//!
+//! Signed as Standard Webhooks says (<https://www.standardwebhooks.com>): `webhook-id`, `webhook-timestamp`, and `webhook-signature: v1,` with
+//! HMAC-SHA-256 over id, timestamp and body between dots. The id is the same for each attempt, so that a receiver takes it once.
+//! A message tells no parameters and no more of a statement than its beginning. Never: hold up an approval for a receiver.
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{Client, Url};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc, watch};
+use writ_core::approval::{Approval, ApprovalState};
+use zeroize::Zeroizing;
+
+use crate::broker::Broker;
+use crate::config::{WebhookConfig, WebhookFormat};
+
+/// How many notices may wait.
+pub(crate) const QUEUE: usize = 1024;
+/// How many are on their way at once.
+const AT_ONCE: usize = 64;
+/// How often one is tried, each pause twice the one before.
+const TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a receiver may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How much of a statement is told, in characters.
+const TOLD: usize = 400;
+/// The shortest secret, in bytes.
+const SHORTEST: usize = 24;
+
+/// One receiver, ready to be told.
+#[derive(Clone)]
+pub struct Webhook {
+    name: String,
+    url: Url,
+    format: WebhookFormat,
+    key: hmac::Key,
+    /// PagerDuty's routing key: its events API knows no signature.
+    routing: Arc<Zeroizing<String>>,
+    client: Client,
+}
+
+impl core::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Webhook").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Webhook {
+    /// Reads a receiver's secret and makes its client.
+    ///
+    /// # Errors
+    /// What is wrong: the secret cannot be read or is too short, the address is not HTTPS (loopback apart).
+    pub fn new(config: &WebhookConfig) -> Result<Self, String> {
+        let url = Url::parse(&config.url).map_err(|_| "`url` is no address".to_owned())?;
+        let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+            return Err("`url` is not https".to_owned());
+        }
+        let secret = secret(&config.secret_file)?;
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .https_only(url.scheme() == "https")
+            .timeout(LIMIT)
+            .connect_timeout(LIMIT)
+            .build()
+            .map_err(|_| "no HTTP client can be made".to_owned())?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+        let routing = String::from_utf8(secret.to_vec()).map_err(|_| "the secret is not text".to_owned())?;
+        Ok(Self {
+            name: config.name.clone(),
+            url,
+            format: config.format,
+            key,
+            routing: Arc::new(Zeroizing::new(routing)),
+            client,
+        })
+    }
+
+    /// Tells it, with retries; says whether it was taken.
+    async fn tell(&self, id: &str, approval: &Approval, place: &str) -> bool {
+        let body = Zeroizing::new(self.body(approval, place).to_string());
+        let mut pause = FIRST_PAUSE;
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            let timestamp = writ_core::time::Timestamp::now().as_second();
+            let request = self
+                .client
+                .post(self.url.clone())
+                .header("content-type", "application/json")
+                .header("webhook-id", id)
+                .header("webhook-timestamp", timestamp)
+                .header("webhook-signature", signature(&self.key, id, timestamp, &body))
+                .body(body.as_bytes().to_vec());
+            match request.send().await {
+                Ok(response) if response.status().is_success() => return true,
+                // It will say the same again, but for these two.
+                Ok(response)
+                    if response.status().is_client_error() && !matches!(response.status().as_u16(), 408 | 429) =>
+                {
+                    tracing::warn!(webhook = %self.name, status = response.status().as_u16(), "a webhook was refused");
+                    return false;
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        tracing::warn!(webhook = %self.name, "a webhook could not be delivered");
+        false
+    }
+
+    fn body(&self, approval: &Approval, place: &str) -> Value {
+        let told = told(approval, place);
+        match self.format {
+            WebhookFormat::Json => json!({
+                "type": kind(approval),
+                "approval": approval.id, "state": approval.state, "session": approval.session, "writ": approval.writ,
+                "issuer": approval.issuer, "subject": approval.subject, "target": approval.target, "role": approval.role,
+                "policies": approval.policies, "groups": approval.groups, "needed": approval.needed,
+                "digest": approval.digest, "expires": approval.expires, "statement": beginning(approval), "place": place,
+            }),
+            // Text that is marked as plain: nothing of a statement becomes markup, a link or a mention.
+            WebhookFormat::Slack => json!({
+                "text": title(approval),
+                "blocks": [
+                    { "type": "header", "text": { "type": "plain_text", "text": title(approval), "emoji": false } },
+                    { "type": "section", "text": { "type": "plain_text", "text": told, "emoji": false } },
+                ],
+            }),
+            WebhookFormat::Teams => json!({
+                "type": "message",
+                "attachments": [{
+                    "contentType": "application/vnd.microsoft.card.adaptive",
+                    "content": {
+                        "type": "AdaptiveCard", "version": "1.4", "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+                        "body": [
+                            { "type": "TextBlock", "size": "Medium", "weight": "Bolder", "text": title(approval), "wrap": true },
+                            { "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": told }] },
+                        ],
+                    },
+                }],
+            }),
+            WebhookFormat::Pagerduty => json!({
+                "routing_key": self.routing.as_str(),
+                "event_action": if approval.state == ApprovalState::Asked { "trigger" } else { "resolve" },
+                "dedup_key": approval.id,
+                "payload": {
+                    "summary": title(approval), "source": approval.target, "severity": "warning",
+                    "custom_details": { "about": told },
+                },
+            }),
+        }
+    }
+}
+
+fn secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let shown = path.display();
+    let bytes = crate::keys::files::read(path).map_err(|fault| fault.to_string())?;
+    let bytes = bytes.ok_or_else(|| format!("`secret_file` `{shown}` is not there"))?;
+    let secret = Zeroizing::new(bytes.trim_ascii().to_vec());
+    if secret.len() < SHORTEST {
+        return Err(format!("`secret_file` `{shown}` holds less than {SHORTEST} bytes"));
+    }
+    Ok(secret)
+}
+
+/// Standard Webhooks, "Signature scheme".
+fn signature(key: &hmac::Key, id: &str, timestamp: i64, body: &str) -> String {
+    let tag = hmac::sign(key, format!("{id}.{timestamp}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(tag.as_ref()))
+}
+
+const fn kind(approval: &Approval) -> &'static str {
+    match approval.state {
+        ApprovalState::Asked => "approval.asked",
+        _ => "approval.settled",
+    }
+}
+
+fn title(approval: &Approval) -> String {
+    match approval.state {
+        ApprovalState::Asked => format!("writ: a statement at {} waits for an approval", approval.target),
+        state => format!("writ: {} is {}", approval.id, state.as_str()),
+    }
+}
+
+fn beginning(approval: &Approval) -> String {
+    let mut text: String = approval.statement.chars().take(TOLD).collect();
+    if text.len() < approval.statement.len() {
+        text.push_str(" ...");
+    }
+    text
+}
+
+fn told(approval: &Approval, place: &str) -> String {
+    format!(
+        "{}\nworkload {} of {}\nheld by {}\nuntil {}\nwrit approvals show {}\n{place}",
+        beginning(approval),
+        approval.subject.as_str(),
+        approval.issuer.as_str(),
+        approval.policies.join(", "),
+        approval.expires,
+        approval.id
+    )
+}
+
+impl Broker {
+    /// Tells of an approval, unless too much waits to be told: the approval itself is for `writ approvals ls` to show.
+    pub(crate) fn tell(&self, approval: &Approval) {
+        if !self.loaded.load().webhooks.is_empty() && self.notices.try_send(approval.clone()).is_err() {
+            metrics::counter!("writ_webhooks_failed_total").increment(1);
+        }
+    }
+}
+
+/// Tells receivers until the broker is gone. What waited for an answer when it started is told again.
+pub(crate) async fn run(broker: Weak<Broker>, mut notices: mpsc::Receiver<Approval>, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut waiting = match broker.upgrade() {
+        Some(broker) => broker.approvals(false).await.unwrap_or_default(),
+        None => return,
+    };
+    waiting.retain(|approval| approval.state == ApprovalState::Asked);
+    loop {
+        let approval = match waiting.pop() {
+            Some(approval) => approval,
+            None => tokio::select! {
+                _ = stop.changed() => return,
+                next = notices.recv() => match next {
+                    Some(approval) => approval,
+                    None => return,
+                },
+            },
+        };
+        let Some(broker) = broker.upgrade() else { return };
+        let (webhooks, place) = (broker.loaded.load().webhooks.clone(), broker.place_of(&approval));
+        drop(broker);
+        for webhook in webhooks {
+            let taken = tokio::select! {
+                _ = stop.changed() => return,
+                taken = Arc::clone(&places).acquire_owned() => taken,
+            };
+            let Ok(taken) = taken else { return };
+            let (approval, place) = (approval.clone(), place.clone());
+            tokio::spawn(async move {
+                let id = format!("{}-{}", approval.id, approval.state.as_str());
+                if !webhook.tell(&id, &approval, &place).await {
+                    metrics::counter!("writ_webhooks_failed_total").increment(1);
+                }
+                drop(taken);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
