@@ -44,7 +44,7 @@ impl Broker {
     ) -> Result<ApprovalReply, Refusal> {
         let session = self.own_session(gateway, request.session).await?;
         check(&request)?;
-        if self.store.approvals(true).await?.len() >= MAX_APPROVALS {
+        if self.store.open_approvals().await? >= MAX_APPROVALS as u64 {
             return Err(Refusal::conflict(format!("{MAX_APPROVALS} approvals are asked for already")));
         }
         let now = self.clock.now();

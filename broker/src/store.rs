@@ -25,6 +25,8 @@ pub mod sqlite;
 
 /// How many approvals may be open, and how many are listed.
 pub const MAX_APPROVALS: usize = 20_000;
+/// How long settled approvals are kept, in seconds: 90 days. The ledger keeps what became of them.
+pub const KEPT_APPROVALS: i64 = 90 * 86_400;
 /// How many freezes may be in force.
 pub const MAX_FREEZES: usize = 10_000;
 
@@ -300,6 +302,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn freezes(&self) -> Pending<'_, Result<Vec<Freeze>, StoreFault>>;
     /// One approval.
     fn approval(&self, id: ApprovalId) -> Pending<'_, Result<Option<Approval>, StoreFault>>;
+    /// How many approvals are open.
+    fn open_approvals(&self) -> Pending<'_, Result<u64, StoreFault>>;
     /// The approvals that are open (asked, or approved and not used), or all; newest first, at most [`MAX_APPROVALS`].
     fn approvals(&self, open: bool) -> Pending<'_, Result<Vec<Approval>, StoreFault>>;
     /// The approvals of a gateway's that were settled since.
@@ -309,6 +313,6 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn approval_windows(&self, now: Timestamp) -> Pending<'_, Result<Vec<Approval>, StoreFault>>;
     /// The number of a policy set: the same for the same hash, and one more than any before for a new one.
     fn policy_number(&self, policy_hash: &str) -> Pending<'_, Result<u64, StoreFault>>;
-    /// Forgets what has ended: uses and join tokens before `now`.
+    /// Forgets what has ended: uses and join tokens before `now`, and approvals that were settled [`KEPT_APPROVALS`] before.
     fn prune(&self, now: Timestamp) -> Pending<'_, Result<(), StoreFault>>;
 }

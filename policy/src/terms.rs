@@ -6,6 +6,8 @@ use crate::obligations::{Mistake, count, duration, least, many, mistake};
 
 /// How long a hold in a transaction may last at most, in seconds: it keeps the locks of others waiting.
 const LONGEST_IN_TRANSACTION: u64 = 600;
+/// How many may have to approve: the broker takes no more.
+const MOST_APPROVALS: u32 = 10;
 /// How long a hold may last at most, in seconds.
 const LONGEST_HOLD: u64 = 86_400;
 
@@ -27,7 +29,7 @@ impl Terms {
             "hold_in_transaction" => {
                 self.hold_in_transaction_seconds = Some(at_most(key, value, LONGEST_IN_TRANSACTION)?);
             }
-            "approvals" => self.approvals = Some(count(key, value)?),
+            "approvals" => self.approvals = Some(approvals(key, value)?),
             "approvers" => self.approvers = names(key, value)?,
             _ => self.rows = Some(many(key, value)?),
         }
@@ -99,6 +101,14 @@ fn both(one: &[String], other: &[String]) -> Vec<String> {
     }
     let common: Vec<String> = one.iter().filter(|group| other.contains(group)).cloned().collect();
     if common.is_empty() { vec![String::new()] } else { common }
+}
+
+fn approvals(key: &str, value: &str) -> Result<u32, Mistake> {
+    let needed = count(key, value)?;
+    if needed <= MOST_APPROVALS {
+        return Ok(needed);
+    }
+    Err(mistake(format!("`{value}` is more than the {MOST_APPROVALS} that `@{key}` may be"), "write fewer"))
 }
 
 fn at_most(key: &str, value: &str, most: u64) -> Result<u64, Mistake> {

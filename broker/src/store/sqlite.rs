@@ -236,6 +236,10 @@ impl Store for Sqlite {
         self.read(move |connection| approval::all(connection, open))
     }
 
+    fn open_approvals(&self) -> Pending<'_, Result<u64, StoreFault>> {
+        self.read(approval::open)
+    }
+
     fn settled_approvals(
         &self,
         gateway: GatewayId,

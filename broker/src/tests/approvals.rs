@@ -160,6 +160,11 @@ async fn what_is_asked_outlives_the_broker_and_ends_with_its_time() {
     assert_eq!(world.broker.approvals(false).await.unwrap(), []);
     world.broker.expire_approvals().await;
     assert_eq!(world.broker.approval(id).await.unwrap().state, ApprovalState::Expired);
+    let days = |days: i64| world.broker.clock.now() + writ_core::time::SignedDuration::from_hours(24 * days);
+    world.broker.store.prune(days(89)).await.unwrap();
+    assert!(world.broker.approval(id).await.is_ok());
+    world.broker.store.prune(days(91)).await.unwrap();
+    assert!(world.broker.approval(id).await.is_err(), "the ledger keeps what became of it");
     world.stop().await;
 }
 

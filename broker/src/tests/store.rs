@@ -150,6 +150,10 @@ impl Store for Failing {
         self.inner.approvals(open)
     }
 
+    fn open_approvals(&self) -> Pending<'_, Result<u64, StoreFault>> {
+        self.inner.open_approvals()
+    }
+
     fn settled_approvals(
         &self,
         gateway: GatewayId,

@@ -17,6 +17,8 @@ use crate::plugin::Plugin;
 
 /// How often the broker is asked where a question stands whose answer the stream has not told.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// And the first time: it may have been answered before it was waited for.
+const ASK_FIRST: Duration = Duration::from_secs(1);
 /// How many commands may wait for humans at once.
 const MOST: usize = 20_000;
 
@@ -123,8 +125,10 @@ impl Question {
     async fn next(&mut self) -> ApprovalReply {
         let (plugin, id, mut told) = (Arc::clone(&self.plugin), self.put.approval, self.told.clone());
         let next = self.plugin.on_runtime(async move {
+            let mut pause = ASK_FIRST;
             loop {
-                let heard = tokio::time::timeout(ASK_AGAIN, told.changed()).await;
+                let heard = tokio::time::timeout(pause, told.changed()).await;
+                pause = ASK_AGAIN;
                 if let (Ok(Ok(())), Some(reply)) = (heard, told.borrow_and_update().clone()) {
                     return Ok(reply);
                 }

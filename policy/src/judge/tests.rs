@@ -240,9 +240,14 @@ fn mistakes_in_terms_are_problems() {
         check(&[("a.cedar".to_owned(), text)]).into_iter().map(|problem| problem.to_string()).collect::<String>()
     };
     assert_eq!(problems("@hold(\"10m\")"), "");
-    for wrong in
-        ["@hold(\"10\")", "@hold(\"2d\")", "@approvers(\"dba\")", "@hold(\"1m\") @approvers(\"\")", "@ttl(\"5m\")"]
-    {
+    for wrong in [
+        "@hold(\"10\")",
+        "@hold(\"2d\")",
+        "@approvers(\"dba\")",
+        "@hold(\"1m\") @approvers(\"\")",
+        "@hold(\"1m\") @approvals(\"11\")",
+        "@ttl(\"5m\")",
+    ] {
         assert_ne!(problems(wrong), "", "{wrong}");
     }
     let connect = "@hold(\"1m\") permit (principal, action == Writ::Action::\"connect\", resource);";

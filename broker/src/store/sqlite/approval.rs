@@ -29,6 +29,12 @@ pub(super) fn all(connection: &Connection, open: bool) -> Result<Vec<Approval>, 
     many(connection, sql, [most])
 }
 
+pub(super) fn open(connection: &Connection) -> Result<u64, StoreFault> {
+    let counts =
+        read::all(connection, "SELECT count(*) FROM approvals WHERE open = 1", [], |row| row.get::<_, i64>(0))?;
+    Ok(counts.first().map_or(0, |count| count.unsigned_abs()))
+}
+
 pub(super) fn settled(
     connection: &Connection,
     gateway: GatewayId,

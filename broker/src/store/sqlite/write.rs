@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Transaction, TransactionBehavior};
 use writ_core::target::Labels;
-use writ_core::time::Timestamp;
+use writ_core::time::{SignedDuration, Timestamp};
 use writ_core::writ::Writ;
 
 use super::rows::{micros, signed, unsigned, word};
 use super::{approval, fault, freeze, read};
-use crate::store::{Change, Committed, Condition, Request, Seal, StoreFault};
+use crate::store::{Change, Committed, Condition, KEPT_APPROVALS, Request, Seal, StoreFault};
 
 pub(super) fn commit(
     connection: &mut Connection,
@@ -95,6 +95,8 @@ pub(super) fn prune(connection: &mut Connection, now: Timestamp) -> Result<(), S
     let transaction = connection.transaction().map_err(|error| fault(&error))?;
     execute(&transaction, "DELETE FROM token_uses WHERE expires < $1", [micros(now)])?;
     execute(&transaction, "DELETE FROM join_tokens WHERE expires < $1", [micros(now)])?;
+    let before = now.checked_sub(SignedDuration::from_secs(KEPT_APPROVALS)).unwrap_or(Timestamp::MIN);
+    execute(&transaction, "DELETE FROM approvals WHERE open = 0 AND settled < $1", [micros(before)])?;
     transaction.commit().map_err(|error| fault(&error))
 }
 

@@ -14,6 +14,8 @@ use writ_wire_postgres::frame;
 const MINUTE: Duration = Duration::from_secs(60);
 /// How many statements of a minute are counted at most: a policy that compares with more has its answer long before.
 const MOST_COUNTED: usize = 1 << 16;
+/// How many approvals one session may ask for within a minute.
+const MOST_ASKED: usize = 10;
 /// How many statements with a limit of their own may be under way.
 const MOST_LIMITED: usize = 4096;
 
@@ -30,13 +32,24 @@ pub(super) struct Counts {
     limited: VecDeque<(CommandId, u64)>,
     /// The statement whose rows were counted as they flowed.
     flowed: Option<CommandId>,
+    /// When humans were asked within the last minute.
+    asked: VecDeque<Instant>,
 }
 
 impl Counts {
     /// Of a session that begins.
     #[must_use]
     pub(super) const fn new(limits: SessionLimits, read: bool) -> Self {
-        Self { limits, read, rows: 0, bytes: 0, minute: VecDeque::new(), limited: VecDeque::new(), flowed: None }
+        Self {
+            limits,
+            read,
+            rows: 0,
+            bytes: 0,
+            minute: VecDeque::new(),
+            limited: VecDeque::new(),
+            flowed: None,
+            asked: VecDeque::new(),
+        }
     }
 
     /// The rows that were read and changed.
@@ -87,6 +100,22 @@ impl Counts {
             }
             self.limited.push_back((id, rows));
         }
+        Ok(())
+    }
+
+    /// Humans are about to be asked.
+    ///
+    /// # Errors
+    /// They were asked too often within the last minute: each question is an entry of the ledger, and somebody's attention.
+    pub(super) fn asks(&mut self, now: Instant) -> Result<(), Fault> {
+        while self.asked.front().is_some_and(|first| now.duration_since(*first) >= MINUTE) {
+            self.asked.pop_front();
+        }
+        if self.asked.len() >= MOST_ASKED {
+            let public = format!("the session may ask for {MOST_ASKED} approvals within a minute");
+            return Err(limit("limit.approvals", public, "wait, or ask for a window"));
+        }
+        self.asked.push_back(now);
         Ok(())
     }
 
@@ -197,6 +226,14 @@ mod tests {
         counts.begins(CommandId(2), None, Instant::now()).unwrap();
         counts.came_out(CommandId(2), Some(2)).unwrap();
         assert_eq!(counts.begins(CommandId(3), None, Instant::now()).unwrap_err().code, "limit.session_rows");
+    }
+
+    #[test]
+    fn humans_are_not_asked_without_end() {
+        let (mut counts, now) = (Counts::new(SessionLimits::default(), false), Instant::now());
+        (0..10).for_each(|_| counts.asks(now).unwrap());
+        assert_eq!(counts.asks(now + Duration::from_secs(59)).unwrap_err().code, "limit.approvals");
+        counts.asks(now + Duration::from_secs(60)).unwrap();
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Governed {
             Verdict::Hold(terms) => terms,
             verdict => return Decided::Verdict(verdict, None),
         };
-        match self.question(command, text, parameters, (terms, &said), moment) {
+        let question = self.question(command, text, parameters, (terms, &said), moment);
+        match question.and_then(|question| self.counts.asks(moment.now).map(|()| question)) {
             Ok(question) => {
                 let (holding, later) = Holding::begin(desk, question, said);
                 self.holding = Some(holding);
