@@ -221,6 +221,23 @@ pub enum TransactionStep {
     TwoPhase,
 }
 
+/// Where the rows of a statement are told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsTold {
+    /// In what it returns and in its completion.
+    #[default]
+    Here,
+    /// Nowhere: a `WITH` that writes, an `EXPLAIN ANALYZE` of what writes.
+    Nowhere,
+    /// In each `FETCH` of the cursor of this name, which it declares.
+    Declared(String),
+    /// Here, and they are those of the cursor of this name: `FETCH`.
+    Fetched(String),
+    /// It closes the cursor of this name; `None`: all of them.
+    Closed(Option<String>),
+}
+
 /// One SQL statement as far as its grammar tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
@@ -228,12 +245,20 @@ pub struct Statement {
     pub accesses: Vec<Access>,
     /// The functions, operators apart, that it calls by name; sorted, each once.
     pub functions: Vec<QualifiedName>,
+    /// The names that stand behind a dot (`t.f`, `(row).f`), sorted, each once: columns, or functions that the server calls with
+    /// what stands before the dot.
+    pub selected: Vec<String>,
+    /// The functions that it makes, by their names without a schema: `CREATE FUNCTION`, `CREATE AGGREGATE`, `ALTER FUNCTION ...
+    /// RENAME`.
+    pub defines: Vec<String>,
     /// The settings that it changes.
     pub settings: Vec<Setting>,
     /// What it does to the transaction.
     pub transaction: Option<TransactionStep>,
     /// An `UPDATE` or `DELETE` in it has no `WHERE`, or one that names no column.
     pub unfiltered: bool,
+    /// Where its rows are told.
+    pub rows: RowsTold,
     /// What it does with prepared statements.
     pub prepared: Option<PreparedStep>,
     /// What is said here follows from literals too: it holds for this text, not for others that differ in literals alone.
@@ -250,9 +275,12 @@ impl Statement {
         Self {
             accesses: vec![access],
             functions: Vec::new(),
+            selected: Vec::new(),
+            defines: Vec::new(),
             settings: Vec::new(),
             transaction: None,
             unfiltered: false,
+            rows: RowsTold::Here,
             prepared: None,
             literal: true,
             fingerprint: Fingerprint::default(),

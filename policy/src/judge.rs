@@ -4,6 +4,7 @@
 //! look, and one denial denies. A column is asked about where policies tell it from its relation. What must never happen: that a
 //! `forbid` is not asked about something that the statement may do.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use cedar_policy::{Context, Entity, EntityUid, RestrictedExpression};
@@ -15,7 +16,7 @@ use writ_core::verdict::HoldTerms;
 use crate::bundle::Bundle;
 use crate::decide::{Denied, allowed, unusable_denied};
 use crate::entities::{Cast, Unusable, text, uid};
-use crate::functions::only_computes;
+use crate::functions::{OwnFunctions, only_computes};
 use crate::terms::Combined;
 
 mod needs;
@@ -41,6 +42,8 @@ pub struct StatementFacts<'a> {
     pub schemas: &'a [String],
     /// Whether the server looks in `pg_catalog` before it looks in those.
     pub catalog_first: bool,
+    /// The functions of the database's own.
+    pub functions: &'a OwnFunctions,
     /// Whether a transaction is open, or something of a pipeline was executed that is not committed.
     pub in_transaction: bool,
     /// The rows that the session read and changed so far.
@@ -112,13 +115,31 @@ impl Asking<'_> {
             match (access.kind, &access.relation) {
                 (Kind::Unknown, _) => unknown = true,
                 (kind, None) => self.target(kind, answers)?,
-                (kind, Some(name)) => self.relation(kind, name, access, answers)?,
+                (kind, Some(name)) => self.relation(kind, name, &self.widened(access, statement), answers)?,
             }
         }
         for function in &statement.functions {
             unknown |= !self.function(function, answers)?;
         }
+        for name in self.called(statement) {
+            unknown |= !self.function(&QualifiedName { schema: None, name: name.to_owned() }, answers)?;
+        }
         if unknown { self.unknown(answers) } else { Ok(()) }
+    }
+
+    /// The names behind a dot for which the server may call a function.
+    fn called<'s>(&self, statement: &'s Statement) -> impl Iterator<Item = &'s str> {
+        statement.selected.iter().map(String::as_str).filter(|name| self.facts.functions.may_be(name))
+    }
+
+    /// The columns of an access: any, where one that is stated may be a function instead that is called with the whole row.
+    fn widened<'s>(&self, access: &'s Access, statement: &'s Statement) -> Cow<'s, Columns> {
+        match &access.columns {
+            Columns::Stated(columns) if self.called(statement).any(|name| columns.iter().any(|own| own == name)) => {
+                Cow::Owned(Columns::Any)
+            }
+            columns => Cow::Borrowed(columns),
+        }
     }
 
     fn target(&self, kind: Kind, answers: &mut Answers) -> Result<(), No> {
@@ -129,9 +150,9 @@ impl Asking<'_> {
     }
 
     /// A relation, under each name that it may have.
-    fn relation(&self, kind: Kind, name: &QualifiedName, access: &Access, answers: &mut Answers) -> Result<(), No> {
+    fn relation(&self, kind: Kind, name: &QualifiedName, columns: &Columns, answers: &mut Answers) -> Result<(), No> {
         for schema in self.schemas(name, is_catalog(&name.name)) {
-            self.relation_in(kind, schema, &name.name, &access.columns, answers)?;
+            self.relation_in(kind, schema, &name.name, columns, answers)?;
         }
         Ok(())
     }
@@ -212,11 +233,14 @@ impl Asking<'_> {
             Some(schema) => schema == CATALOG,
             None => self.facts.catalog_first,
         };
-        if in_catalog && only_computes(&function.name) {
+        let own = function.schema.is_none() && self.facts.functions.may_be(&function.name);
+        let computes = only_computes(&function.name);
+        if in_catalog && !own && computes {
             return None;
         }
         let mut schemas = self.schemas(function, false);
-        if function.schema.is_none() && !schemas.contains(&CATALOG) {
+        schemas.retain(|schema| *schema != CATALOG);
+        if !computes && function.schema.as_deref().is_none_or(|schema| schema == CATALOG) {
             schemas.push(CATALOG);
         }
         Some(schemas)

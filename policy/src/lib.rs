@@ -30,6 +30,7 @@ mod tests;
 pub use bundle::{Bundle, check};
 pub use decide::{ConnectContext, Denied, Human, HumanAction, command, connect, human};
 pub use explain::{Explanation, explain_command, explain_connect};
+pub use functions::OwnFunctions;
 pub use governs::Inputs;
 pub use judge::{Judgement, Need, StatementFacts, Thing};
 pub use problem::Problem;

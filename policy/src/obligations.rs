@@ -101,7 +101,7 @@ impl Stated {
             "statement_timeout" => self.limits.statement_timeout_seconds = Some(duration(key, value)?),
             "session_rows" => self.limits.rows = Some(many(key, value)?),
             "session_bytes" => self.limits.bytes = Some(many(key, value)?),
-            "statements_per_minute" => self.limits.statements_per_minute = Some(count(key, value)?),
+            "statements_per_minute" => self.limits.statements_per_minute = Some(per_minute(key, value)?),
             _ => self.statement.read(key, value)?,
         }
         Ok(())
@@ -187,6 +187,18 @@ pub(crate) fn duration(key: &str, value: &str) -> Result<u64, Mistake> {
 
 pub(crate) fn count(key: &str, value: &str) -> Result<u32, Mistake> {
     u32::try_from(many(key, value)?).map_err(|_| not_a_number(key, value))
+}
+
+/// How many statements within a minute a session is counted at most.
+const MOST_PER_MINUTE: u32 = 1 << 16;
+
+fn per_minute(key: &str, value: &str) -> Result<u32, Mistake> {
+    let most = count(key, value)?;
+    if most <= MOST_PER_MINUTE {
+        return Ok(most);
+    }
+    let help = "write fewer, or leave the annotation out";
+    Err(mistake(format!("`{value}` is more than the {MOST_PER_MINUTE} that `@{key}` counts to"), help))
 }
 
 pub(crate) fn many(key: &str, value: &str) -> Result<u64, Mistake> {

@@ -17,7 +17,7 @@ use writ_core::workload::{Issuer, Subject, TokenId, TokenKind, Workload};
 use writ_gateway::evidence::{Moment, ServerFacts};
 use writ_gateway::sql::{Governed, Governor};
 use writ_parser::{Parser, Settings};
-use writ_policy::{Bundle, SessionPolicy};
+use writ_policy::{Bundle, OwnFunctions, SessionPolicy};
 use writ_record::entry::Text;
 
 type Failure = Box<dyn core::error::Error + Send + Sync>;
@@ -61,8 +61,12 @@ fn policy(more: &str) -> Result<SessionPolicy, Failure> {
 }
 
 fn governed(policy: SessionPolicy) -> Governed {
-    let facts =
-        ServerFacts { search_path: "\"$user\", public".to_owned(), user_schema: false, role: "bench_app".to_owned() };
+    let facts = ServerFacts {
+        search_path: "\"$user\", public".to_owned(),
+        user_schema: false,
+        role: "bench_app".to_owned(),
+        functions: OwnFunctions::default(),
+    };
     Governed::new(policy, "bench".to_owned(), SessionLimits::default(), &facts)
 }
 

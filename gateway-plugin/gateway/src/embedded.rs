@@ -22,7 +22,7 @@ use writ_plugin::masks::Masking;
 use writ_plugin::{LiveSession, Plugin, SessionGate, WorkerGate};
 use writ_policy::SessionPolicy;
 use writ_record::DataKey;
-use writ_record::entry::{Ending as Ended, Flow, OutcomeRecord, Parameter, Text};
+use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 use writ_record::known::{ServerKnown, SessionKnown};
 use writ_record::spool::SessionMeta;
 use writ_wire_postgres::frame;
@@ -161,8 +161,13 @@ fn statement_mask(masking: Masking) -> StatementMask {
 }
 
 fn server_known(facts: &ServerFacts) -> ServerKnown {
-    let ServerFacts { search_path, user_schema, role } = facts;
-    ServerKnown { search_path: search_path.clone(), user_schema: *user_schema, role: role.clone() }
+    let ServerFacts { search_path, user_schema, role, functions } = facts;
+    ServerKnown {
+        search_path: search_path.clone(),
+        user_schema: *user_schema,
+        role: role.clone(),
+        functions: functions.names().map(|names| names.map(str::to_owned).collect()),
+    }
 }
 
 impl Live for LiveSession {
@@ -185,6 +190,9 @@ impl Gate for EmbeddedGate {
             Some(facts) => {
                 let database = logged_in.database.clone();
                 Judge::Statements(Box::new(Governed::new(policy.clone(), database, ticket.limits, facts)))
+            }
+            None if policy.judges_statements() => {
+                return Err(Fault::new("login.facts", Blame::Misuse, "the session's statements cannot be judged"));
             }
             None => Judge::Tags(Box::new(policy.clone())),
         };
@@ -243,7 +251,7 @@ impl Gate for EmbeddedGate {
 
     fn outcome(&mut self, session: &mut EmbeddedSession, record: &OutcomeRecord<'_>) -> Result<(), Fault> {
         if let Judge::Statements(governed) = &mut session.judge {
-            governed.came_out(record.id, record.ending == Ended::Completed, record.rows)?;
+            governed.came_out(record.id, record.ending, record.rows)?;
         }
         self.gate.outcome(&mut session.gate, record)
     }

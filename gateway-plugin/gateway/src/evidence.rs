@@ -17,6 +17,7 @@ use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::proof::{Clearance, Recorded};
 use writ_core::target::{Target, TargetName};
 use writ_core::time::Timestamp;
+use writ_policy::OwnFunctions;
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
 use zeroize::Zeroizing;
 
@@ -89,6 +90,8 @@ pub struct ServerFacts {
     pub user_schema: bool,
     /// The role.
     pub role: String,
+    /// The functions outside of `pg_catalog` that matter to verdicts.
+    pub functions: OwnFunctions,
 }
 
 /// When a command is judged, and what is under way then.

@@ -14,6 +14,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use writ_core::fault::{Blame, Fault};
 use writ_core::target::{Address, UpstreamTls};
 use writ_plugin::client::TOKEN_REFUSED;
+use writ_policy::OwnFunctions;
 use writ_wire_postgres::ask::{self, Answer, Row};
 use writ_wire_postgres::cancel::BackendKey;
 use writ_wire_postgres::error::{self, When};
@@ -281,23 +282,32 @@ pub async fn log_in(address: &Address, login: Login) -> Result<(Stream, Upstream
     }
 }
 
-/// What a target is asked of a session: names are qualified, so that no `search_path` leads them astray.
 /// The most bytes that a server may say of a session.
 const MOST_FACTS: usize = 1 << 20;
+/// How many functions of a database's own are told apart: of more, any name may be one. A name takes 63 bytes at most.
+const MOST_FUNCTIONS: usize = 8192;
+/// What a target is asked of a session: names are qualified, so that no `search_path` leads them astray. Of functions those that
+/// did not come with the server, and whether one takes a row of a relation, or anything, alone.
 const FACTS: &str = "SELECT pg_catalog.current_setting('search_path'), \
      EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) CURRENT_USER), CURRENT_USER, \
      pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_encoding'), \
-     pg_catalog.current_setting('client_encoding')";
+     pg_catalog.current_setting('client_encoding'); \
+     SELECT f.proname, pg_catalog.bool_or((f.pronargs OPERATOR(pg_catalog.-) f.pronargdefaults) OPERATOR(pg_catalog.<=) 1 AND \
+     f.pronargs OPERATOR(pg_catalog.>=) 1 AND COALESCE(b.typtype, t.typtype) OPERATOR(pg_catalog.=) ANY ('{c,d,p}'::pg_catalog.\"char\"[])) \
+     FROM pg_catalog.pg_proc f LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) f.proargtypes[0] \
+     LEFT JOIN pg_catalog.pg_type b ON b.oid OPERATOR(pg_catalog.=) t.typbasetype \
+     WHERE f.oid OPERATOR(pg_catalog.>=) 16384 GROUP BY f.proname LIMIT 8193";
 
 /// Asks a target what it says of a session that is logged in. `left` is what was read behind the login.
 ///
 /// # Errors
 /// It does not answer, or reads texts in another way than they are understood here.
 pub async fn facts(stream: &mut Stream, left: &mut Vec<u8>) -> Result<ServerFacts, Fault> {
-    let mut rows = ask(stream, left, FACTS, MOST_FACTS).await?;
+    let mut rows = ask(stream, left, FACTS, MOST_FACTS).await?.into_iter();
     let unreadable = || unreachable(&"it says nothing of the session that can be read");
-    let row: Option<Vec<String>> = rows.pop().and_then(|row| row.into_iter().collect());
+    let row: Option<Vec<String>> = rows.next().and_then(|row| row.into_iter().collect());
     let row: [String; 6] = row.and_then(|row| row.try_into().ok()).ok_or_else(unreadable)?;
+    let functions = functions(rows).ok_or_else(unreadable)?;
     let [search_path, user_schema, role, strings, server_encoding, client_encoding] = row;
     let plain = |encoding: &str| encoding.eq_ignore_ascii_case("utf8");
     if strings != "on" || !plain(&client_encoding) || !(plain(&server_encoding) || server_encoding == "SQL_ASCII") {
@@ -305,7 +315,18 @@ pub async fn facts(stream: &mut Stream, left: &mut Vec<u8>) -> Result<ServerFact
             .help("use a database in UTF8, client_encoding UTF8 and standard_conforming_strings on")
             .detail(format!("{strings}, {server_encoding}, {client_encoding}")));
     }
-    Ok(ServerFacts { search_path, user_schema: user_schema == "t", role })
+    Ok(ServerFacts { search_path, user_schema: user_schema == "t", role, functions })
+}
+
+fn functions(rows: std::vec::IntoIter<Row>) -> Option<OwnFunctions> {
+    if rows.len() > MOST_FUNCTIONS {
+        return Some(OwnFunctions::any());
+    }
+    let one = |row: Row| match row.as_slice() {
+        [Some(name), of_row] => Some((name.clone(), of_row.as_deref() == Some("t"))),
+        _ => None,
+    };
+    rows.map(one).collect::<Option<Vec<_>>>().map(OwnFunctions::of)
 }
 
 /// Asks a target something of the gateway's own, before the client's first command; at most so many bytes of answer.

@@ -6,6 +6,7 @@
 //!
 //! Never: a verdict on a text that was not understood but `unknown`, or on another text than the one that is let go.
 
+mod budgets;
 mod cache;
 mod counts;
 pub mod desk;
@@ -57,7 +58,10 @@ impl Parsed {
                     128 + columns
                 })
                 .sum();
-            size_of::<Statement>() + names + 96 * (statement.functions.len() + statement.settings.len())
+            size_of::<Statement>()
+                + names
+                + 96 * (statement.functions.len() + statement.settings.len())
+                + 48 * (statement.selected.len() + statement.defines.len())
         };
         self.statements.iter().map(of).sum()
     }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pg_query::NodeRef;
 use pg_query::protobuf::{self, RangeVar};
 use writ_core::statement::{
-    Access, Columns, Fingerprint, Kind, PreparedStep, QualifiedName, Setting, Statement, TransactionStep,
+    Access, Columns, Fingerprint, Kind, PreparedStep, QualifiedName, RowsTold, Setting, Statement, TransactionStep,
 };
 
 use crate::tree::children;
@@ -44,9 +44,12 @@ pub(crate) struct Walk {
     order: Vec<(Kind, Option<QualifiedName>)>,
     columns: BTreeMap<(Kind, Option<QualifiedName>), Seen>,
     functions: BTreeSet<QualifiedName>,
+    selected: BTreeSet<String>,
+    defines: Vec<String>,
     settings: Vec<Setting>,
     transaction: Option<TransactionStep>,
     unfiltered: bool,
+    rows: RowsTold,
     prepared: Option<PreparedStep>,
     literal: bool,
     /// What a relation is that is named outside of `FROM`.
@@ -75,9 +78,12 @@ impl Walk {
             order: Vec::new(),
             columns: BTreeMap::new(),
             functions: BTreeSet::new(),
+            selected: BTreeSet::new(),
+            defines: Vec::new(),
             settings: Vec::new(),
             transaction: None,
             unfiltered: false,
+            rows: RowsTold::Here,
             prepared: None,
             literal: false,
             mode: Kind::Unknown,
@@ -107,9 +113,12 @@ impl Walk {
             None => Ok(Statement {
                 accesses,
                 functions: self.functions.into_iter().collect(),
+                selected: self.selected.into_iter().collect(),
+                defines: self.defines,
                 settings: self.settings,
                 transaction: self.transaction,
                 unfiltered: self.unfiltered,
+                rows: self.rows,
                 prepared: self.prepared,
                 literal: self.literal,
                 fingerprint,
@@ -140,6 +149,10 @@ impl Walk {
             NodeRef::ColumnRef(column) => self.column(column),
             NodeRef::FuncCall(call) => {
                 self.call(call);
+                self.below(node);
+            }
+            NodeRef::AIndirection(indirection) => {
+                names(&indirection.indirection).into_iter().for_each(|name| self.select_name(name));
                 self.below(node);
             }
             // A setting of a function is not the session's.
@@ -208,6 +221,13 @@ impl Walk {
             [name] => self.function(None, name),
         }
         self.set_config(call);
+    }
+
+    /// A name behind a dot.
+    fn select_name(&mut self, name: &str) {
+        if !self.selected.contains(name) {
+            self.selected.insert(name.to_owned());
+        }
     }
 
     fn function(&mut self, schema: Option<&str>, name: &str) {

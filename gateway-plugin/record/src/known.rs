@@ -33,6 +33,15 @@ pub struct ServerKnown {
     pub user_schema: bool,
     /// The role.
     pub role: String,
+    /// The functions of the database's own that the server may take a name for; `None` where any name may be one.
+    #[serde(default = "none_of_them")]
+    pub functions: Option<Vec<String>>,
+}
+
+/// What recordings say that tell nothing of functions: that the database has none of its own.
+#[expect(clippy::unnecessary_wraps, reason = "it is the value of a field")]
+const fn none_of_them() -> Option<Vec<String>> {
+    Some(Vec::new())
 }
 
 impl SessionKnown {
@@ -57,8 +66,12 @@ mod tests {
     #[test]
     fn what_was_known_survives_its_event() {
         let claims = [("sub".to_owned(), serde_json::json!(["a", 1]))].into();
-        let server =
-            ServerKnown { search_path: "\"$user\", public".to_owned(), user_schema: true, role: "r".to_owned() };
+        let server = ServerKnown {
+            search_path: "\"$user\", public".to_owned(),
+            user_schema: true,
+            role: "r".to_owned(),
+            functions: Some(vec!["lower".to_owned()]),
+        };
         let known =
             SessionKnown { claims, database: "shop".to_owned(), server: Some(server), ..SessionKnown::default() };
         assert_eq!(SessionKnown::of_detail(&known.to_detail()), Some(known));

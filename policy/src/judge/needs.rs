@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use writ_core::statement::{Columns, Kind, Statement};
+use writ_core::statement::{Columns, Kind, QualifiedName, Statement};
 
 use super::{Asking, action, identifier, is_catalog};
 
@@ -62,7 +62,7 @@ impl Asking<'_> {
             };
             for schema in self.schemas(name, is_catalog(&name.name)) {
                 let id = format!("{}/{}.{}", self.target, identifier(schema), identifier(&name.name));
-                match &access.columns {
+                match &*self.widened(access, statement) {
                     Columns::Stated(columns) if !columns.is_empty() => {
                         for column in columns {
                             need(action(access.kind), Thing::Column, format!("{id}.{}", identifier(column)));
@@ -72,8 +72,9 @@ impl Asking<'_> {
                 }
             }
         }
-        for function in &statement.functions {
-            for schema in self.function_schemas(function).unwrap_or_default() {
+        let called = self.called(statement).map(|name| QualifiedName { schema: None, name: name.to_owned() });
+        for function in statement.functions.iter().cloned().chain(called) {
+            for schema in self.function_schemas(&function).unwrap_or_default() {
                 let id = format!("{}/{}.{}", self.target, identifier(schema), identifier(&function.name));
                 need("sql:function", Thing::Function, id);
             }

@@ -9,7 +9,7 @@ use writ_core::verdict::Verdict;
 
 use super::{Judgement, Need, StatementFacts};
 use crate::tests::{target, workload};
-use crate::{Bundle, SessionPolicy, check};
+use crate::{Bundle, OwnFunctions, SessionPolicy, check};
 
 const USE: &str =
     r#"@id("use") permit (principal, action in Writ::Action::"use", resource == Writ::Target::"payments");"#;
@@ -44,6 +44,8 @@ fn statement(accesses: Vec<Access>, functions: &[&str]) -> Statement {
     }
 }
 
+static NO_FUNCTIONS: std::sync::LazyLock<OwnFunctions> = std::sync::LazyLock::new(OwnFunctions::default);
+
 fn facts(schemas: &[String]) -> StatementFacts<'_> {
     StatementFacts {
         now: Timestamp::UNIX_EPOCH,
@@ -51,6 +53,7 @@ fn facts(schemas: &[String]) -> StatementFacts<'_> {
         database_role: "writ_1",
         schemas,
         catalog_first: true,
+        functions: &NO_FUNCTIONS,
         in_transaction: false,
         session_rows: 0,
         statements_last_minute: 0,
@@ -329,4 +332,30 @@ fn the_cookbook_loads_and_does_what_it_says() {
     assert_eq!(said(&format!("{}{}", of("Functions"), of("Read some tables")), &calls), Ok(()));
     assert!(said(&of("Read some tables"), &calls).is_err());
     assert_eq!(judged(&of("Limits"), &does(Kind::Select, "orders", &["*"])).rows, Some(10_000));
+}
+
+#[test]
+fn a_function_of_the_databases_own_is_asked_about_under_whichever_name_it_is_called() {
+    const POLICIES: &str = r#"
+        permit (principal, action in Writ::Action::"sql", resource) unless { resource is Writ::Function };
+        forbid (principal, action, resource == Writ::Column::"payments/public.cards.number");
+    "#;
+    let session = policy(POLICIES);
+    let schemas = ["public".to_owned()];
+    let own =
+        OwnFunctions::of([("lower", false), ("full_name", true), ("later", false)].map(|(n, r)| (n.to_owned(), r)));
+    let facts = StatementFacts { functions: &own, ..facts(&schemas) };
+    let code = |statement: &Statement| session.judge(statement, &facts).denied.map(|fault| fault.code);
+    let reads = |columns: &[&str]| does(Kind::Select, "cards", columns);
+    let selecting =
+        |column: &str| Statement { selected: vec![column.to_owned()], ..statement(vec![reads(&[column])], &[]) };
+    assert_eq!(code(&statement(vec![reads(&["name"])], &["upper", "pg_catalog.lower"])), None);
+    assert_eq!(code(&statement(vec![reads(&["name"])], &["lower"])), Some("policy.no_permit"), "it may be the own one");
+    assert_eq!(code(&selecting("name")), None);
+    assert_eq!(code(&selecting("later")), None, "it takes no row");
+    assert_eq!(code(&selecting("full_name")), Some("policy.forbidden"), "the whole row may be read");
+    assert_eq!(code(&statement(vec![reads(&["full_name"])], &[])), None, "alone it is a column");
+    let any = OwnFunctions::any();
+    let facts = StatementFacts { functions: &any, ..facts };
+    assert!(session.judge(&selecting("name"), &facts).denied.is_some());
 }

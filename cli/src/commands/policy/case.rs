@@ -12,6 +12,7 @@ use writ_core::grant::SessionLimits;
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
 use writ_gateway::evidence::ServerFacts;
+use writ_policy::OwnFunctions;
 
 use super::judges::Known;
 use crate::failure::{Doing as _, Failure};
@@ -89,6 +90,7 @@ impl Case {
                 search_path: setting.search_path.clone().unwrap_or_else(|| SEARCH_PATH.to_owned()),
                 user_schema: false,
                 role: setting.role.clone().unwrap_or_else(|| "writ".to_owned()),
+                functions: OwnFunctions::default(),
             },
             limits: SessionLimits::default(),
         }

@@ -8,7 +8,7 @@ use writ_core::target::{Address, Protocol, Target, UpstreamTls};
 use writ_core::time::Timestamp;
 use writ_core::workload::{Claims, TokenId, TokenKind, Workload};
 use writ_gateway::evidence::ServerFacts;
-use writ_policy::{ConnectContext, explain_connect};
+use writ_policy::{ConnectContext, OwnFunctions, explain_connect};
 use writ_record::known::{ServerKnown, SessionKnown};
 
 use super::case::{Answer, SEARCH_PATH};
@@ -49,10 +49,17 @@ pub(crate) fn open<'a>(judges: &'a Judges, session: &Session, known: Option<&Ses
         search_path: SEARCH_PATH.to_owned(),
         user_schema: false,
         role: session.writ.obligations.role.clone().unwrap_or_default(),
+        functions: Some(Vec::new()),
     });
+    let functions = server.functions.map_or_else(OwnFunctions::any, OwnFunctions::named);
     let known = Known {
         database: known.map(|known| known.database.clone()).unwrap_or_default(),
-        facts: ServerFacts { search_path: server.search_path, user_schema: server.user_schema, role: server.role },
+        facts: ServerFacts {
+            search_path: server.search_path,
+            user_schema: server.user_schema,
+            role: server.role,
+            functions,
+        },
         limits: obligations.map(|obligations| *obligations.limits).unwrap_or_default(),
     };
     Reopened::Begins(Box::new(judges.session(&workload, &target, &known)))

@@ -1,6 +1,6 @@
 //! What a database says of its relations and types, and whose columns a column is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use writ_core::fault::{Blame, Fault};
 use writ_mask::CopyColumn;
@@ -20,8 +20,11 @@ const HOLD_VALUES: [&str; 6] =
     ["pg_statistic", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data", "pg_largeobject"];
 
 /// Asks for it all. Each row begins with a letter that says what it is. Temporary relations are left out, so that nothing is
-/// known of them. The names are looked for where nobody but a superuser can put any.
+/// known of them; functions are those of PostgreSQL's own that read what no column of a query shows. The names are looked for
+/// where nobody but a superuser can put any.
 pub(super) const QUESTION: &str = "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog, pg_temp; \
+ SELECT 'f', oid, 0, proname FROM pg_proc WHERE oid < 16384 AND proname ~ \
+ '_to_xml|^ts_(stat|rewrite)$|^lo(_|read$)|^pg_(read|ls|logical|cursor|prepared|stat_get_(backend_)?activity)'; \
  SELECT 'r', c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'; \
  SELECT 'a', a.attrelid, a.attnum, a.attname, a.atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
@@ -65,6 +68,8 @@ struct View {
 pub(super) struct Facts {
     relations: HashMap<u32, Relation>,
     types: HashMap<u32, TypeFact>,
+    /// Functions of PostgreSQL's own that read what their arguments do not show.
+    readers: HashSet<u32>,
     bytes: usize,
 }
 
@@ -104,12 +109,15 @@ impl Facts {
                     columns.insert(third.parse().ok()?, (fourth.as_str().into(), type_id));
                 }
             }
+            "f" => drop(self.readers.insert(oid)),
             "i" => self.relations.entry(oid).or_default().parents.push(third.parse().ok()?),
             "v" => {
                 self.bytes -= fourth.len();
+                let tree = tree::read(fourth);
+                let reads = tree.as_ref().is_some_and(|tree| tree.calls.iter().any(|call| self.readers.contains(call)));
                 let view = self.view(oid);
-                match tree::origins(fourth) {
-                    Some(origins) => view.origins = origins,
+                match tree {
+                    Some(tree) => (view.origins, view.opaque) = (tree.origins, view.opaque || reads),
                     None => view.opaque = true,
                 }
             }

@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 use writ_core::command::CommandId;
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::SessionLimits;
+use writ_core::statement::Statement;
+use writ_record::entry::Ending;
 use writ_wire_postgres::frame;
+
+use super::budgets::Budgets;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How many statements of a minute are counted at most: a policy that compares with more has its answer long before.
 const MOST_COUNTED: usize = 1 << 16;
 /// How many approvals one session may ask for within a minute.
 const MOST_ASKED: usize = 10;
-/// How many statements with a limit of their own may be under way.
-const MOST_LIMITED: usize = 4096;
 
 /// One session's counts.
 #[derive(Debug)]
@@ -28,10 +30,12 @@ pub(super) struct Counts {
     rows: u64,
     bytes: u64,
     minute: VecDeque<Instant>,
-    /// The statements under way that may give or change so many more rows.
-    limited: VecDeque<(CommandId, u64)>,
-    /// The statement whose rows were counted as they flowed.
+    /// The statements under way whose rows are limited.
+    budgets: Budgets,
+    /// The command whose statement at the front gave rows that were counted as they flowed.
     flowed: Option<CommandId>,
+    /// How much of a row that comes in parts is still to come, in bytes.
+    part: u64,
     /// When humans were asked within the last minute.
     asked: VecDeque<Instant>,
 }
@@ -39,15 +43,16 @@ pub(super) struct Counts {
 impl Counts {
     /// Of a session that begins.
     #[must_use]
-    pub(super) const fn new(limits: SessionLimits, read: bool) -> Self {
+    pub(super) fn new(limits: SessionLimits, read: bool) -> Self {
         Self {
             limits,
             read,
             rows: 0,
             bytes: 0,
             minute: VecDeque::new(),
-            limited: VecDeque::new(),
+            budgets: Budgets::default(),
             flowed: None,
+            part: 0,
             asked: VecDeque::new(),
         }
     }
@@ -71,11 +76,17 @@ impl Counts {
         }
     }
 
-    /// A statement is about to go on, which may give or change so many rows.
+    /// A command is about to go on, each of whose statements may give or change so many rows.
     ///
     /// # Errors
-    /// The session has had what it may have.
-    pub(super) fn begins(&mut self, id: CommandId, rows: Option<u64>, now: Instant) -> Result<(), Fault> {
+    /// The session has had what it may have, or what it is about to have cannot be counted.
+    pub(super) fn begins(
+        &mut self,
+        id: CommandId,
+        (statements, rows): (&[Statement], Option<u64>),
+        now: Instant,
+        open: impl Fn() -> bool,
+    ) -> Result<(), Fault> {
         if let Some(most) = self.limits.rows.filter(|most| self.rows >= *most) {
             return Err(session_rows(most));
         }
@@ -93,14 +104,7 @@ impl Counts {
                 self.minute.push_back(now);
             }
         }
-        if let Some(rows) = rows {
-            if self.limited.len() >= MOST_LIMITED {
-                let public = "too many statements whose rows are limited are under way".to_owned();
-                return Err(limit("limit.rows", public, "wait for answers before sending more"));
-            }
-            self.limited.push_back((id, rows));
-        }
-        Ok(())
+        self.budgets.begins(id, statements, rows, open)
     }
 
     /// Humans are about to be asked.
@@ -128,34 +132,42 @@ impl Counts {
         if let Some(most) = self.limits.bytes.filter(|most| self.bytes > *most) {
             return Err(session_bytes(most));
         }
-        if !whole || !(self.read || self.limits.rows.is_some() || !self.limited.is_empty()) {
+        if !(self.read || self.limits.rows.is_some() || !self.budgets.is_empty()) {
             return Ok(());
         }
-        self.flowed = command;
-        self.add(command, count(bytes))
+        let rows = if whole { count(bytes) } else { self.count_part(bytes) };
+        if command.is_some() {
+            self.flowed = command;
+        }
+        self.add(command, rows)
     }
 
-    /// A statement came out: rows that it changed and did not return are counted now.
+    /// Part of a row, counted with its beginning.
+    fn count_part(&mut self, bytes: &[u8]) -> u64 {
+        let begins = self.part == 0;
+        if begins && let Ok(Some(head)) = frame::peek(bytes, 0, Blame::Target) {
+            self.part = head.total as u64;
+        }
+        self.part = self.part.saturating_sub(bytes.len() as u64);
+        u64::from(begins)
+    }
+
+    /// A statement of a command came out: rows that it changed and did not return are counted now.
     ///
     /// # Errors
     /// As [`Self::flow`].
-    pub(super) fn came_out(&mut self, command: CommandId, rows: Option<u64>) -> Result<(), Fault> {
+    pub(super) fn came_out(&mut self, command: CommandId, ending: Ending, rows: Option<u64>) -> Result<(), Fault> {
         let flowed = self.flowed.take_if(|flowed| *flowed == command).is_some();
         let counted = if flowed { 0 } else { rows.unwrap_or(0) };
         let added = self.add(Some(command), counted);
-        if let Some(at) = self.limited.iter().position(|(id, _)| *id == command) {
-            // Those before it have come out, whatever became of them.
-            self.limited.drain(..=at);
-        }
+        self.budgets.came_out(command, ending);
         added
     }
 
     fn add(&mut self, command: Option<CommandId>, rows: u64) -> Result<(), Fault> {
         self.rows = self.rows.saturating_add(rows);
-        if let Some((_, left)) = self.limited.iter_mut().find(|(id, _)| Some(*id) == command) {
-            *left = left.checked_sub(rows).ok_or_else(|| {
-                limit("limit.rows", "the statement has more rows than policy allows".to_owned(), "ask for fewer rows")
-            })?;
+        if let Some(command) = command {
+            self.budgets.add(command, rows)?;
         }
         match self.limits.rows {
             Some(most) if self.rows > most => Err(session_rows(most)),
@@ -164,8 +176,15 @@ impl Counts {
     }
 }
 
-fn limit(code: &'static str, public: String, help: &'static str) -> Fault {
+pub(super) fn limit(code: &'static str, public: String, help: &'static str) -> Fault {
     Fault::new(code, Blame::NotAllowed, public).help(help)
+}
+
+/// A statement whose rows are limited, and which nobody can count.
+pub(super) fn untold() -> Fault {
+    let public = "policy limits the rows of this statement, and the server does not tell them: a `WITH` or an `EXPLAIN ANALYZE` \
+                  that writes";
+    limit("limit.rows", public.to_owned(), "write with a statement of its own")
 }
 
 fn session_rows(most: u64) -> Fault {
@@ -193,8 +212,16 @@ mod tests {
 
     use super::Counts;
     use writ_core::command::CommandId;
+    use writ_core::fault::Fault;
     use writ_core::grant::SessionLimits;
+    use writ_core::statement::Statement;
+    use writ_record::entry::Ending;
     use writ_wire_postgres::frame;
+
+    fn begin(counts: &mut Counts, id: u64, rows: Option<u64>, now: Instant) -> Result<(), Fault> {
+        let statement = Statement::unknown();
+        counts.begins(CommandId(id), (&[statement], rows), now, || false)
+    }
 
     fn rows(count: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -205,27 +232,27 @@ mod tests {
     #[test]
     fn a_statement_has_so_many_rows_and_no_more() {
         let mut counts = Counts::new(SessionLimits::default(), false);
-        counts.begins(CommandId(1), Some(3), Instant::now()).unwrap();
-        counts.begins(CommandId(2), None, Instant::now()).unwrap();
+        begin(&mut counts, 1, Some(3), Instant::now()).unwrap();
+        begin(&mut counts, 2, None, Instant::now()).unwrap();
         counts.flow(Some(CommandId(1)), &rows(2), true).unwrap();
         counts.flow(Some(CommandId(1)), &rows(1), true).unwrap();
         assert_eq!(counts.flow(Some(CommandId(1)), &rows(1), true).unwrap_err().code, "limit.rows");
         let mut changes = Counts::new(SessionLimits::default(), false);
-        changes.begins(CommandId(1), Some(3), Instant::now()).unwrap();
-        assert_eq!(changes.came_out(CommandId(1), Some(4)).unwrap_err().code, "limit.rows");
+        begin(&mut changes, 1, Some(3), Instant::now()).unwrap();
+        assert_eq!(changes.came_out(CommandId(1), Ending::Completed, Some(4)).unwrap_err().code, "limit.rows");
     }
 
     #[test]
     fn rows_that_are_returned_are_counted_once() {
         let limits = SessionLimits { rows: Some(5), ..SessionLimits::default() };
         let mut counts = Counts::new(limits, false);
-        counts.begins(CommandId(1), None, Instant::now()).unwrap();
+        begin(&mut counts, 1, None, Instant::now()).unwrap();
         counts.flow(Some(CommandId(1)), &rows(3), true).unwrap();
-        counts.came_out(CommandId(1), Some(3)).unwrap();
+        counts.came_out(CommandId(1), Ending::Completed, Some(3)).unwrap();
         assert_eq!(counts.rows(), 3);
-        counts.begins(CommandId(2), None, Instant::now()).unwrap();
-        counts.came_out(CommandId(2), Some(2)).unwrap();
-        assert_eq!(counts.begins(CommandId(3), None, Instant::now()).unwrap_err().code, "limit.session_rows");
+        begin(&mut counts, 2, None, Instant::now()).unwrap();
+        counts.came_out(CommandId(2), Ending::Completed, Some(2)).unwrap();
+        assert_eq!(begin(&mut counts, 3, None, Instant::now()).unwrap_err().code, "limit.session_rows");
     }
 
     #[test]
@@ -240,14 +267,27 @@ mod tests {
     fn bytes_and_statements_of_a_minute_are_limited() {
         let limits = SessionLimits { bytes: Some(20), statements_per_minute: Some(2), ..SessionLimits::default() };
         let (mut counts, now) = (Counts::new(limits, false), Instant::now());
-        counts.begins(CommandId(1), None, now).unwrap();
-        counts.begins(CommandId(2), None, now + Duration::from_secs(1)).unwrap();
-        assert_eq!(
-            counts.begins(CommandId(3), None, now + Duration::from_secs(59)).unwrap_err().code,
-            "limit.statements"
-        );
-        counts.begins(CommandId(3), None, now + Duration::from_secs(60)).unwrap();
+        begin(&mut counts, 1, None, now).unwrap();
+        begin(&mut counts, 2, None, now + Duration::from_secs(1)).unwrap();
+        assert_eq!(begin(&mut counts, 3, None, now + Duration::from_secs(59)).unwrap_err().code, "limit.statements");
+        begin(&mut counts, 3, None, now + Duration::from_secs(60)).unwrap();
         counts.flow(None, &[0; 20], false).unwrap();
         assert_eq!(counts.flow(None, &[0; 1], false).unwrap_err().code, "limit.session_bytes");
+    }
+
+    #[test]
+    fn a_row_in_parts_is_one_row() {
+        let limits = SessionLimits { rows: Some(2), ..SessionLimits::default() };
+        let mut counts = Counts::new(limits, false);
+        begin(&mut counts, 1, None, Instant::now()).unwrap();
+        let mut long = Vec::new();
+        frame::write(&mut long, b'D', |body| body.extend_from_slice(&[0; 100]));
+        for _ in 0..2 {
+            for part in long.chunks(40) {
+                counts.flow(Some(CommandId(1)), part, false).unwrap();
+            }
+        }
+        assert_eq!(counts.rows(), 2);
+        assert_eq!(counts.flow(Some(CommandId(1)), &long[..40], false).unwrap_err().code, "limit.session_rows");
     }
 }

@@ -9,12 +9,12 @@ use aws_lc_rs::digest;
 use writ_core::command::{Command, CommandId, CommandTag};
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::SessionLimits;
-use writ_core::statement::{Fingerprint, Kind, PreparedStep, SettingValue, Statement};
+use writ_core::statement::{Fingerprint, Kind, PreparedStep, RowsTold, SettingValue, Statement};
 use writ_core::verdict::{HoldTerms, Verdict};
 use writ_policy::{Judgement, Need, SessionPolicy, StatementFacts};
-use writ_record::entry::{Format, Parameter, Text};
+use writ_record::entry::{Ending, Format, Parameter, Text};
 
-use super::counts::Counts;
+use super::counts::{self, Counts};
 use super::hold::{self, Desk, Holding, Next, Question};
 use super::paths::Paths;
 use super::{Governor, Parsed};
@@ -91,7 +91,7 @@ impl Governed {
             database,
             role: facts.role.clone(),
             limits,
-            paths: Paths::new(&facts.search_path, &facts.role, facts.user_schema),
+            paths: Paths::new(facts),
             scopes: None,
             prepared: HashMap::new(),
             prune_above: 64,
@@ -247,7 +247,7 @@ impl Governed {
         if prepares {
             return Verdict::Allow(clearance);
         }
-        if let Err(fault) = self.counts.begins(command.id, said.judgement.rows, moment.now) {
+        if let Err(fault) = self.begins(command.id, said, moment) {
             return Verdict::Deny(fault);
         }
         self.released(command.id, &said.parsed, moment);
@@ -266,9 +266,22 @@ impl Governed {
     ///
     /// # Errors
     /// As [`Self::flow`].
-    pub fn came_out(&mut self, command: CommandId, completed: bool, rows: Option<u64>) -> Result<(), Fault> {
-        self.paths.came_out(command, completed);
-        self.counts.came_out(command, rows)
+    pub fn came_out(&mut self, command: CommandId, ending: Ending, rows: Option<u64>) -> Result<(), Fault> {
+        self.paths.came_out(command, ending == Ending::Completed);
+        self.counts.came_out(command, ending, rows)
+    }
+
+    fn begins(&mut self, id: CommandId, said: &Said, moment: &Moment<'_>) -> Result<(), Fault> {
+        let untold = |statement: &Statement| match &statement.prepared {
+            Some(PreparedStep::Define(_)) => false,
+            Some(PreparedStep::Execute(name)) => self.kept(name).iter().any(|kept| kept.rows == RowsTold::Nowhere),
+            _ => statement.rows == RowsTold::Nowhere,
+        };
+        let (statements, rows) = (&said.parsed.statements, said.judgement.rows);
+        if (rows.is_some() || self.limits.rows.is_some()) && statements.iter().any(untold) {
+            return Err(counts::untold());
+        }
+        self.counts.begins(id, (statements, rows), moment.now, moment.open)
     }
 
     fn understand(
@@ -352,6 +365,11 @@ impl Governed {
         let SessionLimits { read_only, statement_timeout_seconds, .. } = self.limits;
         part(&[u8::from(read_only), u8::from(statement_timeout_seconds.is_some())]);
         self.paths.schemas().iter().for_each(|schema| part(schema.as_bytes()));
+        part(b"");
+        match self.paths.functions().names() {
+            Some(names) => names.for_each(|name| part(name.as_bytes())),
+            None => part(b""),
+        }
         context.finish().as_ref().try_into().unwrap_or_default()
     }
 
@@ -391,7 +409,7 @@ impl Governed {
     fn facts<'f>(
         &'f self,
         schemas: &'f [String],
-        paths: &Paths,
+        paths: &'f Paths,
         open: bool,
         moment: &Moment<'_>,
     ) -> StatementFacts<'f> {
@@ -401,6 +419,7 @@ impl Governed {
             database_role: &self.role,
             schemas,
             catalog_first: paths.catalog_first(),
+            functions: paths.functions(),
             in_transaction: open,
             session_rows: self.counts.rows(),
             statements_last_minute: self.counts.counted() as u64,
@@ -466,6 +485,7 @@ impl Governed {
         let moves = |statement: &Statement| {
             !statement.settings.is_empty()
                 || statement.prepared.is_some()
+                || !statement.defines.is_empty()
                 || statement.accesses.iter().any(|access| access.relation.is_none())
         };
         if !parsed.statements.iter().any(moves) {

@@ -1,17 +1,24 @@
-//! In which schemas the server may look for a name that states none.
+//! In which schemas the server may look for a name that states none, and which functions of the database's own it may find there.
 //!
 //! A session's `search_path` is what the server said at the login, and then what the session's own statements make of it. Where it
 //! cannot be told whether a change came to be (a transaction that may be rolled back, a function that may or may not have been
 //! called), both stand: a name is then asked about in all of them. What a block of code or another text that is not understood
 //! did to it nobody knows; from then on no name without a schema can be placed.
 
+use std::rc::Rc;
+
 use writ_core::command::CommandId;
 use writ_core::statement::{Kind, Setting, SettingValue, Statement, TransactionStep};
+use writ_policy::OwnFunctions;
+
+use crate::evidence::ServerFacts;
 
 /// How many different paths are told apart; above it none is known.
 const MOST: usize = 8;
 /// A schema that none can have: its name is too long. In it stands what cannot be placed.
 const NOWHERE: &str = "a schema that only the server knows, for nothing here says which one it is";
+/// The longest name that a schema can have (`NAMEDATALEN`, without its end), in bytes.
+const LONGEST_NAME: usize = 63;
 const CATALOG: &str = "pg_catalog";
 const USER: &str = "$user";
 
@@ -28,6 +35,8 @@ pub(super) struct Paths {
     user: String,
     user_schema: bool,
     lost: bool,
+    /// The functions that the server named at the login, and those that the session may have made.
+    functions: Rc<OwnFunctions>,
     /// A change that stands once this command has completed as often as it has statements.
     sure: Option<(CommandId, usize, Path)>,
     /// Counted up with each change.
@@ -35,13 +44,28 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    /// What the server says at the login: the setting's text, the role, and whether there is a schema called like it.
+    /// What the server says at the login.
     #[must_use]
-    pub(super) fn new(setting: &str, user: &str, user_schema: bool) -> Self {
-        let first = list(setting);
+    pub(super) fn new(facts: &ServerFacts) -> Self {
+        let first = list(&facts.search_path);
+        let first = first.filter(|path| path.iter().all(|schema| schema.len() <= LONGEST_NAME));
         let (lost, first) = (first.is_none(), first.unwrap_or_default());
-        let possible = vec![first.clone()];
-        Self { first, possible, user: user.to_owned(), user_schema, lost, sure: None, version: 0 }
+        Self {
+            possible: vec![first.clone()],
+            first,
+            user: facts.role.clone(),
+            user_schema: facts.user_schema,
+            lost,
+            functions: Rc::new(facts.functions.clone()),
+            sure: None,
+            version: 0,
+        }
+    }
+
+    /// The functions of the database's own.
+    #[must_use]
+    pub(super) fn functions(&self) -> &OwnFunctions {
+        &self.functions
     }
 
     /// All schemas that may be looked in.
@@ -79,8 +103,14 @@ impl Paths {
             self.set(setting);
         }
         let whole = |kind| statement.accesses.iter().any(|access| access.kind == kind && access.relation.is_none());
-        if whole(Kind::Unknown) || whole(Kind::Do) || identity(statement) {
+        if whole(Kind::Unknown) || whole(Kind::Do) || whole(Kind::Call) || identity(statement) {
             self.lose();
+        }
+        for name in &statement.defines {
+            if !self.functions.may_be(name) {
+                Rc::make_mut(&mut self.functions).add(name);
+                self.version += 1;
+            }
         }
         // A schema may have come to be, or another name to an old one.
         if whole(Kind::Ddl) && !self.user_schema {
@@ -106,6 +136,10 @@ impl Paths {
     }
 
     fn add(&mut self, path: Path, sure: bool) {
+        // The server cuts what is longer, and looks in a schema of another name.
+        if path.iter().any(|schema| schema.len() > LONGEST_NAME) {
+            return self.lose();
+        }
         self.version += 1;
         if sure {
             self.possible = vec![path];
@@ -134,6 +168,7 @@ impl Paths {
         }
         self.lost |= after.lost;
         self.user_schema |= after.user_schema;
+        self.functions = after.functions;
         self.version = after.version.max(self.version) + 1;
     }
 

@@ -1,8 +1,8 @@
 //! Queries: `WITH`, `FROM`, set operations, locks.
 
-use pg_query::NodeRef;
 use pg_query::protobuf::{self, JoinExpr, LockingClause, Node, RangeSubselect, SelectStmt, WithClause};
-use writ_core::statement::Kind;
+use pg_query::{NodeEnum, NodeRef};
+use writ_core::statement::{Kind, RowsTold};
 
 use super::scope::Entry;
 use super::{Lost, Walk, relation, string};
@@ -73,6 +73,9 @@ impl Walk {
             self.ctes.extend(ctes.iter().map(|cte| cte.ctename.clone()));
         }
         for cte in ctes {
+            if cte.ctequery.as_ref().and_then(|query| query.node.as_ref()).is_some_and(writes) {
+                self.rows = RowsTold::Nowhere;
+            }
             self.visit_one(cte.ctequery.as_deref());
             if let Some(cycle) = &cte.cycle_clause {
                 self.below(NodeRef::CtecycleClause(cycle));
@@ -165,6 +168,10 @@ impl Walk {
             }
         }
     }
+}
+
+const fn writes(query: &NodeEnum) -> bool {
+    !matches!(query, NodeEnum::SelectStmt(_))
 }
 
 fn result_name(target: &Node) -> Option<&str> {

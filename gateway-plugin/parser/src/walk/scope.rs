@@ -97,6 +97,9 @@ impl Walk {
     pub(super) fn column(&mut self, column: &ColumnRef) {
         let all = column.fields.last().and_then(|field| field.node.as_ref()).map(pg_query::NodeEnum::to_ref);
         let star = matches!(all, Some(NodeRef::AStar(_)));
+        if let ([_, .., name], false) = (names(&column.fields).as_slice(), star) {
+            self.select_name(name);
+        }
         match (names(&column.fields).as_slice(), star) {
             ([], _) => self.every_column(),
             ([name], false) => self.bare(name),

@@ -4,7 +4,7 @@ use pg_query::protobuf::{
     AlterTableType, CallStmt, CreateTableAsStmt, DefElem, DropStmt, ExplainStmt, Node, ObjectType, PrepareStmt,
 };
 use pg_query::{NodeEnum, NodeRef};
-use writ_core::statement::{Kind, PreparedStep, QualifiedName};
+use writ_core::statement::{Kind, PreparedStep, QualifiedName, RowsTold};
 
 use super::{Lost, Walk, names, relation, string};
 
@@ -27,8 +27,18 @@ impl Walk {
             NodeRef::VariableShowStmt(_) => self.note(Kind::Show, None),
             NodeRef::ConstraintsSetStmt(_) => self.note(Kind::Set, None),
             NodeRef::TransactionStmt(transaction) => self.transaction(transaction),
-            NodeRef::DeclareCursorStmt(_) => self.below(node),
-            NodeRef::FetchStmt(_) | NodeRef::ClosePortalStmt(_) => self.note(Kind::Cursor, None),
+            NodeRef::DeclareCursorStmt(declare) => {
+                self.below(node);
+                self.rows = RowsTold::Declared(declare.portalname.clone());
+            }
+            NodeRef::FetchStmt(fetch) => {
+                self.note(Kind::Cursor, None);
+                self.rows = RowsTold::Fetched(fetch.portalname.clone());
+            }
+            NodeRef::ClosePortalStmt(close) => {
+                self.note(Kind::Cursor, None);
+                self.rows = RowsTold::Closed(Some(close.portalname.clone()).filter(|name| !name.is_empty()));
+            }
             NodeRef::PrepareStmt(prepare) => self.prepare(prepare),
             NodeRef::ExecuteStmt(execute) => {
                 self.prepared = Some(PreparedStep::Execute(execute.name.clone()));
@@ -98,6 +108,7 @@ impl Walk {
             }
             NodeRef::CreateFunctionStmt(create) => {
                 self.plain(Kind::Ddl, node);
+                self.defines(&create.funcname);
                 self.security(&create.options);
             }
             NodeRef::AlterFunctionStmt(alter) => {
@@ -119,6 +130,14 @@ impl Walk {
             }
             NodeRef::RenameStmt(rename) if rename.rename_type() == ObjectType::ObjectPolicy => {
                 self.plain(Kind::Privilege, node);
+            }
+            NodeRef::RenameStmt(rename) if is_routine(rename.rename_type()) => {
+                self.plain(Kind::Ddl, node);
+                self.define(&rename.newname);
+            }
+            NodeRef::DefineStmt(define) if define.kind() == ObjectType::ObjectAggregate => {
+                self.plain(Kind::Ddl, node);
+                self.defines(&define.defnames);
             }
             other if is_plain_ddl(other) => self.plain(Kind::Ddl, node),
             _ => return false,
@@ -145,7 +164,11 @@ impl Walk {
     fn explain(&mut self, explain: &ExplainStmt) {
         if explain.options.iter().any(analyses) {
             self.literal |= explain.options.iter().any(has_argument);
-            return self.visit_one(explain.query.as_deref());
+            self.visit_one(explain.query.as_deref());
+            if self.order.iter().any(|(kind, _)| !matches!(kind, Kind::Select)) {
+                self.rows = RowsTold::Nowhere;
+            }
+            return;
         }
         self.literal |= explain.options.iter().any(has_argument);
         let mut inner = Self::new();
@@ -155,6 +178,7 @@ impl Walk {
         self.lost = self.lost.or(inner.lost);
         self.prepared = inner.prepared;
         self.functions.append(&mut inner.functions);
+        self.selected.append(&mut inner.selected);
         for (kind, of) in inner.order {
             self.note(Kind::Explain, of.clone());
             let Some(of) = of else { continue };
@@ -176,6 +200,18 @@ impl Walk {
         if options.iter().filter_map(option).any(|option| matches!(option.defname.as_str(), "security" | "leakproof")) {
             self.note(Kind::Privilege, None);
         }
+    }
+
+    /// A function comes to be, of this name in whichever schema.
+    fn defines(&mut self, name: &[Node]) {
+        match names(name).last() {
+            Some(name) => self.define(name),
+            None => self.lose(Lost::Foreign),
+        }
+    }
+
+    fn define(&mut self, name: &str) {
+        self.defines.push(name.to_owned());
     }
 
     fn named_function(&mut self, name: &[Node]) {
@@ -245,6 +281,11 @@ fn analyses(node: &Node) -> bool {
         _ => false,
     };
     option.defname.eq_ignore_ascii_case("analyze") && !off
+}
+
+const fn is_routine(of: ObjectType) -> bool {
+    use ObjectType as O;
+    matches!(of, O::ObjectFunction | O::ObjectProcedure | O::ObjectRoutine | O::ObjectAggregate)
 }
 
 /// Whether a part of `ALTER TABLE` changes who may do what.

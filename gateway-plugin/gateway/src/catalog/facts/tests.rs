@@ -62,6 +62,16 @@ fn what_may_hold_anything_is_not_known() {
         ["a", "20001", "2", "made"],
         ["v", "20001", "0", &over_table],
         ["d", "20001", "0", "0"],
+        ["f", "2923", "0", "query_to_xml"],
+        ["r", "20003", "app", "xml"],
+        ["a", "20003", "1", "x"],
+        [
+            "v",
+            "20003",
+            "0",
+            "({QUERY :targetList ({TARGETENTRY :expr {FUNCEXPR :funcid 2923} :resno 1 :resorigtbl 0 :resorigcol 0})})",
+        ],
+        ["d", "20003", "20000", "1"],
         ["r", "20002", "app", "strange"],
         ["a", "20002", "1", "x"],
         ["v", "20002", "0", "no tree"],
@@ -72,7 +82,7 @@ fn what_may_hold_anything_is_not_known() {
         ["a", "1249", "26", "attmissingval"],
     ]);
     assert_eq!(names(&facts, 20001, 1).as_deref(), Some("public.cards.pan app.calls.number"));
-    for (table, attribute) in [(20001, 2), (20002, 1), (12000, 1), (1249, 26)] {
+    for (table, attribute) in [(20001, 2), (20002, 1), (20003, 1), (12000, 1), (1249, 26)] {
         assert_eq!(names(&facts, table, attribute), None, "{table}");
     }
     assert_eq!(names(&facts, 1249, 2).as_deref(), Some("pg_catalog.pg_attribute.attname"));

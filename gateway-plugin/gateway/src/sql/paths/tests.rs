@@ -3,10 +3,18 @@
 use writ_core::command::CommandId;
 use writ_core::statement::{Access, Columns, Kind, Setting, SettingValue, Statement, TransactionStep};
 
+use writ_policy::OwnFunctions;
+
 use super::{Paths, list};
+use crate::evidence::ServerFacts;
+
+fn new(search_path: &str, role: &str, user_schema: bool) -> Paths {
+    let (search_path, role) = (search_path.to_owned(), role.to_owned());
+    Paths::new(&ServerFacts { search_path, user_schema, role, functions: OwnFunctions::default() })
+}
 
 fn paths() -> Paths {
-    Paths::new("\"$user\", public", "writ_1", false)
+    new("\"$user\", public", "writ_1", false)
 }
 
 fn does(kind: Kind) -> Statement {
@@ -90,6 +98,16 @@ fn a_change_that_fails_or_may_be_rolled_back_leaves_both() {
 }
 
 #[test]
+fn a_name_that_the_server_cuts_is_in_no_path() {
+    let long = "s".repeat(64);
+    assert_ne!(new(&long, "r", false).schemas(), [long.clone()]);
+    let mut paths = paths();
+    release(&mut paths, 1, &[to(&long)], true);
+    paths.came_out(CommandId(1), true);
+    assert!(paths.schemas().iter().any(|schema| schema.len() > 64), "{:?}", paths.schemas());
+}
+
+#[test]
 fn what_nobody_here_knows_places_no_name() {
     for kind in [Kind::Unknown, Kind::Do] {
         let mut paths = paths();
@@ -110,7 +128,7 @@ fn what_nobody_here_knows_places_no_name() {
 
 #[test]
 fn a_schema_like_the_role_counts_once_it_may_be_there() {
-    assert_eq!(Paths::new("\"$user\", public", "writ_1", true).schemas(), ["writ_1", "public"]);
+    assert_eq!(new("\"$user\", public", "writ_1", true).schemas(), ["writ_1", "public"]);
     let mut made = paths();
     made.step(&does(Kind::Ddl));
     assert_eq!(made.schemas(), ["writ_1", "public"]);
@@ -118,7 +136,7 @@ fn a_schema_like_the_role_counts_once_it_may_be_there() {
 
 #[test]
 fn the_catalog_is_first_unless_the_path_says_otherwise() {
-    let first = |setting: &str| Paths::new(setting, "r", false).catalog_first();
+    let first = |setting: &str| new(setting, "r", false).catalog_first();
     assert!(first("public") && first("pg_catalog, public") && first(""));
     assert!(!first("public, pg_catalog"));
 }

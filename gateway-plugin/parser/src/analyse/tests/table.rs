@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use writ_core::statement::{Columns, PreparedStep, QualifiedName, SettingValue, Statement, TransactionStep};
+use writ_core::statement::{Columns, PreparedStep, QualifiedName, RowsTold, SettingValue, Statement, TransactionStep};
 use writ_sql::wire::Answer;
 
 use crate::analyse;
@@ -26,6 +26,12 @@ fn shown(statement: &Statement) -> String {
     for function in &statement.functions {
         write!(out, "calls {}, ", name(function)).unwrap();
     }
+    if !statement.selected.is_empty() {
+        write!(out, ".{}, ", statement.selected.join(" .")).unwrap();
+    }
+    if !statement.defines.is_empty() {
+        write!(out, "defines {}, ", statement.defines.join(" ")).unwrap();
+    }
     for setting in &statement.settings {
         let value = match &setting.value {
             SettingValue::Default => "default".to_owned(),
@@ -42,6 +48,13 @@ fn shown(statement: &Statement) -> String {
         Some(TransactionStep::Release(name)) => write!(out, "release {name}, ").unwrap(),
         Some(TransactionStep::RollbackTo(name)) => write!(out, "rollback to {name}, ").unwrap(),
         Some(step) => write!(out, "{step:?}, ").unwrap(),
+    }
+    match &statement.rows {
+        RowsTold::Here => {}
+        RowsTold::Nowhere => out.push_str("rows untold, "),
+        RowsTold::Declared(name) => write!(out, "declares {name}, ").unwrap(),
+        RowsTold::Fetched(name) => write!(out, "fetches {name}, ").unwrap(),
+        RowsTold::Closed(name) => write!(out, "closes {}, ", name.as_deref().unwrap_or("*")).unwrap(),
     }
     match &statement.prepared {
         None => {}
