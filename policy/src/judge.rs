@@ -127,9 +127,14 @@ impl Asking<'_> {
         if unknown { self.unknown(answers) } else { Ok(()) }
     }
 
+    /// Whether the server may find a function of the database's own under a name without a schema.
+    fn may_be_own(&self, name: &str) -> bool {
+        self.facts.functions.may_be(name, self.facts.catalog_first.then_some(self.facts.schemas))
+    }
+
     /// The names behind a dot for which the server may call a function.
     fn called<'s>(&self, statement: &'s Statement) -> impl Iterator<Item = &'s str> {
-        statement.selected.iter().map(String::as_str).filter(|name| self.facts.functions.may_be(name))
+        statement.selected.iter().map(String::as_str).filter(|name| self.may_be_own(name))
     }
 
     /// The columns of an access: any, where one that is stated may be a function instead that is called with the whole row.
@@ -233,7 +238,7 @@ impl Asking<'_> {
             Some(schema) => schema == CATALOG,
             None => self.facts.catalog_first,
         };
-        let own = function.schema.is_none() && self.facts.functions.may_be(&function.name);
+        let own = function.schema.is_none() && self.may_be_own(&function.name);
         let computes = only_computes(&function.name);
         if in_catalog && !own && computes {
             return None;

@@ -143,6 +143,29 @@ fn a_path_of_ones_own_cannot_mislead() {
     assert!(error.contains("payments/own.notes"), "{error}");
 }
 
+#[test]
+fn a_function_of_the_databases_own_is_none_that_only_computes() {
+    let stack = governed().unwrap();
+    stack
+        .superuser(
+            "create function own.lower(orders) returns text language sql as 'select $1.card'; \
+             create function public.number(orders) returns text language sql as 'select $1.card'",
+        )
+        .unwrap();
+    assert_eq!(allowed(&stack, "select lower('A'), upper(o.id::text) from orders o").trim(), "a|1");
+    assert_eq!(allowed(&stack, "select o.id from orders o").trim(), "1");
+    for statement in [
+        "select o.number from orders o",
+        "select (o).number from orders o",
+        "select (select o from orders o).number",
+        "select number(o) from orders o",
+        "set search_path = own, pg_catalog; select lower('A')",
+        "set search_path = public, own; select o.lower from orders o",
+    ] {
+        denied(&stack, statement);
+    }
+}
+
 fn client(name: &str) -> Result<String, String> {
     let (stack, python) = (governed()?, fetched("venv")?.join("bin/python"));
     let token = stack.session_token()?;

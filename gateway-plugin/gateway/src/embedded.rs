@@ -166,7 +166,9 @@ fn server_known(facts: &ServerFacts) -> ServerKnown {
         search_path: search_path.clone(),
         user_schema: *user_schema,
         role: role.clone(),
-        functions: functions.names().map(|names| names.map(str::to_owned).collect()),
+        functions: functions
+            .names()
+            .map(|names| names.map(|(schema, name)| (schema.to_owned(), name.to_owned())).collect()),
     }
 }
 

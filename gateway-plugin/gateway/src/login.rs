@@ -292,11 +292,14 @@ const FACTS: &str = "SELECT pg_catalog.current_setting('search_path'), \
      EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) CURRENT_USER), CURRENT_USER, \
      pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('server_encoding'), \
      pg_catalog.current_setting('client_encoding'); \
-     SELECT f.proname, pg_catalog.bool_or((f.pronargs OPERATOR(pg_catalog.-) f.pronargdefaults) OPERATOR(pg_catalog.<=) 1 AND \
-     f.pronargs OPERATOR(pg_catalog.>=) 1 AND COALESCE(b.typtype, t.typtype) OPERATOR(pg_catalog.=) ANY ('{c,d,p}'::pg_catalog.\"char\"[])) \
-     FROM pg_catalog.pg_proc f LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) f.proargtypes[0] \
+     SELECT n.nspname, f.proname, \
+     pg_catalog.bool_or((f.pronargs OPERATOR(pg_catalog.-) f.pronargdefaults) OPERATOR(pg_catalog.<=) 1 \
+     AND f.pronargs OPERATOR(pg_catalog.>=) 1 \
+     AND COALESCE(b.typtype, t.typtype) OPERATOR(pg_catalog.=) ANY ('{c,d,p}'::pg_catalog.\"char\"[])) \
+     FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) f.pronamespace \
+     LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) f.proargtypes[0] \
      LEFT JOIN pg_catalog.pg_type b ON b.oid OPERATOR(pg_catalog.=) t.typbasetype \
-     WHERE f.oid OPERATOR(pg_catalog.>=) 16384 GROUP BY f.proname LIMIT 8193";
+     WHERE f.oid OPERATOR(pg_catalog.>=) 16384 GROUP BY n.nspname, f.proname LIMIT 8193";
 
 /// Asks a target what it says of a session that is logged in. `left` is what was read behind the login.
 ///
@@ -323,7 +326,7 @@ fn functions(rows: std::vec::IntoIter<Row>) -> Option<OwnFunctions> {
         return Some(OwnFunctions::any());
     }
     let one = |row: Row| match row.as_slice() {
-        [Some(name), of_row] => Some((name.clone(), of_row.as_deref() == Some("t"))),
+        [Some(schema), Some(name), of_row] => Some((schema.clone(), name.clone(), of_row.as_deref() == Some("t"))),
         _ => None,
     };
     rows.map(one).collect::<Option<Vec<_>>>().map(OwnFunctions::of)

@@ -33,14 +33,14 @@ pub struct ServerKnown {
     pub user_schema: bool,
     /// The role.
     pub role: String,
-    /// The functions of the database's own that the server may take a name for; `None` where any name may be one.
+    /// The functions, by schema and name, of the database's own that the server may take a name for; `None` where any name may be one.
     #[serde(default = "none_of_them")]
-    pub functions: Option<Vec<String>>,
+    pub functions: Option<Vec<(String, String)>>,
 }
 
 /// What recordings say that tell nothing of functions: that the database has none of its own.
 #[expect(clippy::unnecessary_wraps, reason = "it is the value of a field")]
-const fn none_of_them() -> Option<Vec<String>> {
+const fn none_of_them() -> Option<Vec<(String, String)>> {
     Some(Vec::new())
 }
 
@@ -70,7 +70,7 @@ mod tests {
             search_path: "\"$user\", public".to_owned(),
             user_schema: true,
             role: "r".to_owned(),
-            functions: Some(vec!["lower".to_owned()]),
+            functions: Some(vec![("public".to_owned(), "lower".to_owned())]),
         };
         let known =
             SessionKnown { claims, database: "shop".to_owned(), server: Some(server), ..SessionKnown::default() };

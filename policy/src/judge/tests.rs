@@ -342,8 +342,15 @@ fn a_function_of_the_databases_own_is_asked_about_under_whichever_name_it_is_cal
     "#;
     let session = policy(POLICIES);
     let schemas = ["public".to_owned()];
-    let own =
-        OwnFunctions::of([("lower", false), ("full_name", true), ("later", false)].map(|(n, r)| (n.to_owned(), r)));
+    let own = OwnFunctions::of(
+        [
+            ("public", "lower", false),
+            ("public", "full_name", true),
+            ("public", "later", false),
+            ("other", "upper", true),
+        ]
+        .map(|(schema, name, of_row)| (schema.to_owned(), name.to_owned(), of_row)),
+    );
     let facts = StatementFacts { functions: &own, ..facts(&schemas) };
     let code = |statement: &Statement| session.judge(statement, &facts).denied.map(|fault| fault.code);
     let reads = |columns: &[&str]| does(Kind::Select, "cards", columns);

@@ -22,7 +22,7 @@ use writ_gateway::evidence::{Moment, ServerFacts};
 use writ_gateway::sql::{Governed, Governor, Parsed};
 use writ_parser::{Parser, Settings};
 use writ_policy::{Bundle, Need, SessionPolicy};
-use writ_record::entry::Text;
+use writ_record::entry::{Ending, Text};
 
 use super::case::Answer;
 
@@ -126,7 +126,7 @@ impl Session<'_> {
         let id = CommandId(self.next);
         self.next += 1;
         let given = self.command(id, CommandTag::SqlQuery, Some(text.as_bytes()), at).await;
-        self.came_out(id, true, None);
+        self.came_out(id, Ending::Completed, None);
         given
     }
 
@@ -167,11 +167,11 @@ impl Session<'_> {
     }
 
     /// A command came out.
-    pub(crate) fn came_out(&mut self, id: CommandId, completed: bool, rows: Option<u64>) {
+    pub(crate) fn came_out(&mut self, id: CommandId, ending: Ending, rows: Option<u64>) {
         let Some(governed) = &mut self.governed else { return };
         // What was recorded has come out already: a limit of now does not undo it.
-        let _ = governed.came_out(id, completed, rows);
-        if let Some(Some(open)) = self.under_way.remove(&id).filter(|_| completed) {
+        let _ = governed.came_out(id, ending, rows);
+        if let Some(Some(open)) = self.under_way.remove(&id).filter(|_| ending == Ending::Completed) {
             self.open = open;
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use writ_broker_api::admin::Session;
 use writ_core::command::{CommandId, CommandTag};
-use writ_record::entry::{CommandEntry, Ending, Entry, OwnedText, Recorded};
+use writ_record::entry::{CommandEntry, Entry, OwnedText, Recorded};
 use writ_record::known::{self, SessionKnown};
 
 use super::judges::{self, Given, Judges};
@@ -57,7 +57,7 @@ impl<'a> Rerun<'a> {
             Entry::Command(command) => return self.command(judges, session, command).await,
             Entry::Outcome(outcome) => {
                 if let Some(judged) = &mut self.judged {
-                    judged.came_out(outcome.id, outcome.ending == Ending::Completed, outcome.rows);
+                    judged.came_out(outcome.id, outcome.ending, outcome.rows);
                 }
             }
             _ => {}

@@ -38,8 +38,6 @@ struct Running {
     steps: VecDeque<RowsTold>,
     /// It stopped at the client's row limit, and goes on if it is executed again.
     suspended: bool,
-    /// The text is this statement alone.
-    alone: bool,
 }
 
 impl Budgets {
@@ -81,8 +79,7 @@ impl Budgets {
                 *left = most.min(*left);
             }
         }
-        let alone = steps.len() == 1;
-        self.running.push_back(Running { id, most, left: most, steps, suspended: false, alone });
+        self.running.push_back(Running { id, most, left: most, steps, suspended: false });
         Ok(())
     }
 
@@ -120,7 +117,7 @@ impl Budgets {
             Ending::Completed => {
                 let step = running.steps.pop_front();
                 running.left = running.most;
-                if let (true, Some(step)) = (running.alone, step) {
+                if let Some(step) = step {
                     step_of(&mut self.cursors, step, running.most);
                 }
                 if !running.steps.is_empty() {
@@ -133,7 +130,7 @@ impl Budgets {
     }
 }
 
-/// What a statement that stood alone and succeeded did to cursors: that one was declared says that no other of its name stood.
+/// What a statement that succeeded did to cursors: that one was declared says that no other of its name stood.
 fn step_of(cursors: &mut HashMap<String, u64>, step: RowsTold, most: Option<u64>) {
     match (step, most) {
         (RowsTold::Declared(name), Some(most)) => drop(cursors.insert(name, most)),

@@ -367,9 +367,14 @@ impl Governed {
         self.paths.schemas().iter().for_each(|schema| part(schema.as_bytes()));
         part(b"");
         match self.paths.functions().names() {
-            Some(names) => names.for_each(|name| part(name.as_bytes())),
+            Some(names) => names.for_each(|(schema, name)| {
+                part(schema.as_bytes());
+                part(name.as_bytes());
+            }),
             None => part(b""),
         }
+        part(b"");
+        self.paths.functions().made().for_each(|name| part(name.as_bytes()));
         context.finish().as_ref().try_into().unwrap_or_default()
     }
 

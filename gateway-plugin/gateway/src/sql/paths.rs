@@ -107,10 +107,7 @@ impl Paths {
             self.lose();
         }
         for name in &statement.defines {
-            if !self.functions.may_be(name) {
-                Rc::make_mut(&mut self.functions).add(name);
-                self.version += 1;
-            }
+            self.version += u64::from(Rc::make_mut(&mut self.functions).add(name));
         }
         // A schema may have come to be, or another name to an old one.
         if whole(Kind::Ddl) && !self.user_schema {

@@ -81,6 +81,8 @@ fn cursors_and_statements_are_bounded() {
     }
     budgets.begins(CommandId(300), &[cursor("more", RowsTold::Declared)], Some(1), || true).unwrap_err();
     let mut budgets = Budgets::default();
-    (0..4096).for_each(|id| drop(begin(&mut budgets, id, &[one(RowsTold::Here)], Some(1))));
+    for id in 0..4096 {
+        begin(&mut budgets, id, &[one(RowsTold::Here)], Some(1));
+    }
     budgets.begins(CommandId(5000), &[one(RowsTold::Here)], Some(1), || true).unwrap_err();
 }

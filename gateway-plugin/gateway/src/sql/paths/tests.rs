@@ -100,7 +100,7 @@ fn a_change_that_fails_or_may_be_rolled_back_leaves_both() {
 #[test]
 fn a_name_that_the_server_cuts_is_in_no_path() {
     let long = "s".repeat(64);
-    assert_ne!(new(&long, "r", false).schemas(), [long.clone()]);
+    assert_ne!(new(&long, "r", false).schemas(), std::slice::from_ref(&long));
     let mut paths = paths();
     release(&mut paths, 1, &[to(&long)], true);
     paths.came_out(CommandId(1), true);
