@@ -236,3 +236,93 @@ fn a_denial_fails_the_transaction_at_the_server_in_jdbc() {
     let said = printed(command.args(["-cp", &classes, "JdbcVerdicts"])).unwrap();
     assert_eq!(said.trim(), "implicit explicit savepoint batch prepared");
 }
+
+/// Rows of `own.notes` may be read, those of `notes` may not: whatever becomes of a change of `search_path`, no name that may mean
+/// the latter passes.
+const SCHEMA: &str = r#"
+@id("workload") @ttl("15m") @role("app") @record("commands") @uses("100")
+permit (principal is Writ::Workload, action in Writ::Action::"use", resource == Writ::Target::"payments");
+
+@id("expressions")
+permit (principal is Writ::Workload, action in [Writ::Action::"sql:select", Writ::Action::"sql:set", Writ::Action::"sql:show",
+    Writ::Action::"sql:transaction", Writ::Action::"sql:cursor", Writ::Action::"sql:prepared"], resource == Writ::Target::"payments");
+
+@id("own")
+permit (principal is Writ::Workload, action == Writ::Action::"sql:select", resource in Writ::Relation::"payments/own.notes");
+
+@id("config")
+permit (principal is Writ::Workload, action == Writ::Action::"sql:function",
+    resource == Writ::Function::"payments/pg_catalog.set_config");
+"#;
+
+#[test]
+fn no_change_of_the_path_that_may_be_taken_back_misleads() {
+    let stack = Stack::start_with(&[], |_, at, configuration| {
+        std::fs::write(at.join("policies/workload.cedar"), SCHEMA).map_err(|error| error.to_string())?;
+        Ok(configuration)
+    })
+    .unwrap();
+    stack
+        .superuser(
+            "create schema own; create table notes (n text); create table own.notes (n text); insert into notes values ('hidden'); \
+             insert into own.notes values ('open'); grant usage on schema own to app; grant select on notes, own.notes to app",
+        )
+        .unwrap();
+    let token = stack.session_token().unwrap();
+    let psql = |texts: &[&str]| {
+        let mut psql = stack.client("psql".as_ref(), &token);
+        psql.args(["-X", "-A", "-t", "-q"]);
+        for text in texts {
+            psql.args(["-c", text]);
+        }
+        let said = psql.output().unwrap();
+        let rows = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(!rows.contains("hidden"), "{texts:?}: {rows}");
+        rows
+    };
+    for good in [
+        &["set search_path = own", "select n from notes"][..],
+        &["begin", "set local search_path = own", "select n from notes"],
+        &["begin; set search_path = own; commit; select n from notes"],
+        &["begin", "set search_path = own", "commit", "select n from notes"],
+        &[
+            "begin",
+            "set search_path = own",
+            "savepoint a",
+            "set search_path = public",
+            "rollback to a",
+            "select n from notes",
+        ],
+    ] {
+        assert!(psql(good).contains("open"), "{good:?}");
+    }
+    const READ: &str = "select n from notes";
+    for bad in [
+        &["set search_path = own; rollback; select n from notes"][..],
+        &["begin; set search_path = own; rollback; select n from notes"],
+        &["begin; set search_path = own; abort; select n from notes"],
+        &["begin; savepoint a; set search_path = own; rollback to a; select n from notes"],
+        &["set search_path = own; begin; rollback; select n from notes"],
+        &["set local search_path = own; commit; select n from notes"],
+        &["begin; set local search_path = own; commit; select n from notes"],
+        &["set local search_path = own", READ],
+        &["begin", "set search_path = own", "rollback", READ],
+        &["begin", "set search_path = own", "select 1/0", "commit", READ],
+        &["begin", "set search_path = own", "select 1/0", "commit; select n from notes"],
+        &["begin", "set search_path = own", "drop table notes", "commit", READ],
+        &["set search_path = own; select 1/0", READ],
+        &["set search_path = own; drop table notes", READ],
+        &["prepare p as select pg_catalog.set_config('search_path', 'public', false)", "set search_path = own", "execute p", READ],
+        &[
+            "begin; declare c cursor for select pg_catalog.set_config('search_path', 'public', false)",
+            "set search_path = own",
+            "fetch c",
+            READ,
+        ],
+    ] {
+        assert!(!psql(bad).contains("open"), "{bad:?}");
+    }
+    let python = fetched("venv").unwrap().join("bin/python");
+    let said = printed(stack.client(&python, &token).arg(program("psycopg_paths.py"))).unwrap();
+    assert_eq!(said.trim(), "failed rolled-back late denied");
+}

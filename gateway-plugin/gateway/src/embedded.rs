@@ -275,8 +275,12 @@ impl Gate for EmbeddedGate {
             )
             .help("leave client_encoding at UTF8 and standard_conforming_strings on"));
         }
-        if let (Judge::Statements(governed), Flow::Rows | Flow::Copy) = (&mut session.judge, flow) {
-            governed.flow(command, bytes, whole)?;
+        if let Judge::Statements(governed) = &mut session.judge {
+            match flow {
+                Flow::Rows | Flow::Copy => governed.flow(command, bytes, whole)?,
+                Flow::Error => governed.failed(),
+                _ => {}
+            }
         }
         self.gate.rows(&mut session.gate, command, at, flow, bytes, whole)
     }

@@ -114,9 +114,25 @@ impl Governed {
         parameters: impl Iterator<Item = Parameter<'p>>,
         moment: &Moment<'_>,
     ) -> Decided {
-        if let Some(holding) = self.holding.take().filter(|holding| holding.command == command.id) {
-            return self.held(holding, command, moment);
+        let decided = match self.holding.take().filter(|holding| holding.command == command.id) {
+            Some(holding) => self.held(holding, command, moment),
+            None => self.decide_anew(governor, desk, command, text, parameters, moment),
+        };
+        if matches!(decided, Decided::Verdict(Verdict::Deny(_), _)) {
+            self.failed();
         }
+        decided
+    }
+
+    fn decide_anew<'p>(
+        &mut self,
+        governor: &Rc<RefCell<Governor>>,
+        desk: &Rc<dyn Desk>,
+        command: &Command<'_>,
+        text: &Text<'_>,
+        parameters: impl Iterator<Item = Parameter<'p>>,
+        moment: &Moment<'_>,
+    ) -> Decided {
         let said = match self.judge(governor, command, text, moment) {
             Ok(said) => said,
             Err(later) => return Decided::Later(later),
@@ -168,6 +184,7 @@ impl Governed {
         text: &Text<'_>,
         moment: &Moment<'_>,
     ) -> Result<Said, Later> {
+        self.paths.settle(moment.open);
         let parsed = self.understand(governor, command, text)?;
         if command.tag == CommandTag::SqlPrepare {
             self.keep(command.id, Arc::clone(&parsed), moment);
@@ -250,8 +267,13 @@ impl Governed {
         if let Err(fault) = self.begins(command.id, said, moment) {
             return Verdict::Deny(fault);
         }
-        self.released(command.id, &said.parsed, moment);
+        self.released(command.id, &said.parsed);
         Verdict::Allow(clearance)
+    }
+
+    /// The server said, or is made to say, that something failed: a transaction that is open may be rolled back.
+    pub fn failed(&mut self) {
+        self.paths.failed();
     }
 
     /// Rows flow back, whole frames but where `whole` is false.
@@ -267,7 +289,7 @@ impl Governed {
     /// # Errors
     /// As [`Self::flow`].
     pub fn came_out(&mut self, command: CommandId, ending: Ending, rows: Option<u64>) -> Result<(), Fault> {
-        self.paths.came_out(command, ending == Ending::Completed);
+        self.paths.came_out(command, ending);
         self.counts.came_out(command, ending, rows)
     }
 
@@ -486,7 +508,7 @@ impl Governed {
     }
 
     /// A command goes on: what it does to names.
-    fn released(&mut self, id: CommandId, parsed: &Parsed, moment: &Moment<'_>) {
+    fn released(&mut self, id: CommandId, parsed: &Parsed) {
         let moves = |statement: &Statement| {
             !statement.settings.is_empty()
                 || statement.prepared.is_some()
@@ -496,12 +518,7 @@ impl Governed {
         if !parsed.statements.iter().any(moves) {
             return;
         }
-        let mut after = self.paths.clone();
-        parsed.statements.iter().for_each(|statement| after.step(statement));
-        if after.version != self.paths.version {
-            let alone = !(moment.open)();
-            self.paths.released(id, &parsed.statements, after, alone);
-        }
+        self.paths.released(id, &parsed.statements);
         for statement in &parsed.statements {
             if let Some(PreparedStep::Define(name)) = &statement.prepared {
                 self.named_lost |= self.named.values().map(Vec::len).sum::<usize>() >= MOST_NAMED;

@@ -176,7 +176,18 @@ impl Relay {
     /// Whether a transaction may be open when this command runs, one that a pipeline opens by itself included.
     #[must_use]
     pub fn may_be_open(&self, command: CommandId) -> bool {
-        let runs = |expect: &Expect| matches!(expect, Expect::Query(_) | Expect::Bind(..) | Expect::Execute(_));
+        // Behind a Sync stands what its transaction came to.
+        let runs = |expect: &Expect| {
+            matches!(
+                expect,
+                Expect::Query(_)
+                    | Expect::Bind(..)
+                    | Expect::Execute(_)
+                    | Expect::Sync(_)
+                    | Expect::RefusedQuery
+                    | Expect::RefusedExtended
+            )
+        };
         let ahead = self.held.iter().take_while(|held| held.ask != Some(command));
         self.transaction != TransactionState::Idle
             || self.executed
