@@ -5,7 +5,7 @@
 //! approval is used twice, or outside of its time or its session.
 
 use writ_broker_api::approval::{About, ApprovalReply, ApprovalRequest, VoteRequest, WindowRequest, digest};
-use writ_core::approval::{Approval, ApprovalState, Vote, Window};
+use writ_core::approval::{Approval, ApprovalState, Offer, Vote, Window};
 use writ_core::event::{Actor, Event};
 use writ_core::id::{ApprovalId, GatewayId};
 use writ_core::statement::Fingerprint;
@@ -50,7 +50,14 @@ impl Broker {
         let now = self.clock.now();
         let writ = session.writ;
         let role = writ.obligations.role.clone();
-        let about = About { issuer: &writ.issuer, subject: &writ.subject, target: &writ.target, role: role.as_deref() };
+        let about = About {
+            issuer: &writ.issuer,
+            subject: &writ.subject,
+            target: &writ.target,
+            role: role.as_deref(),
+            database: &request.database,
+            schemas: &request.schemas,
+        };
         if digest(&about, &request.statement, &request.parameters, &request.policy_hash) != request.digest {
             return Err(Refusal::malformed("the digest is not that of the question"));
         }
@@ -64,6 +71,8 @@ impl Broker {
             subject: writ.subject,
             target: writ.target,
             role,
+            database: request.database,
+            schemas: request.schemas,
             statement: request.statement,
             parameters: request.parameters,
             fingerprint: request.fingerprint,
@@ -176,8 +185,9 @@ impl Broker {
         let voted = self
             .change(id, |approval, now| {
                 may_vote(approval, by, request, now)?;
+                let offer = request.window.map(|window| Offer { seconds: window.seconds, times: window.times });
                 let (approve, reason) = (request.approve, request.reason.clone());
-                approval.votes.push(Vote { by: actor.clone(), approve, reason: reason.clone(), at: now });
+                approval.votes.push(Vote { by: actor.clone(), approve, reason: reason.clone(), at: now, offer });
                 let event = Event::ApprovalVoted {
                     approval: id,
                     by: actor.clone(),
@@ -190,10 +200,10 @@ impl Broker {
                 if !approve {
                     events.extend(settle(approval, ApprovalState::Denied, now));
                 } else if given >= approval.needed as usize {
-                    if let Some(window) = request.window {
-                        let until = after(now, i64::try_from(window.seconds).unwrap_or(i64::MAX));
-                        approval.window = Some(Window { until, left: window.times });
-                    }
+                    approval.window = approval.offered().map(|offer| Window {
+                        until: after(now, i64::try_from(offer.seconds).unwrap_or(i64::MAX)),
+                        left: offer.times,
+                    });
                     events.extend(settle(approval, ApprovalState::Approved, now));
                 }
                 Ok(Some(events))
@@ -297,7 +307,8 @@ impl Broker {
 fn check(request: &ApprovalRequest) -> Result<(), Refusal> {
     let parameters = request.parameters.iter().filter_map(|parameter| parameter.value.as_ref()).map(String::len);
     let length = request.statement.len() + parameters.sum::<usize>();
-    let names = request.policies.iter().chain(&request.groups).all(|name| name.len() <= 256);
+    let names = request.policies.iter().chain(&request.groups).chain(&request.schemas).chain([&request.database]);
+    let names = names.into_iter().all(|name| name.len() <= 256);
     let good = length <= MAX_ASKED
         && !request.statement.is_empty()
         && request.parameters.len() <= 1 << 16
@@ -305,6 +316,7 @@ fn check(request: &ApprovalRequest) -> Result<(), Refusal> {
         && (1..=LONGEST).contains(&request.timeout_seconds)
         && request.policies.len() <= 64
         && request.groups.len() <= 64
+        && request.schemas.len() <= 64
         && names;
     if good { Ok(()) } else { Err(Refusal::malformed("the question is too long, or asks for what cannot be given")) }
 }
@@ -335,7 +347,9 @@ fn may_vote(approval: &Approval, by: &Permitted, request: &VoteRequest, now: Tim
         return Err(Refusal::conflict("you have answered already"));
     }
     if request.window.is_some() && approval.fingerprint == Fingerprint::default() {
-        return Err(Refusal::conflict("several statements at once cannot be approved for more than this once"));
+        return Err(Refusal::conflict(
+            "what this statement does stands in its literals too, or it is several: it is approved for this once alone",
+        ));
     }
     Ok(())
 }

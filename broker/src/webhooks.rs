@@ -126,6 +126,7 @@ impl Webhook {
                 "type": kind(approval),
                 "approval": approval.id, "state": approval.state, "session": approval.session, "writ": approval.writ,
                 "issuer": approval.issuer, "subject": approval.subject, "target": approval.target, "role": approval.role,
+                "database": approval.database, "schemas": approval.schemas,
                 "policies": approval.policies, "groups": approval.groups, "needed": approval.needed,
                 "digest": approval.digest, "expires": approval.expires, "statement": beginning(approval), "place": place,
             }),

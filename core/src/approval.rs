@@ -57,6 +57,18 @@ pub struct Vote {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+    /// For what else, where they approve more than this once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+}
+
+/// For how long, and how often, one human approves statements like it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// For how long, in seconds.
+    pub seconds: u64,
+    /// How often, this one not counted.
+    pub times: u32,
 }
 
 /// One parameter as it will be bound.
@@ -100,11 +112,17 @@ pub struct Approval {
     pub target: TargetName,
     /// The role that the session acts as there, where policy names one.
     pub role: Option<String>,
+    /// The database.
+    #[serde(default)]
+    pub database: String,
+    /// The schemas in which the server looks for names that state none.
+    #[serde(default)]
+    pub schemas: Vec<String>,
     /// The statement, as it will run.
     pub statement: String,
     /// Its parameters.
     pub parameters: Vec<AskedParameter>,
-    /// What it is, its literals apart; zero where it is several statements, which no window covers.
+    /// What it is, its literals apart; zero where these say more than values, or it is several statements: no window covers it.
     pub fingerprint: Fingerprint,
     /// SHA-256 over all of that and the policy set, in hexadecimal.
     pub digest: String,
@@ -133,12 +151,24 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// What all who approved have approved beyond this once: the least of what they said.
+    #[must_use]
+    pub fn offered(&self) -> Option<Offer> {
+        let offers: Option<Vec<Offer>> = self.votes.iter().filter(|vote| vote.approve).map(|vote| vote.offer).collect();
+        let least = |one: Offer, other: Offer| Offer {
+            seconds: one.seconds.min(other.seconds),
+            times: one.times.min(other.times),
+        };
+        offers?.into_iter().reduce(least)
+    }
+
     /// Whether this one's window covers another question.
     #[must_use]
     pub fn covers(&self, other: &Self, now: Timestamp) -> bool {
         let open = self.window.as_ref().is_some_and(|window| window.left > 0 && now < window.until);
         let same = (&self.issuer, &self.subject, &self.target, &self.role, &self.policy_hash)
             == (&other.issuer, &other.subject, &other.target, &other.role, &other.policy_hash);
-        open && same && self.fingerprint == other.fingerprint && self.fingerprint != Fingerprint::default()
+        let place = (&self.database, &self.schemas) == (&other.database, &other.schemas);
+        open && same && place && self.fingerprint == other.fingerprint && self.fingerprint != Fingerprint::default()
     }
 }

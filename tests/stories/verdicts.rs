@@ -312,7 +312,12 @@ fn no_change_of_the_path_that_may_be_taken_back_misleads() {
         &["begin", "set search_path = own", "drop table notes", "commit", READ],
         &["set search_path = own; select 1/0", READ],
         &["set search_path = own; drop table notes", READ],
-        &["prepare p as select pg_catalog.set_config('search_path', 'public', false)", "set search_path = own", "execute p", READ],
+        &[
+            "prepare p as select pg_catalog.set_config('search_path', 'public', false)",
+            "set search_path = own",
+            "execute p",
+            READ,
+        ],
         &[
             "begin; declare c cursor for select pg_catalog.set_config('search_path', 'public', false)",
             "set search_path = own",

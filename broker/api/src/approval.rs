@@ -17,12 +17,16 @@ pub struct ApprovalRequest {
     /// The session.
     #[schema(value_type = String)]
     pub session: SessionId,
+    /// The database.
+    pub database: String,
+    /// The schemas in which the server looks for names that state none, in any order, as far as the gateway knows.
+    pub schemas: Vec<String>,
     /// The statement, as it will run.
     pub statement: String,
     /// Its parameters.
     #[schema(value_type = Vec<Object>)]
     pub parameters: Vec<AskedParameter>,
-    /// What it is, its literals apart: 16 bytes; zero where it is several statements.
+    /// What it is, its literals apart: 16 bytes; zero where no window may cover it.
     #[schema(value_type = Vec<u8>)]
     pub fingerprint: Fingerprint,
     /// The digest of it all by [`digest`], in hexadecimal: the broker makes its own and compares.
@@ -99,9 +103,13 @@ pub struct About<'a> {
     pub target: &'a TargetName,
     /// The role that the session acts as there.
     pub role: Option<&'a str>,
+    /// The database.
+    pub database: &'a str,
+    /// The schemas in which the server looks for names that state none.
+    pub schemas: &'a [String],
 }
 
-/// SHA-256, in hexadecimal, over all that an approval is bound to: workload, target, role, statement, parameters, policy set.
+/// SHA-256, in hexadecimal, over all that an approval is bound to: workload, target, role, database, schemas, statement, parameters, policy set.
 /// Each part stands with its length before it, so that no two questions give the same bytes.
 #[must_use]
 pub fn digest(about: &About<'_>, statement: &str, parameters: &[AskedParameter], policy_hash: &PolicyHash) -> String {
@@ -110,12 +118,15 @@ pub fn digest(about: &About<'_>, statement: &str, parameters: &[AskedParameter],
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(bytes);
     };
-    part(b"writ approval v1");
+    part(b"writ approval v2");
     part(about.issuer.as_str().as_bytes());
     part(about.subject.as_str().as_bytes());
     part(about.target.as_str().as_bytes());
     part(about.role.map_or(&[], str::as_bytes));
     part(&[u8::from(about.role.is_some())]);
+    part(about.database.as_bytes());
+    part(&(about.schemas.len() as u64).to_be_bytes());
+    about.schemas.iter().for_each(|schema| part(schema.as_bytes()));
     part(policy_hash.as_str().as_bytes());
     part(statement.as_bytes());
     for parameter in parameters {
@@ -150,7 +161,8 @@ mod tests {
             |value: Option<&str>, binary| AskedParameter { type_id: 23, binary, value: value.map(str::to_owned) };
         let of = |subject: &str, role: Option<&str>, statement: &str, parameters: &[AskedParameter], hash: &str| {
             let subject = Subject::new(subject);
-            let about = About { issuer: &issuer, subject: &subject, target: &target, role };
+            let about =
+                About { issuer: &issuer, subject: &subject, target: &target, role, database: "d", schemas: &[] };
             digest(&about, statement, parameters, &PolicyHash::new(hash))
         };
         let all = [

@@ -19,10 +19,14 @@ fn question(opened: &OpenReply) -> ApprovalRequest {
         subject: &opened.workload.subject,
         target: &opened.target.name,
         role: opened.obligations.role.as_deref(),
+        database: "shop",
+        schemas: &[],
     };
     let statement = "delete from orders".to_owned();
     ApprovalRequest {
         session: opened.session,
+        database: "shop".to_owned(),
+        schemas: Vec::new(),
         digest: digest(&about, &statement, &[], &opened.policy_hash),
         statement,
         parameters: Vec::new(),
@@ -169,6 +173,27 @@ async fn what_is_asked_outlives_the_broker_and_ends_with_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_granted_by_all_who_approve_and_is_the_least_of_theirs() {
+    let world = world().await;
+    let opened = world.open().await.unwrap();
+    let request = ApprovalRequest { needed: 2, timeout_seconds: 3600, ..question(&opened) };
+    let window = |seconds, times| Some(WindowRequest { seconds, times });
+    for (ann, bob, granted) in
+        [(None, window(600, 2), None), (window(600, 2), None, None), (window(600, 2), window(60, 5), Some(2))]
+    {
+        let id = asked(&world, &request).await.approval;
+        for (name, window) in [("ann", ann), ("bob", bob)] {
+            let answer = VoteRequest { window, ..yes(&request.digest) };
+            vote(&world, id, &human(name, &[]), &answer).await.unwrap();
+        }
+        let approval = world.broker.approval(id).await.unwrap();
+        assert_eq!(approval.state, ApprovalState::Approved);
+        assert_eq!(approval.window.map(|window| window.left), granted);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_window_covers_what_is_like_it_so_often_and_so_long() {
     let world = world().await;
     let opened = world.open().await.unwrap();
@@ -179,12 +204,26 @@ async fn a_window_covers_what_is_like_it_so_often_and_so_long() {
     vote(&world, id, &human("ann", &[]), &answer).await.unwrap();
     let other = ApprovalRequest { fingerprint: Fingerprint([8; 16]), ..request.clone() };
     assert_eq!(asked(&world, &other).await.state, ApprovalState::Asked, "another statement");
+    let about = About {
+        issuer: &opened.workload.issuer,
+        subject: &opened.workload.subject,
+        target: &opened.target.name,
+        role: opened.obligations.role.as_deref(),
+        database: "shop",
+        schemas: &["other".to_owned()],
+    };
+    let elsewhere = ApprovalRequest {
+        schemas: about.schemas.to_vec(),
+        digest: digest(&about, &request.statement, &[], &request.policy_hash),
+        ..request.clone()
+    };
+    assert_eq!(asked(&world, &elsewhere).await.state, ApprovalState::Asked, "names mean something else");
     assert_eq!(asked(&world, &request).await.state, ApprovalState::Approved);
     world.place.clock.step(601);
     assert_eq!(asked(&world, &request).await.state, ApprovalState::Asked, "the window is over");
     let several = ApprovalRequest { fingerprint: Fingerprint::default(), ..request };
     let put = asked(&world, &several).await;
     let refused = vote(&world, put.approval, &human("ann", &[]), &VoteRequest { window, ..yes(&several.digest) }).await;
-    assert!(refused.unwrap_err().contains("several statements"));
+    assert!(refused.unwrap_err().contains("for this once alone"));
     world.stop().await;
 }

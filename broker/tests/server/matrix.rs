@@ -107,10 +107,14 @@ pub(crate) fn question(session: &OpenReply) -> writ_broker_api::approval::Approv
         subject: &session.workload.subject,
         target: &session.target.name,
         role: session.obligations.role.as_deref(),
+        database: "shop",
+        schemas: &[],
     };
     let statement = "delete from orders".to_owned();
     ApprovalRequest {
         session: session.session,
+        database: "shop".to_owned(),
+        schemas: Vec::new(),
         digest: digest(&about, &statement, &[], &session.policy_hash),
         statement,
         parameters: Vec::new(),

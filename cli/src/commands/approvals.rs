@@ -178,6 +178,7 @@ fn shown(approval: &Approval) -> String {
             out::one_line(approval.issuer.as_str())
         ),
         format!("target     {}{}", approval.target, role(approval.role.as_deref())),
+        format!("database   {}{}", out::one_line(&approval.database), schemas(&approval.schemas)),
         format!("session    {} under {}", approval.session, approval.writ),
         format!("held by    {}", out::one_line(&approval.policies.join(", "))),
         format!("needed     {}{}", approval.needed, groups(&approval.groups)),
@@ -198,6 +199,10 @@ fn shown(approval: &Approval) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+fn schemas(schemas: &[String]) -> String {
+    if schemas.is_empty() { String::new() } else { format!(", names in {}", out::one_line(&schemas.join(", "))) }
 }
 
 fn role(role: Option<&str>) -> String {

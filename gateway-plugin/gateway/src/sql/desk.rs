@@ -56,17 +56,25 @@ impl Desk for PluginDesk {
 
 impl PluginDesk {
     fn request(&self, question: Question) -> Result<ApprovalRequest, Fault> {
-        let Question { statement, parameters, fingerprint, terms, .. } = question;
+        let Question { database, schemas, statement, parameters, fingerprint, terms, .. } = question;
         let statement = String::from_utf8(statement).map_err(|_| {
             Fault::new("approval.text", Blame::NotAllowed, "the statement needs an approval and is not text")
                 .help("send statements in UTF-8")
         })?;
         let parameters: Vec<AskedParameter> = parameters.into_iter().map(shown).collect();
-        let about =
-            About { issuer: &self.issuer, subject: &self.subject, target: &self.target, role: self.role.as_deref() };
+        let about = About {
+            issuer: &self.issuer,
+            subject: &self.subject,
+            target: &self.target,
+            role: self.role.as_deref(),
+            database: &database,
+            schemas: &schemas,
+        };
         Ok(ApprovalRequest {
             session: self.session,
             digest: digest(&about, &statement, &parameters, &self.policy_hash),
+            database,
+            schemas,
             statement,
             parameters,
             fingerprint,

@@ -11,6 +11,7 @@ use writ_core::fault::{Blame, Fault};
 use writ_core::grant::SessionLimits;
 use writ_core::statement::{Fingerprint, Kind, PreparedStep, RowsTold, SettingValue, Statement};
 use writ_core::verdict::{HoldTerms, Verdict};
+use writ_policy::functions::only_computes;
 use writ_policy::{Judgement, Need, SessionPolicy, StatementFacts};
 use writ_record::entry::{Ending, Format, Parameter, Text};
 
@@ -250,10 +251,11 @@ impl Governed {
             return Err(too_long());
         }
         let fingerprint = match said.parsed.statements.as_slice() {
-            [one] => one.fingerprint,
+            [one] if says_itself(one) => one.fingerprint,
             _ => Fingerprint::default(),
         };
-        Ok(Question { command: command.id, statement, parameters: asked, fingerprint, terms })
+        let (database, schemas) = (self.database.clone(), self.paths.schemas());
+        Ok(Question { command: command.id, database, schemas, statement, parameters: asked, fingerprint, terms })
     }
 
     /// The verdict on a command that was judged. What only prepares is not held: what executes it is.
@@ -529,6 +531,17 @@ impl Governed {
             }
         }
     }
+}
+
+/// Whether what it does stands in it, its literals apart: not in code, names or statements that these hold.
+fn says_itself(statement: &Statement) -> bool {
+    let data = |kind| {
+        use Kind::{Delete, Insert, Lock, Select, Truncate, Update};
+        matches!(kind, Select | Insert | Update | Delete | Truncate | Lock | Kind::CopyIn | Kind::CopyOut)
+    };
+    !statement.literal
+        && statement.accesses.iter().all(|access| data(access.kind))
+        && statement.functions.iter().all(|function| only_computes(&function.name))
 }
 
 fn stated(value: &SettingValue, good: &[&str]) -> bool {

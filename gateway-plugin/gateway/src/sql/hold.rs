@@ -22,11 +22,15 @@ use crate::evidence::Later;
 pub struct Question {
     /// The command.
     pub command: CommandId,
+    /// The database.
+    pub database: String,
+    /// The schemas in which the server may look for names that state none.
+    pub schemas: Vec<String>,
     /// Its text, as it will run.
     pub statement: Vec<u8>,
     /// Its parameters: type OID, whether in binary, the bytes; `None` for NULL.
     pub parameters: Vec<Parameter>,
-    /// What it is, its literals apart; zero where it is several statements.
+    /// What it is, its literals apart; zero where no window may cover it.
     pub fingerprint: Fingerprint,
     /// Who has to answer, and how long it may take.
     pub terms: HoldTerms,

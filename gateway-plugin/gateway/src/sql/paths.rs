@@ -64,7 +64,7 @@ impl Paths {
     /// What the server says at the login.
     #[must_use]
     pub(super) fn new(facts: &ServerFacts) -> Self {
-        let first = list(&facts.search_path).filter(|path| fits(path));
+        let first = list(&facts.search_path).filter(fits);
         let (lost, first) = (first.is_none(), Rc::new(first.unwrap_or_default()));
         Self {
             known: vec![State::settled(Rc::clone(&first))],
@@ -269,7 +269,7 @@ impl Paths {
             ("search_path", SettingValue::Computed) => None,
             _ => return None,
         };
-        let Some(path) = path.filter(|path| fits(path)) else {
+        let Some(path) = path.filter(fits) else {
             self.lose();
             return None;
         };
