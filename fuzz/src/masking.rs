@@ -109,19 +109,19 @@ fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag][..], &length.to_be_bytes(), body].concat()
 }
 
-/// A session whose statement 1 has these columns, and is executed.
+/// A session of which a portal with these columns is executed.
 fn described(rules: &Arc<RuleSet>, columns: &[(u32, u16)]) -> Option<PostgresMask> {
     let mut mask = session(rules);
-    mask.learn(Context::Describes { statement: 1 }).ok()?;
+    mask.learn(Context::Opens { statement: 1, shown: true }).ok()?;
     let mut body = u16::try_from(columns.len()).ok()?.to_be_bytes().to_vec();
-    for (type_id, _) in columns {
+    for (type_id, format) in columns {
         body.extend_from_slice(b"c\0\0\0\0\0\0\0");
         body.extend_from_slice(&type_id.to_be_bytes());
-        body.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+        body.extend_from_slice(&[0xff; 6]);
+        body.extend_from_slice(&format.to_be_bytes());
     }
     told(&mut mask, What::Columns, &frame(b'T', &body))?;
-    let formats: Vec<u16> = columns.iter().map(|(_, format)| *format).collect();
-    mask.learn(Context::Executes { statement: 1, formats: &formats }).ok()?;
+    mask.learn(Context::Executes { doubted: false }).ok()?;
     Some(mask)
 }
 

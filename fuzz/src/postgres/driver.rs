@@ -125,7 +125,7 @@ impl Driver {
                 Effect::Outcome { command, outcome } => self.outcome(*command, outcome),
                 Effect::Spill { span, .. } => self.spool.extend(part(&self.client, span)),
                 Effect::ForwardSpilled { .. } => self.to_server.append(&mut self.spool),
-                Effect::Learn(_) => {}
+                Effect::Learn(_) | Effect::Study { .. } => {}
                 Effect::Upload { span, .. } => drop(part(&self.client, span)),
                 Effect::Consumed { from: Side::Client, count } => drop(self.client.drain(..*count)),
                 Effect::Consumed { from: Side::Server, count } => drop(self.server.drain(..*count)),

@@ -366,6 +366,11 @@ impl<G: Gate> Batch<'_, G> {
             }
             Effect::Deliver { what, command, span, whole, last } => self.deliver(what, command, &span, (whole, last)),
             Effect::Learn(learn) => masking::learn(self.session.mask.as_mut(), &learn),
+            Effect::Study { span } => {
+                self.shared.masked.clear();
+                let bytes = within(self.server, self.server_done, &span);
+                self.session.mask.frames(writ_mask::What::Columns, bytes, &mut self.shared.masked).map(drop)
+            }
             Effect::Outcome { command, outcome } => self.outcome(command, &outcome),
             Effect::Spill { command, span } => {
                 let bytes = within(self.client, self.client_done, &span);

@@ -165,7 +165,8 @@ pub fn learn(mask: &mut dyn Mask, learn: &Learn) -> Result<(), Fault> {
     mask.learn(match learn {
         Learn::Query => Context::Query,
         Learn::Describes { statement } => Context::Describes { statement: key(statement) },
-        Learn::Executes { statement, formats } => Context::Executes { statement: key(statement), formats },
+        Learn::Opens { statement, shown } => Context::Opens { statement: key(statement), shown: *shown },
+        Learn::Executes { doubted } => Context::Executes { doubted: *doubted },
         Learn::Forget { statement } => Context::Forget { statement: key(statement) },
         Learn::Copy { binary, columns, text } => {
             Context::CopyOf { binary: *binary, columns: usize::from(*columns), text: text.as_deref() }

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod cancels;
+mod described;
 mod ends;
 mod leaks;
 mod logins;

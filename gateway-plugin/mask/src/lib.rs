@@ -85,17 +85,22 @@ pub trait Mask: Send {
 pub enum Context<'a> {
     /// A simple query is answered next: rows are those of the columns that stand before them, in the formats stated there.
     Query,
-    /// The next columns are those of a statement; the formats stated there are not those of its rows.
+    /// The next columns are what the client is told of a statement. What it means may change before it is executed.
     Describes {
         /// The caller's own key for the statement.
         statement: u64,
     },
-    /// The next rows are those of a portal of this statement.
-    Executes {
+    /// The next columns are those of a portal of this statement, in the formats of its rows.
+    Opens {
         /// The caller's own key for the statement.
         statement: u64,
-        /// The result formats of its Bind: none for all text, one for all, or one for each column.
-        formats: &'a [u16],
+        /// Whether the client is told of them, or only of those of the statement.
+        shown: bool,
+    },
+    /// The next rows are those of the portal whose columns came last.
+    Executes {
+        /// Whether they may be those of other columns all the same.
+        doubted: bool,
     },
     /// The statement is gone.
     Forget {

@@ -30,7 +30,7 @@ use copy::Copy;
 pub use types::{Catalog, NoCatalog, TypeFact};
 pub(crate) use value::{Engine, Fate};
 
-/// The most statements whose columns are kept.
+/// The most statements of which it is kept what the client was told.
 const MOST_STATEMENTS: usize = 65_536;
 
 /// What the next frames of rows and columns are about.
@@ -39,6 +39,8 @@ enum About {
     Nothing,
     Query,
     Statement(u64),
+    /// A portal of a statement, and whether the client sees its columns.
+    Portal(u64, bool),
 }
 
 /// The mask of one session.
@@ -49,7 +51,8 @@ pub struct PostgresMask {
     /// The columns of the rows that come.
     columns: Vec<Column>,
     known: bool,
-    statements: HashMap<u64, Vec<Column>>,
+    /// Which columns of statements the client was told to be text that are not; of statements that have such columns.
+    told: HashMap<u64, Box<[bool]>>,
     copy: Option<Copy>,
     regions: Vec<Region>,
     /// What stands in the place of a value.
@@ -76,7 +79,7 @@ impl PostgresMask {
             about: About::Nothing,
             columns: Vec::new(),
             known: false,
-            statements: HashMap::new(),
+            told: HashMap::new(),
             copy: None,
             regions: Vec::new(),
             part: None,
@@ -91,39 +94,44 @@ impl PostgresMask {
         match self.about {
             About::Nothing => return Err(untold()),
             About::Query => (self.columns, self.known) = (columns, true),
-            About::Statement(statement) => {
-                if self.statements.len() >= MOST_STATEMENTS && !self.statements.contains_key(&statement) {
-                    return Err(Fault::new(
-                        "mask.statements",
-                        Blame::NotAllowed,
-                        "the session has prepared too many statements",
-                    )
-                    .help("close statements that are no longer needed"));
-                }
-                self.statements.insert(statement, columns);
+            About::Portal(statement, true) => {
+                self.tells(statement, &columns)?;
+                (self.columns, self.known) = (columns, true);
             }
+            About::Portal(statement, false) => {
+                let told = self.told.get(&statement);
+                let is_text = |place: usize| told.and_then(|told| told.get(place)).is_some_and(|text| *text);
+                let as_told = |(place, column): (usize, Column)| column.as_told(is_text(place), &self.engine.rules);
+                self.columns = columns.into_iter().enumerate().map(as_told).collect();
+                self.known = true;
+            }
+            About::Statement(statement) => self.tells(statement, &columns)?,
         }
         Ok(out.len() != start)
     }
 
-    fn executes(&mut self, statement: u64, formats: &[u16]) {
-        self.columns.clear();
-        self.known = match self.statements.get(&statement) {
-            Some(columns) => {
-                let binary = |place: usize| match formats {
-                    [] => false,
-                    [all] => *all == 1,
-                    each => each.get(place).is_none_or(|format| *format == 1),
-                };
-                self.columns.extend(columns.iter().enumerate().map(|(place, column)| column.in_format(binary(place))));
-                true
-            }
-            None => false,
-        };
-        if !self.known {
-            let binary = formats.iter().any(|format| *format != 0);
-            self.columns.push(Column::unknown(binary, &self.engine.rules));
+    /// Keeps what the client is told of a statement.
+    fn tells(&mut self, statement: u64, columns: &[Column]) -> Result<(), Fault> {
+        if !columns.iter().any(|column| column.retyped) {
+            self.told.remove(&statement);
+            return Ok(());
         }
+        if self.told.len() >= MOST_STATEMENTS && !self.told.contains_key(&statement) {
+            return Err(Fault::new(
+                "mask.statements",
+                Blame::NotAllowed,
+                "the session has prepared too many statements",
+            )
+            .help("close statements that are no longer needed"));
+        }
+        self.told.insert(statement, columns.iter().map(|column| column.retyped).collect());
+        Ok(())
+    }
+
+    /// What is known of the columns of the rows that come may not hold.
+    fn doubt(&mut self) {
+        let rules = &self.engine.rules;
+        self.columns.iter_mut().for_each(|column| *column = column.doubted(rules));
     }
 }
 
@@ -158,17 +166,17 @@ impl Mask for PostgresMask {
                 self.columns.clear();
             }
             Context::Describes { statement } => self.about = About::Statement(statement),
-            Context::Executes { statement, formats } => self.executes(statement, formats),
-            Context::Forget { statement } => drop(self.statements.remove(&statement)),
+            Context::Opens { statement, shown } => {
+                (self.about, self.known) = (About::Portal(statement, shown), false);
+                self.columns.clear();
+            }
+            Context::Executes { doubted: false } => {}
+            Context::Executes { doubted: true } | Context::Schema { tables: false } => self.doubt(),
+            Context::Forget { statement } => drop(self.told.remove(&statement)),
             Context::Copy { format, columns } => {
                 self.copy = Some(Copy::new(format, columns, &self.engine.rules, self.catalog.as_ref()));
             }
             Context::Schema { tables: true } => {}
-            Context::Schema { tables: false } => {
-                self.statements.clear();
-                self.columns.clear();
-                self.known = false;
-            }
             Context::CopyOf { binary, .. } => {
                 let format = if binary { CopyFormat::Binary } else { CopyFormat::Text { delimiter: b'\t' } };
                 self.copy = Some(Copy::new(format, None, &self.engine.rules, self.catalog.as_ref()));

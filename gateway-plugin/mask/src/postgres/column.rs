@@ -42,6 +42,17 @@ impl Column {
         Self { class: Class::Unknown, binary, duty, inside: false, retyped: false }
     }
 
+    /// The same as far as what is said of it may not hold: every rule applies. What it is described as is not changed by that.
+    pub(crate) fn doubted(self, rules: &RuleSet) -> Self {
+        Self { retyped: self.retyped, ..Self::unknown(self.binary, rules) }
+    }
+
+    /// The same for a client that was told that it is text, or was not. What was told of another column says nothing of this one.
+    pub(crate) fn as_told(mut self, text: bool, rules: &RuleSet) -> Self {
+        self.retyped = text;
+        if text && self.duty.is_none() { self.doubted(rules) } else { self }
+    }
+
     /// The column of a copy.
     pub(crate) fn copied(column: CopyColumn, binary: bool, rules: &RuleSet, catalog: &dyn Catalog) -> Self {
         Self::new(column.table, column.attribute, column.type_id, binary, rules, catalog)

@@ -132,15 +132,48 @@ fn a_column_s_rule_holds_for_statements_that_are_described_once() {
     let mut mask = mask(NAMES);
     mask.learn(Context::Describes { statement: 7 }).unwrap();
     frames(&mut mask, What::Columns, &description(&[(1000, 1, 23, 0), (1000, 2, 25, 0)]));
-    for formats in [&[][..], &[1], &[0, 1]] {
-        mask.learn(Context::Executes { statement: 7, formats }).unwrap();
-        let masked = frames(&mut mask, What::Rows, &row(&[Some(b"1234"), Some(b"Jane")]));
+    let rows = row(&[Some(b"1234"), Some(b"Jane")]);
+    for formats in [[0, 0], [1, 1], [0, 1]] {
+        opens(&mut mask, 7, &[(1000, 1, 23, formats[0]), (1000, 2, 25, formats[1])]);
+        mask.learn(Context::Executes { doubted: false }).unwrap();
+        let masked = frames(&mut mask, What::Rows, &rows);
         assert_eq!(fields(&masked), [Some(b"1234".to_vec()), Some(b"REDACTED".to_vec())]);
     }
-    mask.learn(Context::Forget { statement: 7 }).unwrap();
-    mask.learn(Context::Executes { statement: 7, formats: &[] }).unwrap();
-    let masked = frames(&mut mask, What::Rows, &row(&[Some(b"1234"), Some(b"Jane")]));
+    mask.learn(Context::Executes { doubted: true }).unwrap();
+    let masked = frames(&mut mask, What::Rows, &rows);
     assert_eq!(fields(&masked), [None, None], "of what is not known, nothing goes back");
+    mask.learn(Context::Opens { statement: 7, shown: false }).unwrap();
+    assert_eq!(mask.frames(What::Rows, &rows, &mut Vec::new()).unwrap_err().code, "mask.untold");
+}
+
+/// The columns of a portal that its client does not ask for.
+fn opens(mask: &mut PostgresMask, statement: u64, columns: &[Described]) {
+    mask.learn(Context::Opens { statement, shown: false }).unwrap();
+    frames(mask, What::Columns, &description(columns));
+}
+
+/// What a statement was described as says nothing of what it reads later, only of what its client takes it for.
+#[test]
+fn rows_are_those_of_their_portal_in_the_types_that_the_client_was_told() {
+    let mut mask = mask(r#"rules = [{ name = "ids", column = "people.id", action = "redact" }]"#);
+    let card = 4_111_111_111_111_111_i64.to_be_bytes();
+    let mut rows = |before: Option<Described>, after: Described| {
+        if let Some(before) = before {
+            mask.learn(Context::Describes { statement: 1 }).unwrap();
+            frames(&mut mask, What::Columns, &description(&[before]));
+        }
+        opens(&mut mask, 1, &[after]);
+        mask.learn(Context::Executes { doubted: false }).unwrap();
+        let shown = fields(&frames(&mut mask, What::Rows, &row(&[Some(&card)])));
+        mask.learn(Context::Forget { statement: 1 }).unwrap();
+        shown
+    };
+    let (ruled, free, redacted) = ((1000, 1, 20, 1), (0, 0, 20, 1), Some(b"REDACTED".to_vec()));
+    assert_eq!(rows(None, ruled), [None], "it was told no type");
+    assert_eq!(rows(Some(free), ruled), [None]);
+    assert_eq!(rows(Some(ruled), ruled), std::slice::from_ref(&redacted));
+    assert_eq!(rows(Some(ruled), free), [redacted], "a number is no text");
+    assert_eq!(rows(Some(free), free), [Some(card.to_vec())]);
 }
 
 #[test]
@@ -175,7 +208,7 @@ fn what_a_type_cannot_hold_is_described_as_text() {
             mask.learn(Context::Describes { statement: 1 }).unwrap();
             let told = frames(&mut mask, What::Columns, &description(&[(1000, 2, 25, 0), (1000, 1, 20, 0)]));
             assert_eq!(told, description(&[(1000, 2, 25, 0), (1000, 1, 25, 0)]));
-            mask.learn(Context::Executes { statement: 1, formats: &[0, format] }).unwrap();
+            opens(&mut mask, 1, &[(1000, 2, 25, 0), (1000, 1, 20, format)]);
             let out = frames(&mut mask, What::Rows, &row(&[Some(b"Jane"), Some(&value)]));
             assert_eq!(fields(&out), [Some(b"Jane".to_vec()), Some(shown.to_vec())]);
         }

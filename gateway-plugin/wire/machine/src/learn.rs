@@ -9,17 +9,23 @@ use writ_core::command::CommandId;
 pub enum Learn {
     /// The columns that follow are those of rows behind them, in the formats that they state.
     Query,
-    /// The columns that follow are those of a statement; the formats that they state are not those of its rows.
+    /// The columns that follow are what the client is told of a statement. They say nothing of rows: what the statement means may
+    /// change before it is executed.
     Describes {
         /// The command that prepared it; number 0 where it is not one that can be executed.
         statement: CommandId,
     },
-    /// The rows that follow are those of a statement.
-    Executes {
-        /// The command that prepared it.
+    /// The columns that follow are those of the rows behind them, in the formats that they state: a portal's.
+    Opens {
+        /// The command that prepared its statement; number 0 where it is not one that can be executed.
         statement: CommandId,
-        /// The formats of its columns: none for all text, one for all, or one for each.
-        formats: Arc<[u16]>,
+        /// Whether the client is told of these columns, or only of those of the statement.
+        shown: bool,
+    },
+    /// The rows that follow are those of the columns told last, by [`Self::Opens`].
+    Executes {
+        /// Whether they may be those of other columns all the same.
+        doubted: bool,
     },
     /// The statement is gone.
     Forget {

@@ -164,6 +164,11 @@ pub enum Effect {
     },
     /// What the deliveries that follow are about; a driver that does not mask by it ignores it.
     Learn(Learn),
+    /// A description of columns that the machine itself asked for, where it was asked to learn: the mask reads it, and nobody else.
+    Study {
+        /// Which bytes of the server's buffer: one whole frame.
+        span: Span,
+    },
     /// A command came out. Record it before what follows is delivered. A text of several statements comes out once for
     /// each of them.
     Outcome {

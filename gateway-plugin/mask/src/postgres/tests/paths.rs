@@ -92,9 +92,8 @@ fn no_type_and_no_format_lets_a_number_pass() {
     for action in ACTIONS {
         for (type_id, format, value) in planted() {
             let mut mask = mask(&rules(action));
-            mask.learn(Context::Describes { statement: 1 }).unwrap();
-            frames(&mut mask, What::Columns, &description(&[(0, 0, 23, 0), (0, 0, type_id, 0)]));
-            mask.learn(Context::Executes { statement: 1, formats: &[0, format] }).unwrap();
+            mask.learn(Context::Opens { statement: 1, shown: true }).unwrap();
+            frames(&mut mask, What::Columns, &description(&[(0, 0, 23, 0), (0, 0, type_id, format)]));
             let plain = row(&[Some(b"1"), Some(b"harmless")]);
             if type_id == 25 {
                 assert_eq!(frames(&mut mask, What::Rows, &plain), plain);

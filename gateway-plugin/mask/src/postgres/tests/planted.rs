@@ -215,11 +215,10 @@ proptest! {
     #[test]
     fn none_comes_back_in_rows(table in table(), rules in rules(), batch in 1_usize..5) {
         let mut mask = mask(&rules);
-        let columns: Vec<Described> = table.0.iter().map(|(kind, _)| (0, 0, KINDS[*kind].0, 0)).collect();
-        let formats: Vec<u16> = table.0.iter().map(|(_, binary)| u16::from(*binary)).collect();
-        mask.learn(Context::Describes { statement: 1 }).unwrap();
+        let of = |(kind, binary): &(usize, bool)| (0, 0, KINDS[*kind].0, u16::from(*binary));
+        let columns: Vec<Described> = table.0.iter().map(of).collect();
+        mask.learn(Context::Opens { statement: 1, shown: true }).unwrap();
         frames(&mut mask, What::Columns, &description(&columns));
-        mask.learn(Context::Executes { statement: 1, formats: &formats }).unwrap();
         let rows: Vec<Vec<u8>> = values(&table, None)
             .iter()
             .map(|values| row(&values.iter().map(|value| Some(&value[..])).collect::<Vec<_>>()))

@@ -179,8 +179,9 @@ impl Relay {
     fn parse(&mut self, frame: &[u8], at: usize, head: Frame, effects: &mut Effects) -> Result<Scan, Fault> {
         let parse = fields::parse(frame, at).ok_or_else(|| frame::malformed(Blame::Peer, b'P'))?;
         let id = self.next();
-        let makes_names = frame.get(parse.text.clone()).is_some_and(words::makes_names);
-        let expect = match self.prepare(parse.name, parse.types, id, makes_names) {
+        let text = frame.get(parse.text.clone()).unwrap_or_default();
+        let (makes_names, settles) = (words::makes_names(text), self.tells.on && words::is_planned(text));
+        let expect = match self.prepare(parse.name, parse.types, id, (makes_names, settles)) {
             Ok(expect) => expect,
             Err(fault) => return Ok(self.deny_extended(&fault, head, frame)),
         };
@@ -189,9 +190,15 @@ impl Relay {
         Ok(self.ask(ask, head.total, expect, effects))
     }
 
-    fn prepare(&mut self, name: &[u8], types: Vec<u32>, id: CommandId, makes_names: bool) -> Result<Expect, Fault> {
+    fn prepare(
+        &mut self,
+        name: &[u8],
+        types: Vec<u32>,
+        id: CommandId,
+        (makes_names, settles): (bool, bool),
+    ) -> Result<Expect, Fault> {
         plain(name)?;
-        let version = Version { id, types, segment: self.segment, settled: false, makes_names, closing: None };
+        let version = Version { id, types, segment: self.segment, settled: false, makes_names, settles, closing: None };
         Ok(Expect::Parse(id, self.statements.push(name, version)?))
     }
 
@@ -204,7 +211,7 @@ impl Relay {
         let Some((_, version)) = self.statements.current(statement) else {
             return Ok(self.deny_extended(&unknown_statement(statement), head, frame));
         };
-        let (statement, makes_names) = (version.id, version.makes_names);
+        let (statement, makes_names, settles) = (version.id, version.makes_names, version.settles);
         let text = TextAt::Prepared(statement);
         let parameters =
             fields::parameters(frame, rest, &version.types, &mut effects.parameters).ok_or_else(malformed)?;
@@ -213,17 +220,22 @@ impl Relay {
             Ok(expect) => expect,
             Err(fault) => return Ok(self.deny_extended(&fault, head, frame)),
         };
-        if self.tells.on {
-            self.tells.binds(id, statement, Some(fields::result_formats(frame, rest).ok_or_else(malformed)?));
-        }
+        self.tells.binds(id, portal, statement, settles);
         let ask = Ask { id, tag: CommandTag::SqlExecute, text, parameters };
         Ok(self.ask(ask, head.total, expect, effects))
     }
 
     fn open_portal(&mut self, portal: &[u8], id: CommandId, makes_names: bool) -> Result<Expect, Fault> {
         plain(portal)?;
-        let version =
-            Version { id, types: Vec::new(), segment: self.segment, settled: false, makes_names, closing: None };
+        let version = Version {
+            id,
+            types: Vec::new(),
+            segment: self.segment,
+            settled: false,
+            makes_names,
+            settles: false,
+            closing: None,
+        };
         Ok(Expect::Bind(id, self.portals.push(portal, version)?))
     }
 
@@ -379,13 +391,13 @@ impl Relay {
         let id = self.next();
         let (tag, text, expect) = match head.tag {
             b'Q' => (CommandTag::SqlQuery, TextAt::Spilled, Ok(Expect::Query(id))),
-            b'P' => (CommandTag::SqlPrepare, TextAt::Spilled, self.prepare(first, Vec::new(), id, true)),
+            b'P' => (CommandTag::SqlPrepare, TextAt::Spilled, self.prepare(first, Vec::new(), id, (true, false))),
             _ => {
-                let known = self.statements.current(second).map(|(_, version)| (version.id, version.makes_names));
-                let Some((prepared, makes_names)) = known else {
+                let Some((_, version)) = self.statements.current(second) else {
                     return Ok(self.deny_extended(&unknown_statement(second), head, bytes));
                 };
-                self.tells.binds(id, prepared, None);
+                let (prepared, makes_names) = (version.id, version.makes_names);
+                self.tells.binds(id, first, prepared, version.settles);
                 (CommandTag::SqlExecute, TextAt::Prepared(prepared), self.open_portal(first, id, makes_names))
             }
         };

@@ -23,6 +23,8 @@ pub(super) enum Expect {
     DescribeStatement(Option<(CommandId, Slot)>),
     /// RowDescription or NoData.
     DescribePortal(Option<CommandId>),
+    /// RowDescription or NoData for a portal, asked by ourselves before it is executed.
+    Study(CommandId),
     /// Rows, then a completion.
     Execute(CommandId),
     /// CloseComplete for a statement, closed behind this command in this segment.
@@ -37,7 +39,7 @@ impl Expect {
     /// The command that an answer belongs to.
     pub(super) const fn command(self) -> Option<CommandId> {
         match self {
-            Self::Query(id) | Self::Parse(id, _) | Self::Bind(id, _) | Self::Execute(id) => Some(id),
+            Self::Query(id) | Self::Parse(id, _) | Self::Bind(id, _) | Self::Execute(id) | Self::Study(id) => Some(id),
             Self::DescribeStatement(Some((id, _))) | Self::DescribePortal(Some(id)) => Some(id),
             _ => None,
         }

@@ -66,17 +66,3 @@ pub(super) fn parameters(frame: &[u8], at: usize, types: &[u32], out: &mut Vec<P
     reader.take(results * 2)?;
     reader.is_empty().then_some(first..out.len())
 }
-
-/// Reads the result formats of a Bind, behind its parameters.
-pub(super) fn result_formats(frame: &[u8], at: usize) -> Option<Vec<u16>> {
-    let mut reader = Reader::new(frame, at);
-    let formats = usize::from(reader.u16()?);
-    reader.take(formats * 2)?;
-    for _ in 0..reader.u16()? {
-        let length = reader.u32()?;
-        if length != u32::MAX {
-            reader.take(length as usize)?;
-        }
-    }
-    (0..reader.u16()?).map(|_| reader.u16()).collect()
-}

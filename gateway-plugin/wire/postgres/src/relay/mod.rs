@@ -219,9 +219,13 @@ impl Relay {
             let Some(held) = self.held.pop_front() else { return };
             let end = self.done + held.length;
             match held.action {
-                Action::Pass => effects.forward(Side::Client, self.done..end),
+                Action::Pass => {
+                    self.describe_first(held.expect, effects);
+                    effects.forward(Side::Client, self.done..end);
+                }
                 Action::Drop => {}
                 Action::Spilled => {
+                    self.describe_first(held.expect, effects);
                     if let Some(id) = held.ask {
                         effects.push(Effect::ForwardSpilled { command: id });
                     }

@@ -37,6 +37,8 @@ pub(super) struct Version {
     pub(super) settled: bool,
     /// Whether to execute it may give a name to another statement.
     pub(super) makes_names: bool,
+    /// Whether what it reads is settled once it is bound.
+    pub(super) settles: bool,
     /// The segment of a message that closes it and is not answered.
     pub(super) closing: Option<u64>,
 }

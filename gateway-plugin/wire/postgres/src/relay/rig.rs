@@ -148,6 +148,7 @@ impl Rig {
                 Effect::Consumed { from: Side::Server, count } => drop(self.server.drain(..count)),
                 Effect::Upload { .. } => {}
                 Effect::Learn(learn) => self.story.push(format!("{learn:?}")),
+                Effect::Study { .. } => self.story.push("Study".to_owned()),
                 Effect::Close => self.closed = true,
             }
         }

@@ -23,7 +23,9 @@ impl Relay {
         while let Some(head) = frame::peek(bytes, *at, Blame::Target)? {
             if matches!(head.tag, b'D' | b'd') {
                 let (what, command) = self.rows(head.tag)?;
-                self.tell_rows(effects)?;
+                if head.tag == b'D' {
+                    self.tell_rows(effects)?;
+                }
                 let end = rows::run(bytes, *at, head.tag);
                 if end > *at {
                     let span = *at..end;
@@ -44,7 +46,10 @@ impl Relay {
 
     /// Whether a frame that is not whole is delivered in parts.
     fn in_parts(&self, head: Frame) -> bool {
-        head.total > self.settings.window && matches!(head.tag, b'D' | b'd' | b'T' | b'E' | b'N' | b'A' | b'S')
+        let studied = head.tag == b'T' && matches!(self.expect.queue.front(), Some(Expect::Study(_)));
+        !studied
+            && head.total > self.settings.window
+            && matches!(head.tag, b'D' | b'd' | b'T' | b'E' | b'N' | b'A' | b'S')
     }
 
     /// A frame of which a part is there: it is waited for, or its parts are delivered as they come.
@@ -58,6 +63,9 @@ impl Relay {
         }
         if bytes.len() - *at < self.settings.window.min(head.total) {
             return Ok(());
+        }
+        if head.tag == b'E' {
+            self.not_studied();
         }
         let front = self.expect.queue.front().copied();
         let command = front.and_then(Expect::command);
@@ -112,6 +120,9 @@ impl Relay {
     fn reply(&mut self, head: Frame, frame: &[u8], at: usize, effects: &mut Effects) -> Result<(), Fault> {
         let span = at..frame.len();
         let body = at + HEADER;
+        if head.tag == b'E' {
+            self.not_studied();
+        }
         let front = self.expect.queue.front().copied();
         let command = front.and_then(Expect::command);
         let deliver = |effects: &mut Effects, what, command| {
@@ -132,6 +143,12 @@ impl Relay {
                 deliver(effects, Delivery::Error, command);
                 self.after_failure(front, effects);
             }
+            (b'T', Some(Expect::Study(portal))) => {
+                self.tell_opens(portal, false, effects);
+                self.answered();
+                effects.push(Effect::Study { span });
+            }
+            (b'n', Some(Expect::Study(_))) => self.answered(),
             (b'T', _) => {
                 self.tell_columns(front, effects);
                 self.columns()?;
@@ -217,8 +234,17 @@ impl Relay {
     }
 
     fn answered(&mut self) {
-        self.expect.queue.pop_front();
+        if let Some(Expect::Execute(_)) = self.expect.queue.pop_front() {
+            self.tells.ends();
+        }
         self.flushed = false;
+    }
+
+    /// What we asked ahead of an execution failed: so would the execution have failed, and the client learns that of it.
+    fn not_studied(&mut self) {
+        if matches!(self.expect.queue.front(), Some(Expect::Study(_))) {
+            self.answered();
+        }
     }
 
     fn complete(&mut self, id: CommandId, frame: &[u8], body: usize, effects: &mut Effects) -> Result<(), Fault> {
@@ -308,7 +334,7 @@ impl Relay {
         if matches!(front, None | Some(Expect::Query(_) | Expect::Sync(_) | Expect::RefusedQuery)) {
             return;
         }
-        self.expect.queue.pop_front();
+        self.answered();
         self.skip_expected(effects);
     }
 

@@ -1,17 +1,24 @@
 //! What the driver is told of replies beside their frames, where it asks for that: whose columns and rows they are.
 //!
-//! A portal's rows are those of a statement that may be closed before they come, so what a portal is of is kept until
-//! nothing outstanding speaks of it. What this must never do: tell formats that it does not know.
+//! A statement's description says nothing of the rows of a later execution: the server plans it anew once a setting or a table has
+//! changed, and what `FETCH` and `EXECUTE` read is found by name. So each execution has a description of its portal immediately
+//! ahead of it: the client's, or one that is asked here and told to the driver alone. What a portal's plan reads is settled when it is
+//! bound; what a utility statement's portal reads is not. Its description holds only where nothing at all came between its Bind
+//! and its one execution.
+//!
+//! What a portal is of is kept until nothing outstanding speaks of it, since a statement may be closed before rows come. What this
+//! must never do: tell rows whose portal was not described just before.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use writ_core::command::CommandId;
 use writ_core::fault::{Blame, Fault};
-use writ_wire_machine::{Effect, Effects, Learn};
+use writ_wire_machine::{Effect, Effects, Learn, Side};
 
 use super::Relay;
 use super::expect::Expect;
+use crate::frame;
 
 /// The longest text of a copy that is kept, and how many are: where there are more, what they copy is not told.
 const LONGEST_COPY: usize = 4096;
@@ -22,9 +29,12 @@ const MOST_GONE: usize = 1024;
 /// What a portal is of.
 #[derive(Debug)]
 struct Bound {
+    name: Box<[u8]>,
     statement: CommandId,
-    /// None where its Bind went through the spool.
-    formats: Option<Arc<[u16]>>,
+    /// Whether what it reads is settled once it is bound.
+    settles: bool,
+    /// Whether it may read other columns than it is described with.
+    doubted: bool,
 }
 
 /// What is kept to be told.
@@ -32,7 +42,11 @@ struct Bound {
 pub(super) struct Tells {
     pub(super) on: bool,
     bound: HashMap<CommandId, Bound>,
-    /// The portal whose rows were told last, with nothing in between.
+    /// The portal that the server was told to bind, or to describe, by the message sent last.
+    binds: Option<CommandId>,
+    describes: Option<CommandId>,
+    /// The portal whose columns were told last, and the one whose rows were, with nothing in between.
+    described: Option<CommandId>,
     rows_of: Option<CommandId>,
     /// Whether something was changed since no transaction was open, and if so, whether only in that there are other tables.
     changed: Option<bool>,
@@ -54,14 +68,43 @@ impl Tells {
         self.copies.insert(command, text.into());
     }
 
-    pub(super) fn binds(&mut self, portal: CommandId, statement: CommandId, formats: Option<Vec<u16>>) {
+    pub(super) fn binds(&mut self, portal: CommandId, name: &[u8], statement: CommandId, settles: bool) {
         if self.on {
-            self.bound.insert(portal, Bound { statement, formats: formats.map(Into::into) });
+            self.bound.insert(portal, Bound { name: name.into(), statement, settles, doubted: false });
         }
+    }
+
+    /// An execution has ended.
+    pub(super) const fn ends(&mut self) {
+        (self.described, self.rows_of) = (None, None);
     }
 }
 
 impl Relay {
+    /// A message is about to go to the server: an execution has its portal described ahead of it.
+    #[inline]
+    pub(super) fn describe_first(&mut self, expect: Option<Expect>, effects: &mut Effects) {
+        let Some(expect) = expect.filter(|_| self.tells.on) else { return };
+        let (binds, describes) = (self.tells.binds, self.tells.describes.take());
+        match expect {
+            Expect::Bind(portal, _) => self.tells.binds = Some(portal),
+            Expect::DescribePortal(portal) => self.tells.describes = portal,
+            _ => self.tells.binds = None,
+        }
+        let Expect::Execute(portal) = expect else { return };
+        let Some(bound) = self.tells.bound.get_mut(&portal) else { return };
+        bound.doubted |= !bound.settles && binds != Some(portal);
+        if describes != Some(portal) {
+            effects.send(Side::Server, |made| {
+                frame::write(made, b'D', |body| {
+                    body.push(b'P');
+                    frame::write_text(body, &bound.name);
+                });
+            });
+            self.expected(Expect::Study(portal), effects);
+        }
+    }
+
     /// Columns come next.
     pub(super) fn tell_columns(&mut self, front: Option<Expect>, effects: &mut Effects) {
         if !self.tells.on {
@@ -69,15 +112,22 @@ impl Relay {
         }
         let statement = match front {
             Some(Expect::DescribeStatement(known)) => known.map(|(id, _)| id),
-            Some(Expect::DescribePortal(known)) => {
-                known.and_then(|id| self.tells.bound.get(&id)).map(|bound| bound.statement)
-            }
+            Some(Expect::DescribePortal(Some(portal))) => return self.tell_opens(portal, true, effects),
+            Some(Expect::DescribePortal(None)) => None,
             _ => {
-                self.tells.rows_of = None;
+                self.tells.ends();
                 return effects.push(Effect::Learn(Learn::Query));
             }
         };
+        self.tells.ends();
         effects.push(Effect::Learn(Learn::Describes { statement: statement.unwrap_or(CommandId(0)) }));
+    }
+
+    /// The columns of a portal come next.
+    pub(super) fn tell_opens(&mut self, portal: CommandId, shown: bool, effects: &mut Effects) {
+        let statement = self.tells.bound.get(&portal).map_or(CommandId(0), |bound| bound.statement);
+        (self.tells.described, self.tells.rows_of) = (Some(portal), None);
+        effects.push(Effect::Learn(Learn::Opens { statement, shown }));
     }
 
     /// Rows come next.
@@ -92,14 +142,13 @@ impl Relay {
     }
 
     fn tell_portal(&mut self, portal: CommandId, effects: &mut Effects) -> Result<(), Fault> {
-        let bound = self.tells.bound.get(&portal);
-        let known = bound.and_then(|bound| bound.formats.clone().map(|formats| (bound.statement, formats)));
-        let (statement, formats) = known.ok_or_else(|| {
-            Fault::new("postgres.formats", Blame::NotAllowed, "rows cannot be masked whose formats are not known")
-                .help("send parameters of more than a megabyte apart from statements that return rows")
+        let bound = self.tells.bound.get(&portal).filter(|_| self.tells.described == Some(portal));
+        let doubted = bound.map(|bound| bound.doubted).ok_or_else(|| {
+            Fault::new("postgres.undescribed", Blame::Target, "rows came whose columns the target has not described")
+                .help("tell the operator of the gateway")
         })?;
         self.tells.rows_of = Some(portal);
-        effects.push(Effect::Learn(Learn::Executes { statement, formats }));
+        effects.push(Effect::Learn(Learn::Executes { doubted }));
         Ok(())
     }
 

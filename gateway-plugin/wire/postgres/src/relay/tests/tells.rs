@@ -1,6 +1,8 @@
 //! What a driver that asks for it is told of replies.
 
 use super::super::rig::{Rig, bind, complete, error, execute, message, parse, query, ready, row, sync};
+use writ_wire_machine::Machine as _;
+
 use super::RelaySettings;
 
 fn rig() -> Rig {
@@ -76,12 +78,12 @@ fn copies_are_told_with_the_text_that_makes_them() {
     let story = told(&mut rig);
     assert!(story.starts_with("Copy { binary: false, columns: 2, text: Some([32, 32, 67"), "{story}");
     rig.client(&[parse("s", "copy t to stdout"), bind("", "s"), execute(""), sync()].concat());
-    rig.server(&[message(b'1', b""), message(b'2', b"")].concat());
+    rig.server(&[message(b'1', b""), message(b'2', b""), message(b'n', b"")].concat());
     for _ in 0..2 {
         rig.server(&[whole.as_slice(), &ready(b'I')].concat());
         assert!(told(&mut rig).contains("columns: 2, text: Some([99, 111"));
         rig.client(&[bind("", "s"), execute(""), sync()].concat());
-        rig.server(&message(b'2', b""));
+        rig.server(&[message(b'2', b""), message(b'n', b"")].concat());
     }
     rig.server(&[whole.as_slice(), &ready(b'I')].concat());
     rig.client(&query("select 1; copy t to stdout"));
@@ -90,22 +92,29 @@ fn copies_are_told_with_the_text_that_makes_them() {
 }
 
 #[test]
-fn rows_of_portals_are_told_with_the_formats_of_their_bind() {
+fn rows_of_portals_are_told_with_columns_of_their_own() {
     let mut rig = rig();
     let batch = [parse("s", "select"), message(b'D', b"Ss\0"), bind_as("", "s", &[1, 0]), execute(""), sync()].concat();
     rig.client(&batch);
     rig.server(&[message(b'1', b""), message(b't', &[0, 0]), columns(), message(b'2', b"")].concat());
     assert_eq!(told(&mut rig), "Describes { (1) }");
-    rig.server(&[row("a"), row("b")].concat());
+    assert_eq!(rig.sent_to_client(), "1 t T 2");
+    rig.server(&[columns(), row("a"), row("b")].concat());
     rig.server(&row("c"));
-    assert_eq!(told(&mut rig), "Executes { (1), formats: [1, 0] }", "once for all of them");
+    assert_eq!(
+        told(&mut rig),
+        "Opens { (1), shown: false }; Study; Executes { doubted: false }",
+        "once for all of them"
+    );
+    assert_eq!(rig.sent_to_server(), "P D B D E S");
     rig.server(&[message(b's', b""), ready(b'T')].concat());
-    rig.client(&[message(b'D', b"P\0"), execute(""), sync()].concat());
+    rig.client(&[message(b'D', b"P\0"), message(b'H', b""), execute(""), sync()].concat());
     rig.server(&[columns(), row("d"), complete("SELECT 1"), ready(b'I')].concat());
-    assert_eq!(told(&mut rig), "3 suspended; Describes { (1) }".replace('3', "2"));
+    assert_eq!(told(&mut rig), "2 suspended; Opens { (1), shown: true }; Executes { doubted: false }");
+    assert_eq!((rig.sent_to_client().as_str(), rig.sent_to_server().as_str()), ("D D D s ZT T D C ZI", "D H E S"));
     rig.client(&[bind("", "s"), execute(""), sync()].concat());
-    rig.server(&[message(b'2', b""), row("d"), complete("SELECT 1"), ready(b'I')].concat());
-    assert_eq!(told(&mut rig), "Executes { (1), formats: [] }");
+    rig.server(&[message(b'2', b""), columns(), row("d"), complete("SELECT 1"), ready(b'I')].concat());
+    assert_eq!(told(&mut rig), "Opens { (1), shown: false }; Study; Executes { doubted: false }");
     rig.client(&[message(b'C', b"Ss\0"), sync()].concat());
     rig.server(&[message(b'3', b""), ready(b'I')].concat());
     assert_eq!(told(&mut rig), "Forget { (1) }");
@@ -119,8 +128,9 @@ fn a_statement_that_is_closed_before_its_portals_rows_is_kept_for_them() {
     rig.server(&[message(b'1', b""), message(b'2', b""), message(b'3', b""), ready(b'T')].concat());
     assert_eq!(told(&mut rig), "");
     rig.client(&[execute("p"), sync()].concat());
-    rig.server(&[row("x"), complete("SELECT 1"), ready(b'I')].concat());
-    assert_eq!(told(&mut rig), "Executes { (1), formats: [1] }; Forget { (1) }");
+    rig.server(&[columns(), row("x"), complete("SELECT 1"), ready(b'I')].concat());
+    let rows = "Opens { (1), shown: false }; Study; Executes { doubted: false }";
+    assert_eq!(told(&mut rig), format!("{rows}; Forget {{ (1) }}"));
 }
 
 #[test]
@@ -132,11 +142,85 @@ fn what_failed_is_forgotten() {
 }
 
 #[test]
-fn rows_whose_formats_went_through_the_spool_end_the_session() {
+fn the_columns_of_a_portal_whose_bind_went_through_the_spool_are_asked_too() {
     let mut rig = Rig::new(RelaySettings { tells: true, spill_above: 64, ..RelaySettings::default() });
-    let long = [b"\0\0\0\0\0\x01\0\0\0\x64".as_slice(), &[b'x'; 100], b"\0\0"].concat();
-    rig.client(&[parse("", "select"), message(b'B', &long), execute(""), sync()].concat());
-    rig.server(&[message(b'1', b""), message(b'2', b""), row("x")].concat());
-    assert_eq!(rig.failed.as_ref().map(|fault| fault.code), Some("postgres.formats"));
-    assert!(!rig.sent_to_client().contains('D'));
+    let long = [b"p\0\0\0\0\0\x01\0\0\0\x64".as_slice(), &[b'x'; 100], b"\0\0"].concat();
+    rig.client(&[parse("", "select"), message(b'B', &long), execute("p"), sync()].concat());
+    rig.server(&[message(b'1', b""), message(b'2', b""), columns(), row("x"), complete("SELECT 1")].concat());
+    assert_eq!(told(&mut rig), "Opens { (1), shown: false }; Study; Executes { doubted: false }");
+    assert_eq!((rig.sent_to_server().as_str(), rig.sent_to_client().as_str()), ("P B D E S", "1 2 D C"));
+}
+
+/// What `FETCH` and `EXECUTE` read is found when they run, so that anything between may change it.
+#[test]
+fn a_portal_that_is_not_planned_is_doubted_once_anything_came_between() {
+    for (sql, between, doubted) in [
+        ("fetch all from c", vec![], false),
+        ("fetch all from c", vec![message(b'D', b"P\0"), message(b'H', b"")], false),
+        ("fetch all from c", vec![sync()], true),
+        ("fetch all from c", vec![parse("t", "x")], true),
+        ("fetch all from c", vec![execute("")], true),
+        ("select 1", vec![sync()], false),
+        ("select 1", vec![execute("")], false),
+    ] {
+        let mut rig = rig();
+        rig.client(&[parse("s", sql), bind("", "s")].concat());
+        rig.client(&[between.concat(), execute(""), sync()].concat());
+        loop {
+            let asked = rig.sent_to_server();
+            if asked.is_empty() {
+                break;
+            }
+            for tag in asked.split(' ') {
+                rig.server(&match tag {
+                    "P" => message(b'1', b""),
+                    "B" => message(b'2', b""),
+                    "D" => columns(),
+                    "E" => [row("x"), message(b's', b"")].concat(),
+                    "S" => ready(b'T'),
+                    _ => Vec::new(),
+                });
+            }
+        }
+        let story = told(&mut rig);
+        let last = story.trim_end_matches("; 2 suspended");
+        assert!(last.ends_with(&format!("Executes {{ doubted: {doubted} }}")), "{sql}: {story}");
+    }
+}
+
+/// The answer that is asked ahead of an execution is not the client's, and an error there is the execution's.
+#[test]
+fn what_is_asked_ahead_of_an_execution_is_not_seen() {
+    let mut rig = rig();
+    rig.client(&[parse("", "set"), bind("", ""), execute(""), bind("p", ""), execute("p"), parse("x", "y")].concat());
+    rig.client(&sync());
+    assert_eq!(rig.sent_to_server(), "P B D E B D E P S");
+    rig.server(&[message(b'1', b""), message(b'2', b""), message(b'n', b""), complete("SET")].concat());
+    rig.server(&[message(b'2', b""), error("34000"), ready(b'I')].concat());
+    assert_eq!(rig.sent_to_client(), "1 2 C 2 E34000 ZI");
+    let story: Vec<_> = rig.story.iter().filter(|line| !line.contains("Schema")).cloned().collect();
+    assert_eq!(
+        story,
+        [
+            "1 completed `` None",
+            "2 completed `SET` None",
+            "3 failed 34000",
+            "4 skipped",
+            "Forget { statement: CommandId(4) }"
+        ]
+    );
+    assert!(rig.relay.is_idle());
+}
+
+/// A target that sends rows of a portal that it has not described is not believed.
+#[test]
+fn rows_without_columns_end_the_session() {
+    for between in [vec![], message(b'n', b"")] {
+        let mut rig = rig();
+        rig.client(&[parse("", "select"), bind("", ""), execute(""), sync()].concat());
+        rig.server(&[message(b'1', b""), message(b'2', b""), between, row("x")].concat());
+        let code = rig.failed.as_ref().map(|fault| fault.code);
+        assert!(matches!(code, Some("postgres.undescribed" | "postgres.out_of_place")), "{code:?}");
+        assert!(!rig.sent_to_client().contains('D'));
+    }
 }
