@@ -33,7 +33,7 @@ pub(crate) fn relay(data: &[u8]) {
     // A malformed message ends the session at once, but behind a refused command it may be skipped with what else is: which
     // of the two depends on whether the refusal was there first.
     if whole.failed.is_none() && cut.failed.is_none() {
-        assert!(unhurried(&whole.to_server) == unhurried(&cut.to_server), "the server gets what depends on cuts");
+        assert_eq!(unhurried(&whole.to_server), unhurried(&cut.to_server), "the server gets what depends on cuts");
         assert!(whole.to_client == cut.to_client, "the client gets what depends on cuts");
         assert_eq!(whole.is_over(), cut.is_over(), "how bytes are cut decides whether the session goes on");
     }

@@ -48,8 +48,10 @@ impl Relay {
         Ok(())
     }
 
+    /// What the client sent counts, and not what was asked ahead of its executions: when that is sent depends on verdicts.
     fn is_full(&self) -> bool {
-        self.held.len() + self.expect.queue.len() >= self.settings.max_pipeline
+        let room = (self.held.len() + self.expect.queue.len()).checked_sub(self.settings.max_pipeline);
+        room.is_some_and(|over| self.expect.studies() <= over)
     }
 
     /// The pipeline is full: the server must answer what it has, even if the client asks it only later.

@@ -57,3 +57,10 @@ pub(super) struct Expectations {
     /// The first Bind that failed or was skipped since `skipping`: its executions are accounted for with it.
     pub(super) skipped_from: Option<CommandId>,
 }
+
+impl Expectations {
+    /// How many answers are outstanding that were asked here; each is followed by that of an execution.
+    pub(super) fn studies(&self) -> usize {
+        self.queue.iter().filter(|expect| matches!(expect, Expect::Study(_))).count()
+    }
+}
