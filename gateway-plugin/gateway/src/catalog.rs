@@ -8,6 +8,7 @@
 
 mod copied;
 mod facts;
+mod own;
 mod tree;
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use writ_core::fault::Fault;
 use writ_core::target::Target;
-use writ_mask::postgres::{Catalog, TypeFact};
+use writ_mask::postgres::{Catalog, Source, TypeFact};
 use writ_mask::{CopyColumn, CopyFormat};
 
 use crate::login;
@@ -34,13 +35,18 @@ const MOST_BYTES: u64 = 64 << 20;
 /// The most bytes that a database may answer.
 const LONGEST_ANSWER: usize = 16 << 20;
 
-/// Which database, and where.
+/// Which database, and where; by whichever target's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Place {
-    target: String,
     host: String,
     port: u16,
     database: String,
+}
+
+impl Place {
+    fn of(target: &Target, database: &str) -> Self {
+        Self { host: target.address.host.clone(), port: target.address.port, database: database.to_owned() }
+    }
 }
 
 #[derive(Debug)]
@@ -54,14 +60,22 @@ struct Known {
 
 /// How often sessions of this gateway may have changed a database.
 #[derive(Debug, Default)]
-struct Changes {
+pub(crate) struct Changes {
     /// What relations mean.
     meanings: AtomicU64,
     /// Which tables there are.
     tables: AtomicU64,
 }
 
-/// The catalogs of all databases that masked sessions go to. A clone is the same one.
+impl Changes {
+    /// Which `tables` there are may have changed, or what relations mean.
+    pub(crate) fn count(&self, tables: bool) {
+        let counter = if tables { &self.tables } else { &self.meanings };
+        counter.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The catalogs of all databases that masked sessions go to, and what sessions change in any. A clone is the same one.
 #[derive(Debug, Clone)]
 pub struct Catalogs {
     known: moka::sync::Cache<Place, Arc<Known>>,
@@ -89,12 +103,7 @@ impl Catalogs {
         stream: &mut Stream,
         left: &mut Vec<u8>,
     ) -> Result<SessionCatalog, Fault> {
-        let place = Place {
-            target: target.name.as_str().to_owned(),
-            host: target.address.host.clone(),
-            port: target.address.port,
-            database: database.to_owned(),
-        };
+        let place = Place::of(target, database);
         let changes = self.changes(&place);
         let (meanings, tables) = (changes.meanings.load(Ordering::SeqCst), changes.tables.load(Ordering::SeqCst));
         let known = match self.known.get(&place).filter(|known| known.meanings == meanings && known.tables == tables) {
@@ -108,6 +117,11 @@ impl Catalogs {
         };
         let (known, own, seen) = (Mutex::new(known), AtomicBool::new(false), AtomicU64::new(meanings));
         Ok(SessionCatalog { known, own, seen, changes, all: self.clone(), place })
+    }
+
+    /// What sessions of this gateway change in a database, for one that is masked by nothing.
+    pub(crate) fn changes_of(&self, target: &Target, database: &str) -> Arc<Changes> {
+        self.changes(&Place::of(target, database))
     }
 
     fn changes(&self, place: &Place) -> Arc<Changes> {
@@ -141,12 +155,8 @@ impl SessionCatalog {
     /// The session may have changed what relations mean, or which `tables` there are: others ask anew. Of what relations mean it
     /// knows nothing any more, since others may not see yet what it did.
     pub(crate) fn changed(&self, tables: bool) {
-        if tables {
-            self.changes.tables.fetch_add(1, Ordering::SeqCst);
-        } else {
-            self.own.store(true, Ordering::Relaxed);
-            self.changes.meanings.fetch_add(1, Ordering::SeqCst);
-        }
+        self.own.fetch_or(!tables, Ordering::Relaxed);
+        self.changes.count(tables);
     }
 
     /// Takes what a later session has asked, where what is known is old or changed; whether something that was known is no more.
@@ -184,13 +194,13 @@ impl SessionCatalog {
 }
 
 impl Catalog for SessionCatalog {
-    fn columns(&self, table: u32, attribute: i16) -> Option<Vec<String>> {
+    fn columns(&self, table: u32, attribute: i16) -> Option<Source> {
         let known = self.current()?;
-        let names = known.facts.columns(table, attribute);
-        if names.is_none() && known.asked.elapsed() > YOUNG {
+        let source = known.facts.columns(table, attribute);
+        if source.is_none() && known.asked.elapsed() > YOUNG {
             self.all.known.invalidate(&self.place);
         }
-        names
+        source
     }
 
     fn type_fact(&self, type_id: u32) -> Option<TypeFact> {

@@ -15,7 +15,7 @@ use writ_wire_machine::Learn;
 use writ_wire_postgres::relay::RelaySettings;
 use writ_wire_postgres::upstream::Upstream;
 
-use crate::catalog::{Catalogs, SessionCatalog};
+use crate::catalog::{Catalogs, Changes, SessionCatalog};
 use crate::stream::Stream;
 
 /// What masks a session's replies.
@@ -65,7 +65,10 @@ impl Masks {
         left: &mut Vec<u8>,
     ) -> Result<Box<dyn Mask>, Fault> {
         let masking = match self {
-            Self::Ready(mask) => return Ok(mask),
+            Self::Ready(mask) => {
+                let changes = at.catalogs.changes_of(at.target, at.database);
+                return Ok(Box::new(Telling { mask, changes }));
+            }
             Self::Rules(masking) => masking,
         };
         at.upstream.parameters().try_for_each(|(name, value)| setting(name, value))?;
@@ -86,6 +89,29 @@ impl Watched {
     pub fn new(masking: Masking, catalog: Arc<SessionCatalog>) -> Self {
         let mask = PostgresMask::new(masking.rules, masking.key, Arc::<SessionCatalog>::clone(&catalog));
         Self { mask, catalog }
+    }
+}
+
+/// The mask of a session without rules, which tells the masks of others what the session changes.
+struct Telling {
+    mask: Box<dyn Mask>,
+    changes: Arc<Changes>,
+}
+
+impl Mask for Telling {
+    fn frames(&mut self, what: What, input: &[u8], out: &mut Vec<u8>) -> Result<Masked, Fault> {
+        self.mask.frames(what, input, out)
+    }
+
+    fn part(&mut self, what: What, input: &[u8], last: bool, out: &mut Vec<u8>) -> Result<Masked, Fault> {
+        self.mask.part(what, input, last, out)
+    }
+
+    fn learn(&mut self, context: Context<'_>) -> Result<(), Fault> {
+        if let Context::Schema { tables } = context {
+            self.changes.count(tables);
+        }
+        self.mask.learn(context)
     }
 }
 

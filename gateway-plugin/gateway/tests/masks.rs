@@ -1,5 +1,7 @@
 //! Masks by rules in front of a real server: on every way back, in every format.
 
+use std::sync::atomic::Ordering;
+
 use futures_util::{TryStreamExt as _, future};
 use tokio_postgres::SimpleQueryMessage;
 
@@ -103,6 +105,43 @@ async fn columns_views_and_partitions_are_masked_by_name_and_the_rest_is_not() {
     let masked = values(&client, "delete from mask_columns.people where id = 9 returning name").await;
     assert_eq!(masked.len(), 0);
     nothing_on_record(&world);
+}
+
+/// What a statement read comes back where another put it: a sequence, an activity, a lock. And a child's rule holds in its parent.
+#[tokio::test]
+async fn what_statements_fill_is_masked_and_so_is_a_child_within_its_parent() {
+    let setup = "drop schema if exists mask_filled cascade; create schema mask_filled; \
+        create table mask_filled.all_people (id int8, name text); create sequence mask_filled.numbers; \
+        create table mask_filled.staff () inherits (mask_filled.all_people); \
+        insert into mask_filled.all_people values (41118811, 'a guest'); \
+        insert into mask_filled.staff values (41119911, 'Ada Lovelace')";
+    direct().await.batch_execute(setup).await.unwrap();
+    let rules = r#"
+        computed = "mask"
+        rules = [
+            { name = "ids", column = "mask_filled.all_people.id", action = "redact" },
+            { name = "names", column = "mask_filled.staff.name", action = "redact" },
+        ]
+    "#;
+    let world = World::start(|fake| fake.masks = Some(rules.to_owned())).await;
+    let client = world.client().await;
+    let put = "select setval('mask_filled.numbers', id), pg_advisory_lock(id), set_config('application_name', id::text, false), \
+        set_config('work_mem', '41118811', false) from mask_filled.all_people where id = 41118811";
+    values(&client, put).await;
+    for sql in [
+        "select last_value from mask_filled.numbers",
+        "select last_value from pg_sequences where schemaname = 'mask_filled'",
+        "select objid from pg_locks where locktype = 'advisory'",
+        "select application_name from pg_stat_activity where pid = pg_backend_pid()",
+        "select setting from pg_settings where name = 'work_mem'",
+        "select name from mask_filled.all_people",
+        "select name from mask_filled.staff",
+    ] {
+        let found = values(&client, sql).await;
+        assert!(!found.is_empty() && found.iter().all(|value| value == "REDACTED"), "{sql}: {found:?}");
+    }
+    let shown = values(&client, "select relname from pg_class where relname = 'staff' limit 1").await;
+    assert_eq!(shown, ["staff"]);
 }
 
 #[tokio::test]
@@ -336,6 +375,34 @@ async fn a_view_that_another_session_replaces_is_not_taken_for_what_it_was() {
         "it learns from others"
     );
     nothing_on_record(&world);
+}
+
+/// One whose workload sees everything is no exception.
+#[tokio::test]
+async fn a_view_that_an_unmasked_session_replaces_is_not_taken_for_what_it_was() {
+    let world = world("mask_turned").await;
+    direct()
+        .await
+        .batch_execute("create view mask_turned.turned as select id::text as plain from mask_turned.people")
+        .await
+        .unwrap();
+    let one = world.client().await;
+    let sql = "select plain from mask_turned.turned order by plain limit 1";
+    assert_eq!(values(&one, sql).await, ["0"]);
+    world.fake.unmasked.store(true, Ordering::SeqCst);
+    let other = world.client().await;
+    world.fake.unmasked.store(false, Ordering::SeqCst);
+    for (change, shown) in [
+        ("select 1", "0"),
+        ("create table mask_turned.more (n int)", "0"),
+        ("create or replace view mask_turned.turned as select name as plain from mask_turned.people", "REDACTED"),
+    ] {
+        other.batch_execute(change).await.unwrap();
+        assert_eq!(values(&one, sql).await, [shown], "{change}");
+    }
+    let third = world.client().await;
+    assert_eq!(values(&third, "select id, plain from mask_turned.people, mask_turned.turned limit 1").await.len(), 1);
+    assert_eq!(values(&third, sql).await, ["REDACTED"]);
 }
 
 /// A session that has asked for the catalog anew.

@@ -26,8 +26,9 @@ use crate::detect::{Region, Scanner};
 use crate::rules::RuleSet;
 use crate::{Context, CopyFormat, Mask, Masked, What};
 pub(crate) use column::Column;
+use column::Resolved;
 use copy::Copy;
-pub use types::{Catalog, NoCatalog, TypeFact};
+pub use types::{Catalog, NoCatalog, Source, TypeFact};
 pub(crate) use value::{Engine, Fate};
 
 /// The most statements of which it is kept what the client was told.
@@ -51,6 +52,7 @@ pub struct PostgresMask {
     /// The columns of the rows that come.
     columns: Vec<Column>,
     known: bool,
+    resolved: Resolved,
     /// Which columns of statements the client was told to be text that are not; of statements that have such columns.
     told: HashMap<u64, Box<[bool]>>,
     copy: Option<Copy>,
@@ -79,6 +81,7 @@ impl PostgresMask {
             about: About::Nothing,
             columns: Vec::new(),
             known: false,
+            resolved: Resolved::default(),
             told: HashMap::new(),
             copy: None,
             regions: Vec::new(),
@@ -89,7 +92,8 @@ impl PostgresMask {
     /// Learns columns; whether they have to be described in other words.
     fn columns(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<bool, Fault> {
         let start = out.len();
-        let columns = column::described(input, &self.engine.rules, self.catalog.as_ref(), out)
+        let (rules, catalog) = (&self.engine.rules, self.catalog.as_ref());
+        let columns = column::described(input, rules, catalog, &mut self.resolved, out)
             .ok_or_else(|| unreadable("a description of columns"))?;
         match self.about {
             About::Nothing => return Err(untold()),
@@ -171,12 +175,17 @@ impl Mask for PostgresMask {
                 self.columns.clear();
             }
             Context::Executes { doubted: false } => {}
-            Context::Executes { doubted: true } | Context::Schema { tables: false } => self.doubt(),
+            Context::Executes { doubted: true } => self.doubt(),
+            Context::Schema { tables } => {
+                self.resolved.clear();
+                if !tables {
+                    self.doubt();
+                }
+            }
             Context::Forget { statement } => drop(self.told.remove(&statement)),
             Context::Copy { format, columns } => {
                 self.copy = Some(Copy::new(format, columns, &self.engine.rules, self.catalog.as_ref()));
             }
-            Context::Schema { tables: true } => {}
             Context::CopyOf { binary, .. } => {
                 let format = if binary { CopyFormat::Binary } else { CopyFormat::Text { delimiter: b'\t' } };
                 self.copy = Some(Copy::new(format, None, &self.engine.rules, self.catalog.as_ref()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use writ_mask::action::MaskKey;
 use writ_mask::detect::{Scanner, Set};
-use writ_mask::postgres::{Catalog, PostgresMask, TypeFact};
+use writ_mask::postgres::{Catalog, PostgresMask, Source, TypeFact};
 use writ_mask::rules::{MaskRules, RuleSet};
 use writ_mask::{Context, Mask as _, Masked, What};
 
@@ -78,8 +78,8 @@ fn each_dress_is_caught_or_documented() {
 struct Cards;
 
 impl Catalog for Cards {
-    fn columns(&self, _table: u32, _attribute: i16) -> Option<Vec<String>> {
-        Some(vec!["public.payments.card".to_owned()])
+    fn columns(&self, _table: u32, _attribute: i16) -> Option<Source> {
+        Some(Source { names: vec!["public.payments.card".to_owned()], filled: false })
     }
 
     fn type_fact(&self, _type_id: u32) -> Option<TypeFact> {

@@ -1,18 +1,19 @@
 //! What a database says of its relations and types, and whose columns a column is.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use writ_core::fault::{Blame, Fault};
 use writ_mask::CopyColumn;
-use writ_mask::postgres::TypeFact;
+use writ_mask::postgres::{Source, TypeFact};
 use writ_wire_postgres::ask::Row;
 
+use super::own::is_definition;
 use super::tree::{self, Origin};
 
 /// How deep views may stand on views.
 const DEEPEST: u8 = 32;
 /// The most names that one column may go back to.
-const MOST_NAMES: usize = 4096;
+const MOST_NAMES: usize = 16_384;
 /// The first OID of what is no part of PostgreSQL itself (`FirstNormalObjectId`).
 const FIRST_OWN: u32 = 16_384;
 /// Relations of PostgreSQL's own that hold values of others.
@@ -25,7 +26,7 @@ const HOLD_VALUES: [&str; 6] =
 pub(super) const QUESTION: &str = "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog, pg_temp; \
  SELECT 'f', oid, 0, proname FROM pg_proc WHERE oid < 16384 AND proname ~ \
  '_to_xml|^ts_(stat|rewrite)$|^lo(_|read$)|^pg_(read|ls|logical|cursor|prepared|stat_get_(backend_)?activity)'; \
- SELECT 'r', c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+ SELECT 'r', c.oid, n.nspname, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'; \
  SELECT 'a', a.attrelid, a.attnum, a.attname, a.atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped; \
@@ -47,11 +48,14 @@ struct Relation {
     name: String,
     /// By attribute: name and type.
     columns: HashMap<i16, (Box<str>, u32)>,
-    /// Relations of which its rows are rows too.
+    /// Relations of which its rows are rows too, and those whose rows are rows of it.
     parents: Vec<u32>,
+    children: Vec<u32>,
     view: Option<View>,
     /// Whether it holds values of relations that nobody names.
     hides: bool,
+    /// Whether statements put values there otherwise than by writing to it.
+    filled: bool,
 }
 
 #[derive(Debug, Default)]
@@ -97,9 +101,11 @@ impl Facts {
         self.bytes += 64 + third.len() + fourth.len();
         match kind.as_str() {
             "r" => {
+                let is_sequence = more.first().is_some_and(|kind| kind.as_deref() == Some("S"));
                 let relation = self.relations.entry(oid).or_default();
                 relation.name = format!("{third}.{fourth}");
                 relation.hides = oid < FIRST_OWN && HOLD_VALUES.contains(&fourth.as_str());
+                relation.filled = is_sequence || oid < FIRST_OWN && !is_definition(third, fourth);
             }
             "a" => {
                 // The default of a column that was added is a value of rows.
@@ -110,7 +116,11 @@ impl Facts {
                 }
             }
             "f" => drop(self.readers.insert(oid)),
-            "i" => self.relations.entry(oid).or_default().parents.push(third.parse().ok()?),
+            "i" => {
+                let parent = third.parse().ok()?;
+                self.relations.entry(oid).or_default().parents.push(parent);
+                self.relations.entry(parent).or_default().children.push(oid);
+            }
             "v" => {
                 self.bytes -= fourth.len();
                 let tree = tree::read(fourth);
@@ -158,15 +168,16 @@ impl Facts {
         self.types.get(&type_id).copied()
     }
 
-    /// The names of a column and of those that it goes back to; `None` where that is not known for certain.
-    pub(super) fn columns(&self, table: u32, attribute: i16) -> Option<Vec<String>> {
-        let mut found = BTreeSet::new();
-        self.follow(table, attribute, DEEPEST, &mut found)?;
+    /// Where the values of a column come from; `None` where that is not known for certain.
+    pub(super) fn columns(&self, table: u32, attribute: i16) -> Option<Source> {
+        let mut found = Found::default();
+        self.follow(table, attribute, Rows::AllOfIt, DEEPEST, &mut found)?;
         let name = |(table, attribute): &(u32, i16)| {
             let relation = self.relations.get(table)?;
             Some(format!("{}.{}", relation.name, relation.columns.get(attribute)?.0))
         };
-        found.iter().map(name).collect()
+        let names = found.columns.keys().map(name).collect::<Option<_>>()?;
+        Some(Source { names, filled: found.filled })
     }
 
     /// The columns of a table as a copy has them, in order: those named, or all.
@@ -187,39 +198,55 @@ impl Facts {
         named.iter().map(column).collect()
     }
 
-    fn follow(&self, table: u32, attribute: i16, depth: u8, found: &mut BTreeSet<(u32, i16)>) -> Option<()> {
+    fn follow(&self, table: u32, attribute: i16, rows: Rows, depth: u8, found: &mut Found) -> Option<()> {
         // The system's own columns of a table hold no values.
-        if attribute < 0 || found.contains(&(table, attribute)) {
+        if attribute < 0 || found.columns.get(&(table, attribute)).is_some_and(|known| *known >= rows) {
             return Some(());
         }
         let (relation, depth) = (self.relations.get(&table)?, depth.checked_sub(1)?);
         let (column, _) = relation.columns.get(&attribute)?;
-        if relation.name.is_empty() || relation.hides || found.len() >= MOST_NAMES {
+        if relation.name.is_empty() || relation.hides || found.columns.len() >= MOST_NAMES {
             return None;
         }
-        found.insert((table, attribute));
-        for parent in &relation.parents {
-            let above = self.relations.get(parent)?;
-            if let Some((same, _)) = above.columns.iter().find(|(_, (name, _))| name == column) {
-                self.follow(*parent, *same, depth, found)?;
+        found.columns.insert((table, attribute), rows);
+        found.filled |= relation.filled;
+        let children = if rows == Rows::AllOfIt { relation.children.as_slice() } else { &[] };
+        let parents = relation.parents.iter().map(|parent| (parent, Rows::SomeOfIt));
+        for (other, rows) in parents.chain(children.iter().map(|child| (child, Rows::AllOfIt))) {
+            let known = self.relations.get(other)?;
+            if let Some((same, _)) = known.columns.iter().find(|(_, (name, _))| name == column) {
+                self.follow(*other, *same, rows, depth, found)?;
             }
         }
         let Some(view) = &relation.view else { return Some(()) };
+        let mut all_of = |table, attribute| self.follow(table, attribute, Rows::AllOfIt, depth, found);
         match view.origins.iter().find(|origin| origin.attribute == attribute) {
-            Some(Origin { from: (table @ 1.., origin), .. }) if *origin != 0 => {
-                self.follow(*table, *origin, depth, found)
-            }
+            Some(Origin { from: (table @ 1.., origin), .. }) if *origin != 0 => all_of(*table, *origin),
             // One that reads nothing that is known may read what nobody names.
             _ if view.opaque || view.reads.is_empty() => None,
             _ => view.reads.iter().try_for_each(|(table, attribute)| match attribute {
                 0 => {
                     let all = self.relations.get(table)?.columns.keys();
-                    all.copied().try_for_each(|attribute| self.follow(*table, attribute, depth, found))
+                    all.copied().try_for_each(|attribute| all_of(*table, attribute))
                 }
-                one => self.follow(*table, *one, depth, found),
+                one => all_of(*table, *one),
             }),
         }
     }
+}
+
+/// Which rows of a relation are read: those that are a child's too, or all, its children's among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rows {
+    SomeOfIt,
+    AllOfIt,
+}
+
+/// What a column goes back to.
+#[derive(Debug, Default)]
+struct Found {
+    columns: BTreeMap<(u32, i16), Rows>,
+    filled: bool,
 }
 
 #[cfg(test)]

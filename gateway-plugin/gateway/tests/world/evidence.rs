@@ -68,6 +68,8 @@ pub(crate) struct Fake {
     pub(crate) lengthen: bool,
     /// Rules, by which a mask is made.
     pub(crate) masks: Option<String>,
+    /// Whether sessions that begin now have no mask all the same.
+    pub(crate) unmasked: AtomicBool,
     /// What flowed back, as it was recorded.
     pub(crate) flowed: Mutex<Vec<u8>>,
     /// How many verdicts on texts with [`WAITS`] may be given; the others wait.
@@ -91,6 +93,7 @@ impl Fake {
             deny: Vec::new(),
             lengthen: false,
             masks: None,
+            unmasked: AtomicBool::new(false),
             flowed: Mutex::new(Vec::new()),
             given: watch::channel(0).0,
             fail_judge: AtomicBool::new(false),
@@ -168,7 +171,10 @@ impl Evidence for Shared {
             principal: fake.principal.clone(),
             secret: Secret::new(fake.password.clone().into_bytes()),
             deadline: Instant::now() + fake.ttl,
-            mask: fake.masks.as_deref().map_or(Masks::Ready(mask), by_rules),
+            mask: match fake.masks.as_deref() {
+                Some(rules) if !fake.unmasked.load(Ordering::SeqCst) => by_rules(rules),
+                _ => Masks::Ready(mask),
+            },
             asks_target: false,
             settings: Vec::new(),
             ticket: (),

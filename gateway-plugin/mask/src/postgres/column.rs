@@ -3,13 +3,17 @@
 //! A rule for a column or a type may ask for what its type cannot hold, a word in an integer. Such a column is described as text from
 //! then on: what a description says and what the rows hold must never differ.
 
-use super::types::{Catalog, Class, class};
+use std::collections::HashMap;
+
+use super::types::{Catalog, Class, Source, class};
 use crate::CopyColumn;
 use crate::action::Action;
 use crate::rules::{Computed, Duty, RuleSet};
 
 /// The type that a column is described as where its own cannot hold what stands in its values' place: `text`.
 const TEXT: u32 = 25;
+/// The first OID of what is no part of PostgreSQL itself (`FirstNormalObjectId`).
+const FIRST_OWN: u32 = 16_384;
 /// How deep types stand within types before every rule is taken to apply.
 const DEPTH: u8 = 4;
 
@@ -66,16 +70,57 @@ impl Column {
     }
 
     fn new(table: u32, attribute: i16, type_id: u32, binary: bool, rules: &RuleSet, catalog: &dyn Catalog) -> Self {
-        let by_name = if table == 0 || attribute == 0 {
-            (rules.computed == Computed::Mask).then(|| rules.for_any_column()).flatten()
+        let source = if table == 0 || attribute == 0 {
+            Some(Source { filled: true, ..Source::default() })
         } else {
-            match catalog.columns(table, attribute) {
-                Some(names) => rules.for_columns(&names),
-                None => rules.for_any_column(),
-            }
+            catalog.columns(table, attribute)
+        };
+        Self::from(source.as_ref(), type_id, binary, rules, catalog)
+    }
+
+    /// A column whose values come from there.
+    fn from(source: Option<&Source>, type_id: u32, binary: bool, rules: &RuleSet, catalog: &dyn Catalog) -> Self {
+        let by_name = match source {
+            None => rules.for_any_column(),
+            Some(Source { filled: true, .. }) if rules.computed == Computed::Mask => rules.for_any_column(),
+            Some(Source { names, .. }) => rules.for_columns(names),
         };
         let mut column = Self::of_type(type_id, binary, rules, catalog);
         column.duty = RuleSet::stricter(by_name, column.duty);
+        column
+    }
+}
+
+/// The most columns of which it is kept what the rules ask for them.
+const MOST_RESOLVED: usize = 4096;
+
+/// What the rules ask for columns that were described before, since each execution describes its own anew.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved(HashMap<(u32, i16, u32), Column>);
+
+impl Resolved {
+    /// What relations mean may have changed.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn column(&mut self, of: (u32, i16, u32), binary: bool, rules: &RuleSet, catalog: &dyn Catalog) -> Column {
+        if let Some(column) = self.0.get(&of) {
+            return column.in_format(binary);
+        }
+        let (table, attribute, type_id) = of;
+        if table == 0 || attribute == 0 {
+            return Column::new(table, attribute, type_id, binary, rules, catalog);
+        }
+        let source = catalog.columns(table, attribute);
+        let column = Column::from(source.as_ref(), type_id, binary, rules, catalog);
+        // What is not known now may be known the next time.
+        if source.is_some() && (type_id < FIRST_OWN || catalog.type_fact(type_id).is_some()) {
+            if self.0.len() >= MOST_RESOLVED {
+                self.0.clear();
+            }
+            self.0.insert(of, column);
+        }
         column
     }
 }
@@ -109,6 +154,7 @@ pub(crate) fn described(
     frame: &[u8],
     rules: &RuleSet,
     catalog: &dyn Catalog,
+    resolved: &mut Resolved,
     out: &mut Vec<u8>,
 ) -> Option<Vec<Column>> {
     let (&[b'T', a, b, c, d], body) = frame.split_first_chunk()? else { return None };
@@ -128,8 +174,9 @@ pub(crate) fn described(
             1 => true,
             _ => return None,
         };
-        let (table, attribute) = (u32::from_be_bytes([t0, t1, t2, t3]), i16::from_be_bytes([a0, a1]));
-        let mut column = Column::new(table, attribute, u32::from_be_bytes([y0, y1, y2, y3]), binary, rules, catalog);
+        let of =
+            (u32::from_be_bytes([t0, t1, t2, t3]), i16::from_be_bytes([a0, a1]), u32::from_be_bytes([y0, y1, y2, y3]));
+        let mut column = resolved.column(of, binary, rules, catalog);
         column.retyped = column.duty.is_some_and(|duty| !holds(column.class, duty.action));
         if column.retyped {
             if out.len() == start {

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -7,15 +9,16 @@ use crate::{CopyColumn, CopyFormat};
 mod paths;
 mod planted;
 
-/// A catalog with one table: 1 is `id`, 2 is `name`.
+/// A catalog with one table, 1 is `id`, 2 is `name`, and one that statements fill.
 struct People;
 
 impl Catalog for People {
-    fn columns(&self, table: u32, attribute: i16) -> Option<Vec<String>> {
-        let name = |name: &str| Some(vec![format!("public.people.{name}")]);
+    fn columns(&self, table: u32, attribute: i16) -> Option<Source> {
+        let source = |name: &str, filled| Some(Source { names: vec![name.to_owned()], filled });
         match (table, attribute) {
-            (1000, 1) => name("id"),
-            (1000, 2) => name("name"),
+            (1000, 1) => source("public.people.id", false),
+            (1000, 2) => source("public.people.name", false),
+            (1001, 1) => source("pg_catalog.pg_settings.setting", true),
             _ => None,
         }
     }
@@ -182,6 +185,48 @@ fn what_is_computed_is_masked_as_policy_says() {
     assert_eq!(one(NAMES, (0, 0, 25, 0), b"Jane").unwrap(), b"Jane");
     assert_eq!(one(&computed, (0, 0, 25, 0), b"Jane").unwrap(), b"REDACTED");
     assert_eq!(one(NAMES, (4242, 1, 25, 0), b"Jane").unwrap(), b"REDACTED", "a table that is not in the catalog");
+    assert_eq!(one(NAMES, (1001, 1, 25, 0), b"Jane").unwrap(), b"Jane");
+    assert_eq!(one(&computed, (1001, 1, 25, 0), b"Jane").unwrap(), b"REDACTED", "a column that statements fill");
+}
+
+/// What is kept of columns is the same as what is found anew, and is found anew once what relations mean may have changed.
+#[test]
+fn what_the_rules_ask_for_columns_is_kept_until_it_may_have_changed() {
+    struct Counted(AtomicUsize);
+    impl Catalog for Counted {
+        fn columns(&self, table: u32, attribute: i16) -> Option<Source> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            People.columns(table, attribute)
+        }
+
+        fn type_fact(&self, _type_id: u32) -> Option<TypeFact> {
+            None
+        }
+    }
+    let rules: MaskRules = toml::from_str(NAMES).unwrap();
+    let (rules, counted) = (RuleSet::new(&rules).unwrap(), Arc::new(Counted(AtomicUsize::new(0))));
+    let catalog = Arc::<Counted>::clone(&counted);
+    let mut mask = PostgresMask::new(Arc::new(rules), Arc::new(MaskKey::derive(&[7; 32])), catalog);
+    let mut asked = |columns: &[Described], schema: Option<bool>| {
+        if let Some(tables) = schema {
+            mask.learn(Context::Schema { tables }).unwrap();
+        }
+        mask.learn(Context::Query).unwrap();
+        frames(&mut mask, What::Columns, &description(columns));
+        let values: Vec<_> = columns.iter().map(|_| Some(&b"Jane"[..])).collect();
+        let shown = fields(&frames(&mut mask, What::Rows, &row(&values)));
+        assert_eq!(shown.last().cloned().flatten().as_deref(), Some(&b"REDACTED"[..]));
+        counted.0.swap(0, Ordering::Relaxed)
+    };
+    let known = [(1000, 1, 25, 0), (1000, 2, 25, 0)];
+    assert_eq!(asked(&known, None), 2);
+    assert_eq!(asked(&known, None), 0);
+    assert_eq!(asked(&known, Some(true)), 2);
+    assert_eq!(asked(&known, Some(false)), 2);
+    let unknown = [(4242, 1, 25, 0)];
+    assert_eq!((asked(&unknown, None), asked(&unknown, None)), (1, 1), "what is not known is asked again");
+    let own_type = [(1000, 2, 70_001, 0)];
+    assert_eq!((asked(&own_type, None), asked(&own_type, None)), (1, 1));
 }
 
 #[test]

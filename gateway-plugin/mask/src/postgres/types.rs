@@ -2,12 +2,23 @@
 
 /// What the mask needs to know of a database. It is asked when columns are described, never for a row; answers come from memory.
 pub trait Catalog: Send + Sync {
-    /// The columns, `schema.relation.column` each, that this attribute of this table is or is made of: for a view also the columns of
-    /// the base tables behind it. `None` where that is not known, and the column is masked as if every rule applied.
-    fn columns(&self, table: u32, attribute: i16) -> Option<Vec<String>>;
+    /// Where the values of this attribute of this table come from. `None` where that is not known, and the column is masked as if
+    /// every rule applied.
+    fn columns(&self, table: u32, attribute: i16) -> Option<Source>;
 
     /// What is known of a type that is not built in.
     fn type_fact(&self, type_id: u32) -> Option<TypeFact>;
+}
+
+/// Where a column's values come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Source {
+    /// The columns, `schema.relation.column` each, that it is or is made of: for a view also those of the tables behind it, for a table
+    /// those of the tables that it inherits from and that inherit from it.
+    pub names: Vec<String>,
+    /// Whether statements can put values of any column there otherwise than by writing to a table: a setting, a sequence, a lock.
+    /// Then it is a computed column too.
+    pub filled: bool,
 }
 
 /// What is known of a type.
@@ -30,7 +41,7 @@ pub enum TypeFact {
 pub struct NoCatalog;
 
 impl Catalog for NoCatalog {
-    fn columns(&self, _table: u32, _attribute: i16) -> Option<Vec<String>> {
+    fn columns(&self, _table: u32, _attribute: i16) -> Option<Source> {
         None
     }
 

@@ -6,7 +6,7 @@ fn facts(rows: &[[&str; 4]]) -> Facts {
 }
 
 fn names(facts: &Facts, table: u32, attribute: i16) -> Option<String> {
-    facts.columns(table, attribute).map(|names| names.join(" "))
+    facts.columns(table, attribute).map(|source| source.names.join(" "))
 }
 
 /// A rule's tree whose first column is that of a relation, and whose second is computed.
@@ -41,11 +41,17 @@ fn views_and_partitions_go_back_to_their_tables() {
         ["a", "20003", "7", "pan"],
         ["i", "20003", "20000", "0"],
     ]);
-    assert_eq!(names(&facts, 20000, 2).as_deref(), Some("public.cards.pan"));
-    assert_eq!(names(&facts, 20001, 1).as_deref(), Some("public.cards.pan app.shown.number"));
-    assert_eq!(names(&facts, 20001, 2).as_deref(), Some("public.cards.id public.cards.pan app.shown.made"));
-    assert_eq!(names(&facts, 20002, 1).as_deref(), Some("public.cards.pan app.shown.number app.again.it"));
-    assert_eq!(names(&facts, 20002, 2).unwrap().split(' ').count(), 5, "a whole row");
+    assert_eq!(names(&facts, 20000, 2).as_deref(), Some("public.cards.pan public.cards_1.pan"));
+    assert_eq!(names(&facts, 20001, 1).as_deref(), Some("public.cards.pan app.shown.number public.cards_1.pan"));
+    assert_eq!(
+        names(&facts, 20001, 2).as_deref(),
+        Some("public.cards.id public.cards.pan app.shown.made public.cards_1.pan")
+    );
+    assert_eq!(
+        names(&facts, 20002, 1).as_deref(),
+        Some("public.cards.pan app.shown.number app.again.it public.cards_1.pan")
+    );
+    assert_eq!(names(&facts, 20002, 2).unwrap().split(' ').count(), 6, "a whole row");
     assert_eq!(names(&facts, 20003, 7).as_deref(), Some("public.cards.pan public.cards_1.pan"));
     assert_eq!((names(&facts, 20000, 3), names(&facts, 9, 1)), (None, None));
     assert_eq!(names(&facts, 20000, -1).as_deref(), Some(""));
@@ -86,6 +92,62 @@ fn what_may_hold_anything_is_not_known() {
         assert_eq!(names(&facts, table, attribute), None, "{table}");
     }
     assert_eq!(names(&facts, 1249, 2).as_deref(), Some("pg_catalog.pg_attribute.attname"));
+}
+
+/// A rule for a child holds for its rows where they are read through a parent; one for a sibling does not.
+#[test]
+fn rows_of_a_parent_are_those_of_its_children() {
+    let tables = [("20000", "all"), ("20001", "part"), ("20002", "leaf"), ("20003", "other"), ("20004", "second")];
+    let view = tree(20003, 1);
+    let mut rows: Vec<[&str; 4]> = Vec::new();
+    for (oid, name) in &tables {
+        rows.extend([["r", oid, "s", name], ["a", oid, "1", "pan"]]);
+    }
+    rows.extend([["r", "20005", "s", "both"], ["a", "20005", "1", "x"], ["v", "20005", "0", &view]]);
+    rows.extend([["i", "20001", "20000", "0"], ["i", "20002", "20001", "0"], ["i", "20003", "20000", "0"]]);
+    rows.push(["i", "20002", "20004", "0"]);
+    let facts = facts(&rows);
+    for (table, expected) in [
+        (20000, "all part leaf other second"),
+        (20001, "all part leaf second"),
+        (20002, "all part leaf second"),
+        (20003, "all other"),
+        (20004, "all part leaf second"),
+        (20005, "all other both"),
+    ] {
+        let found = names(&facts, table, 1).unwrap().replace("s.", "").replace(".pan", "").replace(".x", "");
+        assert_eq!(found, expected, "{table}");
+    }
+}
+
+#[test]
+fn what_statements_fill_is_computed_too() {
+    let sequence = ["r", "20000", "s", "numbers", "S"];
+    let row = |row: &[&str; 5]| row.iter().map(|value| Some((*value).to_owned())).collect();
+    let facts = Facts::read(
+        [
+            sequence,
+            ["a", "20000", "1", "last_value", "20"],
+            ["r", "12100", "pg_catalog", "pg_settings", "v"],
+            ["a", "12100", "2", "setting", "25"],
+            ["r", "1259", "pg_catalog", "pg_class", "r"],
+            ["a", "1259", "2", "relname", "19"],
+            ["r", "20001", "s", "pg_settings", "v"],
+            ["a", "20001", "1", "x", "25"],
+            ["v", "20001", "0", &tree(12100, 2), "25"],
+            ["r", "20002", "s", "t", "r"],
+            ["a", "20002", "1", "x", "25"],
+        ]
+        .iter()
+        .map(row)
+        .collect(),
+    )
+    .unwrap();
+    for (table, attribute, filled) in
+        [(20000, 1, true), (12100, 2, true), (20001, 1, true), (1259, 2, false), (20002, 1, false)]
+    {
+        assert_eq!(facts.columns(table, attribute).unwrap().filled, filled, "{table}");
+    }
 }
 
 #[test]

@@ -177,9 +177,10 @@ impl Relay {
         }
     }
 
-    /// A command has completed with this text.
+    /// A command has completed with this text. That it may have changed what relations mean is told of each session, since others
+    /// may be masked by what they meant.
     pub(super) fn tell_completed(&mut self, text: &[u8], effects: &mut Effects) {
-        if !self.tells.on || keeps_schema(text) {
+        if keeps_schema(text) {
             return;
         }
         let tables = makes_tables(text);
