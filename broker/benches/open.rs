@@ -190,7 +190,7 @@ async fn paced(
 
 fn ask(token: String) -> OpenRequest {
     let (target, client) = ("main".to_owned(), "192.0.2.7:4711".to_owned());
-    OpenRequest { token, target, role: None, database: None, client }
+    OpenRequest { token, target, role: None, database: None, client, approval: None }
 }
 
 async fn enrolled(broker: &Broker) -> Result<GatewayIdentity, Failure> {

@@ -1,16 +1,19 @@
-//! Approvals: a gateway asks about a command that it holds, humans answer, and the gateway uses the answer once.
+//! Approvals: a gateway asks about a command that it holds, humans answer, and the gateway uses the answer once. Connections that are held
+//! are asked about, and opened, in [`crate::approve`].
 //!
 //! Each step is one transaction with its event, under the condition that nothing of the approval changed since it was read. What
 //! must never happen: that the requester answers, that one human counts twice, that an answer to other bytes counts, that an
 //! approval is used twice, or outside of its time or its session.
 
 use writ_broker_api::approval::{About, ApprovalReply, ApprovalRequest, VoteRequest, WindowRequest, digest};
-use writ_core::approval::{Approval, ApprovalState, Offer, Vote, Window};
+use writ_core::approval::{Approval, ApprovalState, Offer, Vote, Waits, Window};
 use writ_core::event::{Actor, Event};
+use writ_core::freeze::FreezeScope;
 use writ_core::id::{ApprovalId, GatewayId};
 use writ_core::statement::Fingerprint;
 use writ_core::time::{SignedDuration, Timestamp};
 
+use crate::approve::stands;
 use crate::broker::{Broker, GatewayIdentity};
 use crate::evidence::EvidenceFault;
 use crate::humans::Permitted;
@@ -26,8 +29,6 @@ const MAX_ASKED: usize = 160 << 10;
 const MAX_NEEDED: u32 = 10;
 /// How many times a window may be used.
 const MAX_TIMES: u32 = 1000;
-/// How long an approval may be used once it was given, in seconds: its gateway waits for it.
-const USE_WITHIN: i64 = 60;
 /// How often a change is tried again that others came before.
 const TRIES: u32 = 8;
 
@@ -64,6 +65,7 @@ impl Broker {
         let approval = Approval {
             id: ApprovalId::fresh(),
             version: 1,
+            waits: Waits::Command,
             gateway: gateway.id,
             session: writ.session,
             writ: writ.id,
@@ -90,20 +92,26 @@ impl Broker {
             by_window: None,
         };
         let approval = self.put_question(approval, now).await?;
-        tracing::info!(approval = %approval.id, session = %approval.session, "humans are asked about a command");
-        metrics::counter!("writ_approvals_asked_total").increment(1);
-        if approval.state == ApprovalState::Asked {
-            self.tell(&approval);
-        }
+        self.announce(&approval);
         Ok(self.told(&approval))
     }
 
+    /// A question was put.
+    pub(crate) fn announce(&self, approval: &Approval) {
+        let waits = approval.waits;
+        tracing::info!(approval = %approval.id, session = %approval.session, ?waits, "humans are asked");
+        metrics::counter!("writ_approvals_asked_total").increment(1);
+        if approval.state == ApprovalState::Asked {
+            self.tell(approval);
+        }
+    }
+
     /// Writes a question down, approved already where a window covers it.
-    async fn put_question(&self, asked: Approval, now: Timestamp) -> Result<Approval, Refusal> {
+    pub(crate) async fn put_question(&self, asked: Approval, now: Timestamp) -> Result<Approval, Refusal> {
         for _ in 0..TRIES {
             let mut approval = asked.clone();
             let mut events = vec![asked_event(&approval)];
-            let mut conditions = vec![Condition::SessionOpen(approval.session)];
+            let mut conditions = vec![stands(&approval)];
             let mut changes = Vec::new();
             if let Some(mut open) = self.window_for(&approval, now).await? {
                 conditions.push(Condition::Approval { id: open.id, version: open.version });
@@ -121,7 +129,7 @@ impl Broker {
             match self.evidence.write(events, conditions, changes).await {
                 Ok(()) => return Ok(approval),
                 Err(EvidenceFault::Refused) if windowed => {}
-                Err(EvidenceFault::Refused) => return Err(Refusal::conflict("the session has ended")),
+                Err(EvidenceFault::Refused) => return Err(gone(&approval)),
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -160,13 +168,12 @@ impl Broker {
     /// # Errors
     /// [`Refusal`] if it is not approved, was used, is over, or cannot be written down.
     pub async fn use_approval(&self, gateway: &GatewayIdentity, id: ApprovalId) -> Result<ApprovalReply, Refusal> {
-        self.own_approval(gateway, id).await?;
+        if self.own_approval(gateway, id).await?.waits != Waits::Command {
+            return Err(Refusal::conflict("a connection's approval is used by opening its session"));
+        }
         let used = self
             .change(id, |approval, now| {
-                let until = approval.settled.map_or(now, |settled| after(settled, USE_WITHIN));
-                if approval.state != ApprovalState::Approved || now > until {
-                    return Err(Refusal::conflict("the approval is not there to be used"));
-                }
+                approval.may_be_used(now).map_err(Refusal::conflict)?;
                 Ok(Some(settle(approval, ApprovalState::Used, now)))
             })
             .await?;
@@ -235,7 +242,7 @@ impl Broker {
 
     /// What a gateway's questions came to of late, and has not been told of a use.
     pub(crate) async fn settled_approvals(&self, gateway: GatewayId) -> Result<Vec<ApprovalReply>, Refusal> {
-        let since = after(self.clock.now(), -USE_WITHIN);
+        let since = after(self.clock.now(), -Approval::USE_WITHIN);
         let settled = self.store.settled_approvals(gateway, since).await?;
         Ok(settled.iter().map(|approval| self.told(approval)).collect())
     }
@@ -272,7 +279,7 @@ impl Broker {
             approval.version = version + 1;
             let mut conditions = vec![Condition::Approval { id, version }];
             if matches!(approval.state, ApprovalState::Asked | ApprovalState::Approved | ApprovalState::Used) {
-                conditions.push(Condition::SessionOpen(approval.session));
+                conditions.push(stands(&approval));
             }
             match self.evidence.write(events, conditions, vec![Change::Approval(approval.clone())]).await {
                 Ok(()) => {
@@ -282,9 +289,8 @@ impl Broker {
                     return Ok(approval);
                 }
                 Err(EvidenceFault::Refused) => {
-                    let session = self.store.session(approval.session).await?;
-                    if session.is_none_or(|session| session.closed.is_some()) {
-                        return Err(Refusal::conflict("the session that waits for it has ended"));
+                    if !self.stands(&approval).await? {
+                        return Err(gone(&approval));
                     }
                 }
                 Err(fault) => return Err(fault.into()),
@@ -293,9 +299,46 @@ impl Broker {
         Err(Refusal::conflict("too many answer at once: answer again"))
     }
 
-    fn told(&self, approval: &Approval) -> ApprovalReply {
+    /// Whether whom it is for is still there.
+    async fn stands(&self, approval: &Approval) -> Result<bool, Refusal> {
+        Ok(match approval.waits {
+            Waits::Command => {
+                self.store.session(approval.session).await?.is_some_and(|session| session.closed.is_none())
+            }
+            Waits::Connection => {
+                let Approval { issuer, subject, target, .. } = approval;
+                self.frozen(issuer, subject, target).await.is_none()
+            }
+        })
+    }
+
+    /// Withdraws what waits for connections that were frozen: nobody could open them.
+    pub(crate) async fn withdraw_frozen(&self, scope: &FreezeScope) {
+        let Ok(open) = self.store.approvals(true).await else { return };
+        let covered = |approval: &&Approval| {
+            approval.waits == Waits::Connection && scope.covers(&approval.issuer, &approval.subject, &approval.target)
+        };
+        for approval in open.iter().filter(covered) {
+            let withdrawn = self.change(approval.id, |approval, now| {
+                let open = matches!(approval.state, ApprovalState::Asked | ApprovalState::Approved);
+                Ok(open.then(|| settle(approval, ApprovalState::Withdrawn, now)))
+            });
+            if let Err(refusal) = withdrawn.await {
+                tracing::error!(code = refusal.fault.code, "an approval of what is frozen cannot be withdrawn");
+            }
+        }
+    }
+
+    pub(crate) fn told(&self, approval: &Approval) -> ApprovalReply {
         let denial = approval.votes.iter().find(|vote| !vote.approve).map(|vote| vote.reason.clone());
-        ApprovalReply { approval: approval.id, state: approval.state, reason: denial, place: self.place_of(approval) }
+        let left = approval.expires.duration_since(self.clock.now()).as_secs();
+        ApprovalReply {
+            approval: approval.id,
+            state: approval.state,
+            reason: denial,
+            place: self.place_of(approval),
+            remaining_seconds: u64::try_from(left).unwrap_or(0),
+        }
     }
 
     /// Where it is answered.
@@ -357,9 +400,16 @@ fn may_vote(approval: &Approval, by: &Permitted, request: &VoteRequest, now: Tim
 fn is_over(approval: &Approval, now: Timestamp) -> bool {
     match approval.state {
         ApprovalState::Asked => now >= approval.expires,
-        ApprovalState::Approved => approval.settled.is_none_or(|settled| now > after(settled, USE_WITHIN)),
+        ApprovalState::Approved => approval.may_be_used(now).is_err(),
         _ => false,
     }
+}
+
+fn gone(approval: &Approval) -> Refusal {
+    Refusal::conflict(match approval.waits {
+        Waits::Command => "the session that waits for it has ended",
+        Waits::Connection => "access was frozen",
+    })
 }
 
 /// Settles it, and gives the event of that.

@@ -201,11 +201,12 @@ impl Evidence {
         &self,
         writ: Writ,
         client: String,
-        event: Event,
+        events: Vec<Event>,
         conditions: Vec<Condition>,
+        more: Option<Change>,
     ) -> Result<Intended, EvidenceFault> {
         let open = Change::Open { writ: writ.clone(), client };
-        self.write(vec![event], conditions, vec![open]).await?;
+        self.write(events, conditions, core::iter::once(open).chain(more).collect()).await?;
         #[expect(clippy::disallowed_methods, reason = "this is the one maker: the intent is durable")]
         let intended = Intended::durable(writ);
         Ok(intended)

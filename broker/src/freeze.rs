@@ -11,7 +11,7 @@ use writ_core::fault::{Blame, Fault};
 use writ_core::freeze::{Freeze, FreezeScope};
 use writ_core::id::FreezeId;
 use writ_core::target::TargetName;
-use writ_core::workload::{Issuer, Subject, Workload};
+use writ_core::workload::{Issuer, Subject};
 
 use crate::broker::Broker;
 use crate::evidence::EvidenceFault;
@@ -43,6 +43,7 @@ impl Broker {
             reason: freeze.reason.clone(),
         };
         self.evidence.write(vec![event], Vec::new(), vec![Change::Freeze(freeze.clone())]).await?;
+        self.withdraw_frozen(&freeze.scope).await;
         tracing::warn!(freeze = %freeze.id, "access was frozen");
         metrics::counter!("writ_frozen_total").increment(1);
         self.ordered.notify_waiters();
@@ -111,6 +112,6 @@ impl Broker {
 }
 
 /// The condition under which a workload may be admitted to a target.
-pub(crate) fn not_frozen(workload: &Workload, target: &TargetName) -> Condition {
-    Condition::NotFrozen { issuer: workload.issuer.clone(), subject: workload.subject.clone(), target: target.clone() }
+pub(crate) fn not_frozen(issuer: &Issuer, subject: &Subject, target: &TargetName) -> Condition {
+    Condition::NotFrozen { issuer: issuer.clone(), subject: subject.clone(), target: target.clone() }
 }

@@ -9,12 +9,14 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use tracing::field::{Empty, display};
 use tracing::{Instrument as _, Span};
+use writ_broker_api::approval::ApprovalReply;
 use writ_broker_api::gateway::{OpenReply, OpenRequest};
 use writ_broker_api::sealed::Base64;
+use writ_core::approval::Approval;
 use writ_core::event::{Event, WorkloadFacts};
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::{Grant, Obligations, PolicyHash};
-use writ_core::id::{RequestId, SessionId, WritId};
+use writ_core::id::{ApprovalId, RequestId};
 use writ_core::proof::{Logged, Verified};
 use writ_core::provider::ProviderFault;
 use writ_core::time::{Timestamp, after};
@@ -23,7 +25,7 @@ use writ_core::writ::{CredentialFacts, Writ, WritState};
 use writ_policy::{ConnectContext, Denied};
 use zeroize::Zeroizing;
 
-use crate::approve::{self, Approved};
+use crate::approve::{Approved, Connection, Settled};
 use crate::broker::{Broker, GatewayIdentity};
 use crate::evidence::EvidenceFault;
 use crate::freeze::not_frozen;
@@ -43,6 +45,28 @@ struct Asked<'a> {
     span: Span,
     workload: Option<Workload>,
     policy_hash: Option<PolicyHash>,
+    /// The approval that the gateway shows.
+    shown: Option<Approval>,
+}
+
+/// What becomes of an opening that is not refused.
+#[derive(Debug)]
+pub enum Opening {
+    /// The session may begin.
+    Open(Box<OpenReply>),
+    /// Humans are asked first; nothing was minted. To be opened again with the approval's name once they have approved.
+    Held(ApprovalReply),
+}
+
+impl Opening {
+    /// The session, where it may begin.
+    #[must_use]
+    pub fn open(self) -> Option<OpenReply> {
+        match self {
+            Self::Open(reply) => Some(*reply),
+            Self::Held(_) => None,
+        }
+    }
 }
 
 impl Broker {
@@ -51,10 +75,11 @@ impl Broker {
     /// # Errors
     /// [`Refusal`]. Its reason is durable in the ledger under the request's id; the caller learns the id. Of what is over the
     /// gateway's rates, the first in a minute.
-    pub async fn open(&self, gateway: &GatewayIdentity, open: &OpenRequest) -> Result<OpenReply, Refusal> {
+    pub async fn open(&self, gateway: &GatewayIdentity, open: &OpenRequest) -> Result<Opening, Refusal> {
         let (request, now) = (RequestId::fresh(), self.clock.now());
         let span = span(request, gateway);
-        let mut asked = Asked { request, now, gateway, open, span: span.clone(), workload: None, policy_hash: None };
+        let (span_, workload, policy_hash, shown) = (span.clone(), None, None, None);
+        let mut asked = Asked { request, now, gateway, open, span: span_, workload, policy_hash, shown };
         let answered = async {
             let answer = match self.workload(&mut asked).await {
                 Ok(workload) => {
@@ -78,16 +103,22 @@ impl Broker {
         // 0. When: nothing is judged by a clock that was stepped.
         self.check_clock().await?;
 
-        // 1. Who asks: the token against its issuer.
+        // 1. Who asks: the token against its issuer; as of when it was asked about, where a human has answered since.
         let loaded = self.loaded.load();
-        let workload = loaded.verifier.verify(&asked.open.token, asked.now).await;
+        let mut at = asked.now;
+        if let Some(id) = asked.open.approval {
+            let shown = self.shown(asked.gateway, id).await?;
+            at = shown.asked.min(asked.now);
+            asked.shown = Some(shown);
+        }
+        let workload = loaded.verifier.verify(&asked.open.token, at).await;
         let workload = workload.map_err(|fault| Fault { code: fault.code(), ..fault.to_fault() })?;
         asked.span.record("workload", display(short_digest(workload.get())));
         asked.workload = Some(workload.get().clone());
         Ok(workload)
     }
 
-    async fn issue(&self, asked: &mut Asked<'_>, workload: Verified<Workload>) -> Result<OpenReply, Fault> {
+    async fn issue(&self, asked: &mut Asked<'_>, workload: Verified<Workload>) -> Result<Opening, Fault> {
         let loaded = self.loaded.load();
 
         // 2. For what. An unknown target and a forbidden one look alike from outside.
@@ -100,18 +131,26 @@ impl Broker {
         // 3. Whether: policy, default deny.
         let grant = self.decide(asked, &workload, &served)?;
 
-        // 4. Whether a human must say so too.
-        let approved = approve::settle(grant);
+        // 4. Whether humans must say so too.
+        let approved = match self.approved(asked, workload.get(), &served, grant).await? {
+            Settled::Approved(approved) => approved,
+            Settled::Held(approval) => return Ok(Opening::Held(self.told(&approval))),
+        };
 
         // 5. COMMIT POINT A: no intent, no credential.
         let writ = self.draft(asked, &workload, &served, &approved);
         asked.span.record("writ", display(writ.id)).record("session", display(writ.session));
-        let conditions = conditions(asked.gateway, workload.get(), &writ);
+        let mut conditions = conditions(asked.gateway, workload.get(), &writ, &approved);
         let client = asked.open.client.clone();
-        let event = intended(asked, workload.get(), &writ);
-        let intended = match self.evidence.intend(writ.clone(), client, event, conditions).await {
+        let mut events = vec![intended(asked, workload.get(), &writ, approved.by())];
+        let used = approved.used().map(|(condition, change, event)| {
+            conditions.push(condition);
+            events.insert(0, event);
+            change
+        });
+        let intended = match self.evidence.intend(writ.clone(), client, events, conditions, used).await {
             Ok(intended) => intended,
-            Err(fault) => return Err(self.not_intended(&writ, &fault).await),
+            Err(fault) => return Err(self.not_intended(&writ, &approved, &fault).await),
         };
 
         // 6. The credential, labelled with the writ's id.
@@ -140,7 +179,7 @@ impl Broker {
         match self.reply(asked, logged, &served) {
             Ok(reply) => {
                 tracing::debug!("opened");
-                Ok(reply)
+                Ok(Opening::Open(Box::new(reply)))
             }
             Err(fault) => {
                 let _ = self.unlogged.send(writ);
@@ -150,7 +189,7 @@ impl Broker {
     }
 
     /// Why the intent was not taken.
-    async fn not_intended(&self, writ: &Writ, fault: &EvidenceFault) -> Fault {
+    async fn not_intended(&self, writ: &Writ, approved: &Approved, fault: &EvidenceFault) -> Fault {
         if let (EvidenceFault::Refused, Some(frozen)) = (fault, self.frozen_writ(writ).await) {
             return frozen;
         }
@@ -160,8 +199,38 @@ impl Broker {
                 Fault::new("gateway.revoked", Blame::NotAllowed, "this gateway was revoked")
                     .help("connect to another gateway, or tell the operator")
             }
-            _ => used_up(fault),
+            _ => match approved.by() {
+                Some(approval) if self.shown_in_vain(approval).await => {
+                    Fault::new("approval.unusable", Blame::NotAllowed, "the approval is not there to be used")
+                        .help("connect again: it is asked anew")
+                }
+                _ => used_up(fault),
+            },
         }
+    }
+
+    async fn shown_in_vain(&self, id: ApprovalId) -> bool {
+        let now = self.clock.now();
+        self.approval(id).await.is_ok_and(|approval| approval.may_be_used(now).is_err())
+    }
+
+    async fn approved(
+        &self,
+        asked: &mut Asked<'_>,
+        workload: &Workload,
+        served: &Served,
+        grant: Grant,
+    ) -> Result<Settled, Fault> {
+        let shown = asked.shown.take();
+        let connection = Connection {
+            gateway: asked.gateway,
+            workload,
+            target: &served.target.name,
+            database: asked.open.database.as_deref(),
+            client: address_of(&asked.open.client),
+            now: asked.now,
+        };
+        self.settle_grant(&connection, grant, shown).await
     }
 
     /// Why what was minted is not released: a freeze came into force meanwhile, or it cannot be written down.
@@ -198,9 +267,10 @@ impl Broker {
     fn draft(&self, asked: &Asked<'_>, workload: &Verified<Workload>, served: &Served, approved: &Approved) -> Writ {
         let (workload, grant) = (workload.get(), approved.grant());
         let obligations: Obligations = grant.obligations().clone();
+        let (session, id) = approved.names();
         Writ {
-            id: WritId::fresh(),
-            session: SessionId::fresh(),
+            id,
+            session,
             gateway: asked.gateway.id,
             issuer: workload.issuer.clone(),
             subject: workload.subject.clone(),
@@ -328,11 +398,14 @@ fn short_digest(workload: &Workload) -> String {
 /// What must hold in the transaction of the intent: that the gateway was not revoked since the request began, which may be a
 /// while ago, since a gateway may take its time over the body; that nothing of it is frozen; and that the token may open one
 /// session more, which is counted.
-fn conditions(gateway: &GatewayIdentity, workload: &Workload, writ: &Writ) -> Vec<Condition> {
-    let mut conditions = vec![Condition::GatewayGood(gateway.id), not_frozen(workload, &writ.target)];
+fn conditions(gateway: &GatewayIdentity, workload: &Workload, writ: &Writ, approved: &Approved) -> Vec<Condition> {
+    let frozen = not_frozen(&workload.issuer, &workload.subject, &writ.target);
+    let mut conditions = vec![Condition::GatewayGood(gateway.id), frozen];
     if workload.token_kind == TokenKind::Workload {
         let (key, uses) = (workload.token_id.replay_key(&workload.issuer), writ.obligations.uses);
-        conditions.push(Condition::Use { key, expires: workload.token_expires, uses });
+        // Where humans may take their time, the token may be shown for as long.
+        let waits = approved.grant().hold().map_or(0, |terms| terms.timeout_seconds.saturating_mul(2));
+        conditions.push(Condition::Use { key, expires: after(workload.token_expires, waits), uses });
     }
     conditions
 }
@@ -348,7 +421,7 @@ fn used_up(fault: &EvidenceFault) -> Fault {
     }
 }
 
-fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ) -> Event {
+fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ, approval: Option<ApprovalId>) -> Event {
     Event::WritIntended {
         request: asked.request,
         writ: writ.id,
@@ -362,6 +435,7 @@ fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ) -> Event {
         policy_hash: writ.policy_hash.clone(),
         policies: writ.policies.clone(),
         expires: writ.expires,
+        approval: approval.map(Box::new),
     }
 }
 

@@ -3,6 +3,7 @@
 mod approvals;
 mod canary;
 mod clock;
+mod connections;
 mod evidence;
 mod freeze;
 mod gateways;

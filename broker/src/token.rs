@@ -114,7 +114,7 @@ impl Broker {
 
 fn conditions(admitted: &Admitted, uses: u32) -> Vec<Condition> {
     let workload = admitted.workload.get();
-    let mut conditions = vec![crate::freeze::not_frozen(workload, &admitted.target)];
+    let mut conditions = vec![crate::freeze::not_frozen(&workload.issuer, &workload.subject, &admitted.target)];
     if workload.token_kind == TokenKind::Workload {
         let key = workload.token_id.replay_key(&workload.issuer);
         conditions.push(Condition::Use { key, expires: workload.token_expires, uses });

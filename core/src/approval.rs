@@ -1,6 +1,6 @@
-//! The approval: what humans are asked about one held command, and what they answered.
+//! The approval: what humans are asked about one held command, or one connection, and what they answered.
 //!
-//! It is bound to a digest of exactly what will run, is good for one execution within its time, and each change of it is one
+//! It is bound to a digest of exactly what will run, or be opened, is good for one execution within its time, and each change of it is one
 //! step of its version, so that two answers at once cannot both be the last.
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::grant::PolicyHash;
 use crate::id::{ApprovalId, GatewayId, SessionId, WritId};
 use crate::statement::Fingerprint;
 use crate::target::TargetName;
-use crate::time::Timestamp;
+use crate::time::{SignedDuration, Timestamp};
 use crate::workload::{Issuer, Subject};
 
 /// Where an approval stands.
@@ -44,6 +44,17 @@ impl ApprovalState {
             Self::Used => "used",
         }
     }
+}
+
+/// What waits for humans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waits {
+    /// A command of a session.
+    #[default]
+    Command,
+    /// A session's opening: there is no session yet, nor a credential.
+    Connection,
 }
 
 /// One human's answer.
@@ -98,9 +109,12 @@ pub struct Approval {
     pub id: ApprovalId,
     /// Counted up with each change.
     pub version: u64,
-    /// The gateway where the command is held.
+    /// What waits for it.
+    #[serde(default)]
+    pub waits: Waits,
+    /// The gateway where it waits.
     pub gateway: GatewayId,
-    /// The session.
+    /// The session; the one to be opened, where that is what waits.
     pub session: SessionId,
     /// Its writ.
     pub writ: WritId,
@@ -118,7 +132,7 @@ pub struct Approval {
     /// The schemas in which the server looks for names that state none.
     #[serde(default)]
     pub schemas: Vec<String>,
-    /// The statement, as it will run.
+    /// The statement, as it will run; of a connection what it would be, in words.
     pub statement: String,
     /// Its parameters.
     pub parameters: Vec<AskedParameter>,
@@ -151,6 +165,23 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// How long it may be used once it was given, in seconds: its gateway waits for it.
+    pub const USE_WITHIN: i64 = 60;
+
+    /// Whether it may be used now.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn may_be_used(&self, now: Timestamp) -> Result<(), &'static str> {
+        let until = self.settled.and_then(|at| at.checked_add(SignedDuration::from_secs(Self::USE_WITHIN)).ok());
+        match (self.state, until) {
+            (ApprovalState::Approved, Some(until)) if now <= until => Ok(()),
+            (ApprovalState::Approved, _) => Err("the approval was not used in time"),
+            (ApprovalState::Used, _) => Err("the approval was used already"),
+            _ => Err("the approval is not there to be used"),
+        }
+    }
+
     /// What all who approved have approved beyond this once: the least of what they said.
     #[must_use]
     pub fn offered(&self) -> Option<Offer> {
@@ -169,6 +200,10 @@ impl Approval {
         let same = (&self.issuer, &self.subject, &self.target, &self.role, &self.policy_hash)
             == (&other.issuer, &other.subject, &other.target, &other.role, &other.policy_hash);
         let place = (&self.database, &self.schemas) == (&other.database, &other.schemas);
-        open && same && place && self.fingerprint == other.fingerprint && self.fingerprint != Fingerprint::default()
+        open && same
+            && place
+            && self.waits == other.waits
+            && self.fingerprint == other.fingerprint
+            && self.fingerprint != Fingerprint::default()
     }
 }

@@ -279,6 +279,9 @@ pub enum Event {
         policies: Vec<String>,
         /// When the session ends at the latest.
         expires: Timestamp,
+        /// The approval by which it is opened, where policy asks for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<Box<ApprovalId>>,
     },
     /// A credential was minted and may be released: commit point B.
     WritIssued {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::verdict::HoldTerms;
+
 /// SHA-256 over a policy set and its schema, in lower-case hexadecimal. Stands on every decision, so that a clone is a
 /// count and not a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -113,13 +115,25 @@ pub struct Grant {
     obligations: Obligations,
     policy_hash: PolicyHash,
     policies: Vec<String>,
+    hold: Option<HoldTerms>,
 }
 
 impl Grant {
     /// Makes a grant. Only `writ_policy::connect` may call this; clippy's `disallowed-methods` holds everyone to it.
     #[must_use]
-    pub fn decided(obligations: Obligations, policy_hash: PolicyHash, policies: Vec<String>) -> Self {
-        Self { obligations, policy_hash, policies }
+    pub fn decided(
+        obligations: Obligations,
+        policy_hash: PolicyHash,
+        policies: Vec<String>,
+        hold: Option<HoldTerms>,
+    ) -> Self {
+        Self { obligations, policy_hash, policies, hold }
+    }
+
+    /// The humans who have to approve first, if any.
+    #[must_use]
+    pub const fn hold(&self) -> Option<&HoldTerms> {
+        self.hold.as_ref()
     }
 
     /// What comes with it.

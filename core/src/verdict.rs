@@ -1,5 +1,7 @@
 //! The verdict: what policy says of a command.
 
+use serde::Serialize;
+
 use crate::fault::Fault;
 use crate::proof::Clearance;
 
@@ -14,8 +16,8 @@ pub enum Verdict {
     Hold(HoldTerms),
 }
 
-/// What a held command waits for: humans.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a held command, or a held connection, waits for: humans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HoldTerms {
     /// The policies that hold it.
     pub policies: Vec<String>,

@@ -279,7 +279,7 @@ impl Loader {
                 self.named.extend(stated.masks().map(unknown));
             }
         }
-        if let Some(mistake) = stated.statement.mistake() {
+        if let Some(mistake) = stated.terms.mistake() {
             let offset = policy.as_ref().loc().map_or(0, |loc| loc.start());
             self.problems.push(Problem::at(name, text, offset, mistake.message).help(mistake.help));
         }

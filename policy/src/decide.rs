@@ -11,12 +11,13 @@ use writ_core::grant::{Grant, PolicyHash};
 use writ_core::proof::{Clearance, Verified};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
-use writ_core::verdict::Verdict;
+use writ_core::verdict::{HoldTerms, Verdict};
 use writ_core::workload::{Claims, Issuer, Subject, Workload};
 
 use crate::bundle::Bundle;
 use crate::entities::{Cast, Principal, Question, Unusable, system, target as target_entity, text};
 use crate::obligations::{self, Stated};
+use crate::terms::Combined;
 
 /// What `connect` knows besides workload and target.
 #[derive(Debug, Clone)]
@@ -143,11 +144,12 @@ pub fn connect(
     let question = connect_question(bundle, &cast, context).map_err(|unusable| unusable_denied(bundle, unusable))?;
     let policies = allowed(bundle, &question.ask(bundle.policies()))?;
     let obligations = settle(bundle, &policies, context)?;
+    let hold = held(bundle, &policies);
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place where a permission to connect becomes a grant"
     )]
-    Ok(Grant::decided(obligations, bundle.hash().clone(), policies))
+    Ok(Grant::decided(obligations, bundle.hash().clone(), policies, hold))
 }
 
 /// Decides on one kind of command. [`crate::SessionPolicy`] prepares all kinds for a session at once.
@@ -281,6 +283,15 @@ fn erring(error: &AuthorizationError) -> String {
 pub(crate) fn name(id: &PolicyId) -> String {
     let id: &str = id.as_ref();
     id.to_owned()
+}
+
+/// The humans whom the policies that permitted ask for, if any does.
+pub(crate) fn held(bundle: &Bundle, policies: &[String]) -> Option<HoldTerms> {
+    let mut combined = Combined::default();
+    for (id, stated) in policies.iter().filter_map(|id| Some((id, bundle.stated(id)?))) {
+        combined.add(id, &stated.terms);
+    }
+    combined.hold
 }
 
 pub(crate) fn settle(

@@ -9,12 +9,13 @@ use cedar_policy::{
 use writ_core::command::CommandTag;
 use writ_core::grant::{Obligations, PolicyHash};
 use writ_core::target::Target;
+use writ_core::verdict::HoldTerms;
 use writ_core::workload::Workload;
 
 use crate::bundle::Bundle;
 use crate::decide::{
-    ConnectContext, Denied, allowed, bound_here, command_question, connect_question, name, settle, unusable_denied,
-    workload_cast,
+    ConnectContext, Denied, allowed, bound_here, command_question, connect_question, held, name, settle,
+    unusable_denied, workload_cast,
 };
 use crate::entities::{Question, Unusable};
 use crate::problem::Printable;
@@ -52,6 +53,8 @@ pub struct Said {
 pub struct Explanation {
     /// The decision: the obligations where it is yes (none for commands).
     pub decision: Result<Option<Obligations>, Denied>,
+    /// The humans who have to approve first; of a connection alone.
+    pub hold: Option<HoldTerms>,
     /// What each policy said, by id; empty where Cedar was not asked.
     pub said: Vec<Said>,
     /// The policy set that decided.
@@ -62,35 +65,44 @@ pub struct Explanation {
 #[must_use]
 pub fn explain_connect(bundle: &Bundle, workload: &Workload, target: &Target, context: &ConnectContext) -> Explanation {
     if let Err(denied) = bound_here(bundle, workload, target) {
-        return Explanation { decision: Err(denied), said: Vec::new(), policy_hash: bundle.hash().clone() };
+        let policy_hash = bundle.hash().clone();
+        return Explanation { decision: Err(denied), hold: None, said: Vec::new(), policy_hash };
     }
     let question = workload_cast(bundle, workload, target).and_then(|cast| connect_question(bundle, &cast, context));
-    explain(bundle, question, |policies| settle(bundle, policies, context).map(Some))
+    explain(bundle, question, |policies| {
+        let obligations = settle(bundle, policies, context)?;
+        Ok((Some(obligations), held(bundle, policies)))
+    })
 }
 
 /// Explains what [`crate::command`] decides.
 #[must_use]
 pub fn explain_command(bundle: &Bundle, workload: &Workload, target: &Target, tag: CommandTag) -> Explanation {
     let question = workload_cast(bundle, workload, target).and_then(|cast| command_question(bundle, &cast, tag));
-    explain(bundle, question, |_| Ok(None))
+    explain(bundle, question, |_| Ok((None, None)))
 }
 
 fn explain(
     bundle: &Bundle,
     question: Result<Question, Unusable>,
-    settle: impl FnOnce(&[String]) -> Result<Option<Obligations>, Denied>,
+    settle: impl FnOnce(&[String]) -> Result<(Option<Obligations>, Option<HoldTerms>), Denied>,
 ) -> Explanation {
     let policy_hash = bundle.hash().clone();
     let question = match question {
         Ok(question) => question,
         Err(unusable) => {
-            return Explanation { decision: Err(unusable_denied(bundle, unusable)), said: Vec::new(), policy_hash };
+            let decision = Err(unusable_denied(bundle, unusable));
+            return Explanation { decision, hold: None, said: Vec::new(), policy_hash };
         }
     };
-    let decision = allowed(bundle, &question.ask(bundle.policies())).and_then(|policies| settle(&policies));
+    let settled = allowed(bundle, &question.ask(bundle.policies())).and_then(|policies| settle(&policies));
+    let (decision, hold) = match settled {
+        Ok((obligations, hold)) => (Ok(obligations), hold),
+        Err(denied) => (Err(denied), None),
+    };
     let mut said: Vec<Said> = bundle.policies().policies().map(|policy| one(&question, policy)).collect();
     said.sort_by(|one, other| one.policy.cmp(&other.policy));
-    Explanation { decision, said, policy_hash }
+    Explanation { decision, hold, said, policy_hash }
 }
 
 fn one(question: &Question, policy: &Policy) -> Said {
@@ -190,7 +202,10 @@ impl fmt::Display for Explanation {
         match &self.decision {
             Ok(None) => writeln!(f, "allowed")?,
             Ok(Some(obligations)) => {
-                writeln!(f, "allowed")?;
+                match &self.hold {
+                    None => writeln!(f, "allowed")?,
+                    Some(hold) => write_hold(f, hold)?,
+                }
                 write_obligations(f, obligations)?;
             }
             Err(denied) => writeln!(f, "denied ({}): {}", denied.code, Printable(&denied.detail))?,
@@ -201,6 +216,15 @@ impl fmt::Display for Explanation {
         }
         write!(f, "policy set {}", self.policy_hash)
     }
+}
+
+fn write_hold(f: &mut fmt::Formatter<'_>, hold: &HoldTerms) -> fmt::Result {
+    let of = if hold.groups.is_empty() {
+        "all approvers".to_owned()
+    } else {
+        hold.groups.iter().map(|group| Printable(group).to_string()).collect::<Vec<_>>().join(", ")
+    };
+    writeln!(f, "held for {} s, until {} of {of} approve", hold.timeout_seconds, hold.needed)
 }
 
 fn write_obligations(f: &mut fmt::Formatter<'_>, obligations: &Obligations) -> fmt::Result {

@@ -308,7 +308,7 @@ impl Asking<'_> {
         let policies = allowed(self.bundle, &question.ask(self.bundle.policies())).map_err(denied)?;
         for id in &policies {
             if let Some(stated) = self.bundle.stated(id) {
-                answers.combined.add(id, &stated.statement);
+                answers.combined.add(id, &stated.terms);
             }
             answers.policies.insert(id.clone());
         }

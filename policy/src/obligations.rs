@@ -17,9 +17,8 @@ pub const DEFAULT_USES: u32 = 1;
 /// What is recorded where a policy names nothing.
 pub const DEFAULT_RECORD: RecordLevel = RecordLevel::Commands;
 
-const KNOWN: &str = "known are @id; on `connect` @ttl, @role, @record, @uses, @connection_limit, @mask, @read_only, \
-     @statement_timeout, @session_rows, @session_bytes and @statements_per_minute; on `sql` @hold, @approvers, @approvals, @hold_in_transaction and \
-     @rows";
+const KNOWN: &str = "known are @id; on `connect` and `sql` @hold, @approvers and @approvals; on `connect` @ttl, @role, @record, @uses, @connection_limit, @mask, @read_only, \
+     @statement_timeout, @session_rows, @session_bytes and @statements_per_minute; on `sql` @hold_in_transaction and @rows";
 const CONNECT: [&str; 11] = [
     "ttl",
     "role",
@@ -33,7 +32,8 @@ const CONNECT: [&str; 11] = [
     "session_bytes",
     "statements_per_minute",
 ];
-const STATEMENT: [&str; 5] = ["hold", "approvers", "approvals", "hold_in_transaction", "rows"];
+const STATEMENT: [&str; 2] = ["hold_in_transaction", "rows"];
+const EITHER: [&str; 3] = ["hold", "approvers", "approvals"];
 const NAME_LENGTH: usize = 63;
 
 /// One mistake in one annotation.
@@ -57,8 +57,8 @@ pub(crate) struct Stated {
     connection_limit: Option<u32>,
     limits: SessionLimits,
     masks: BTreeSet<String>,
-    /// What a statement that it permits comes with.
-    pub(crate) statement: Terms,
+    /// What a statement that it permits comes with; and how a connection that it permits is held.
+    pub(crate) terms: Terms,
 }
 
 /// What a policy can permit.
@@ -75,7 +75,8 @@ impl Stated {
             return Ok(());
         }
         let (of_connect, of_statement) = (CONNECT.contains(&key), STATEMENT.contains(&key));
-        if !of_connect && !of_statement {
+        let of_either = EITHER.contains(&key);
+        if !of_connect && !of_statement && !of_either {
             return Err(mistake(format!("unknown annotation `@{key}`"), KNOWN));
         }
         if effect == Effect::Forbid {
@@ -90,6 +91,13 @@ impl Stated {
             let message = format!("`@{key}` stands on a policy that never permits `connect`");
             return Err(mistake(message, "move it to a policy whose action can be `Writ::Action::\"connect\"`"));
         }
+        if of_either && !on.connect && !on.statement {
+            let message = format!("`@{key}` stands on a policy that permits neither `connect` nor a statement");
+            return Err(mistake(
+                message,
+                "move it to a policy whose action can be `Writ::Action::\"connect\"` or `Writ::Action::\"sql\"`",
+            ));
+        }
         match key {
             "ttl" => self.ttl_seconds = Some(duration(key, value)?),
             "role" => self.role = Some(role(value)?),
@@ -102,7 +110,7 @@ impl Stated {
             "session_rows" => self.limits.rows = Some(many(key, value)?),
             "session_bytes" => self.limits.bytes = Some(many(key, value)?),
             "statements_per_minute" => self.limits.statements_per_minute = Some(per_minute(key, value)?),
-            _ => self.statement.read(key, value)?,
+            _ => self.terms.read(key, value)?,
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What a permitted statement comes with: annotations on `permit` policies for `sql` actions.
+//! What a permitted statement comes with, and how a permitted connection is held: annotations on `permit` policies.
 
 use writ_core::verdict::HoldTerms;
 
@@ -11,7 +11,7 @@ const MOST_APPROVALS: u32 = 10;
 /// How long a hold may last at most, in seconds.
 const LONGEST_HOLD: u64 = 86_400;
 
-/// What one policy says of the statements that it permits.
+/// What one policy says of the statements and connections that it permits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     hold_seconds: Option<u64>,
@@ -43,7 +43,7 @@ impl Terms {
         (of_hold && self.hold_seconds.is_none()).then(|| {
             let message =
                 "`@approvers`, `@approvals` or `@hold_in_transaction` without `@hold` holds nothing".to_owned();
-            mistake(message, "add how long a statement may wait, like @hold(\"10m\")")
+            mistake(message, "add how long it may wait, like @hold(\"10m\")")
         })
     }
 }

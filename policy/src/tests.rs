@@ -96,6 +96,19 @@ fn the_strictest_of_all_matching_permits_holds() {
 }
 
 #[test]
+fn a_connection_is_held_where_any_permit_says_so() {
+    let text = "@id(\"one\") @hold(\"10m\") @approvers(\"dba, ops\") permit HEAD; @id(\"free\") permit HEAD;
+        @id(\"two\") @hold(\"5m\") @approvers(\"ops\") @approvals(\"2\") permit HEAD;";
+    let grant = asked(text, json!({})).expect("allowed");
+    let hold = grant.hold().expect("held");
+    assert_eq!((hold.timeout_seconds, hold.needed, hold.groups.as_slice()), (300, 2, &["ops".to_owned()][..]));
+    assert_eq!(hold.policies, ["one", "two"]);
+    assert!(asked("permit HEAD;", json!({})).expect("allowed").hold().is_none());
+    let explained = explain_connect(&bundle(text), &workload(json!({})), &target(), &context()).to_string();
+    assert!(explained.starts_with("held for 300 s, until 2 of ops approve\n"), "{explained}");
+}
+
+#[test]
 fn a_silent_permit_counts_with_its_defaults() {
     let grant = asked("@ttl(\"1h\") @uses(\"5\") permit HEAD; permit HEAD;", json!({})).expect("allowed");
     assert_eq!((grant.obligations().ttl_seconds, grant.obligations().uses), (900, 1));

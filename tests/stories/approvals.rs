@@ -112,6 +112,58 @@ fn what_is_approved_goes_through_and_what_is_denied_does_not() {
     assert!(replayed.contains("approval.denied"), "{replayed}");
 }
 
+/// Until a human has answered, psql waits at its login, and there is no session and no writ.
+#[test]
+fn a_connection_waits_until_it_is_approved() {
+    let stack = Stack::start_with(&[], |_, at, configuration| {
+        let held = r#"
+            @id("held") @hold("2m")
+            permit (principal is Writ::Workload, action == Writ::Action::"connect", resource == Writ::Target::"payments")
+            when { context has database && context.database == "template1" };
+        "#;
+        let policies = format!("{POLICY}{}", held.replace("permit", "@role(\"app\") @ttl(\"15m\") @uses(\"100\")\npermit"));
+        std::fs::write(at.join("policies/workload.cedar"), policies).map_err(|error| error.to_string())?;
+        Ok(configuration)
+    })
+    .unwrap();
+    let before = ["sessions", "writs"].map(|list| admin(&stack, &[list, "ls", "--json"]).unwrap());
+    let psql = |statement| {
+        let mut command = stack.client("psql".as_ref(), &stack.token().unwrap());
+        command.args(["-X", "-A", "-t", "-d", "template1", "-c", statement]).env("PGCONNECT_TIMEOUT", "60");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let held = psql("select 41 + 1");
+    let question = asked(&stack).unwrap();
+    assert_eq!((&question["waits"], &question["policies"][0]), (&"connection".into(), &"held".into()));
+    let shown = admin(&stack, &["approvals", "show", &id(&question)]).unwrap();
+    assert!(shown.contains("connect to payments as app"), "{shown}");
+    let waiting = ["sessions", "writs"].map(|list| admin(&stack, &[list, "ls", "--json"]).unwrap());
+    assert_eq!(waiting, before, "no session and no writ more");
+    admin(&stack, &["approvals", "approve", &id(&question), "--reason", "a test"]).unwrap();
+    let (good, said) = output(held);
+    assert!(good && said.contains("42"), "{said}");
+    assert!(said.contains("NOTICE:  writ: this connection waits for an approval: https://"), "{said}");
+    let session = question["session"].as_str().unwrap();
+    admin(&stack, &["sessions", "show", session]).unwrap();
+
+    let held = psql("select 1");
+    let question = asked(&stack).unwrap();
+    admin(&stack, &["approvals", "deny", &id(&question), "--reason", "not today"]).unwrap();
+    let (good, said) = output(held);
+    assert!(!good && said.contains("FATAL:  an approver denied it: not today"), "{said}");
+
+    let mut left = psql("select 1");
+    let question = asked(&stack).unwrap();
+    left.kill().unwrap();
+    left.wait().unwrap();
+    state(&stack, &id(&question), "withdrawn");
+    let held = psql("select 1");
+    let question = asked(&stack).unwrap();
+    admin(&stack, &["freeze", "--all", "--reason", "a test"]).unwrap();
+    state(&stack, &id(&question), "withdrawn");
+    assert!(!output(held).0);
+}
+
 #[test]
 fn what_nobody_waits_for_is_withdrawn_and_what_nobody_answers_is_over() {
     let stack = stack();

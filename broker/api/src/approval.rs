@@ -57,6 +57,9 @@ pub struct ApprovalReply {
     pub reason: Option<String>,
     /// Where a human answers it.
     pub place: String,
+    /// How long it may still be answered, in seconds by the broker's clock.
+    #[serde(default)]
+    pub remaining_seconds: u64,
 }
 
 /// A human's answer.
@@ -109,16 +112,33 @@ pub struct About<'a> {
     pub schemas: &'a [String],
 }
 
-/// SHA-256, in hexadecimal, over all that an approval is bound to: workload, target, role, database, schemas, statement, parameters, policy set.
-/// Each part stands with its length before it, so that no two questions give the same bytes.
+/// SHA-256, in hexadecimal, over all that a command's approval is bound to: workload, target, role, database, schemas, statement, parameters,
+/// policy set. Each part stands with its length before it, so that no two questions give the same bytes.
 #[must_use]
 pub fn digest(about: &About<'_>, statement: &str, parameters: &[AskedParameter], policy_hash: &PolicyHash) -> String {
+    bound(b"writ approval v2", about, statement, parameters, policy_hash)
+}
+
+/// The same of a connection's approval: what it would be, in words, and the token that was shown, by the key of its uses. It is no command's.
+#[must_use]
+pub fn connection_digest(about: &About<'_>, words: &str, token: &str, policy_hash: &PolicyHash) -> String {
+    let token = AskedParameter { type_id: 0, binary: false, value: Some(token.to_owned()) };
+    bound(b"writ connection approval v1", about, words, &[token], policy_hash)
+}
+
+fn bound(
+    form: &[u8],
+    about: &About<'_>,
+    statement: &str,
+    parameters: &[AskedParameter],
+    policy_hash: &PolicyHash,
+) -> String {
     let mut context = Context::new(&SHA256);
     let mut part = |bytes: &[u8]| {
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(bytes);
     };
-    part(b"writ approval v2");
+    part(form);
     part(about.issuer.as_str().as_bytes());
     part(about.subject.as_str().as_bytes());
     part(about.target.as_str().as_bytes());
@@ -148,7 +168,7 @@ pub fn digest(about: &About<'_>, statement: &str, parameters: &[AskedParameter],
 
 #[cfg(test)]
 mod tests {
-    use super::{About, digest};
+    use super::{About, connection_digest, digest};
     use writ_core::approval::AskedParameter;
     use writ_core::grant::PolicyHash;
     use writ_core::target::TargetName;
@@ -178,8 +198,19 @@ mod tests {
             of("s", None, "delete", &[parameter(Some("ab"), false)], "h"),
             of("s", None, "delete", &[], "h2"),
         ];
-        let different: std::collections::BTreeSet<&String> = all.iter().collect();
-        assert_eq!(different.len(), all.len());
+        let about = About {
+            issuer: &issuer,
+            subject: &Subject::new("s"),
+            target: &target,
+            role: None,
+            database: "d",
+            schemas: &[],
+        };
+        let hash = PolicyHash::new("h");
+        let connections = [("delete", ""), ("delete", "a"), ("delete ", "a")]
+            .map(|(words, token)| connection_digest(&about, words, token, &hash));
+        let different: std::collections::BTreeSet<&String> = all.iter().chain(&connections).collect();
+        assert_eq!(different.len(), all.len() + connections.len());
         assert!(all.iter().all(|digest| digest.len() == 64));
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use writ_core::event::SessionEnd;
 use writ_core::grant::{Obligations, PolicyHash};
-use writ_core::id::{GatewayId, SessionId, WritId};
+use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::workload::Workload;
@@ -70,6 +70,10 @@ pub struct OpenRequest {
     pub database: Option<String>,
     /// The client's address, as the gateway saw it.
     pub client: String,
+    /// The approval that was given for this opening, where one was asked for: all else is as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub approval: Option<ApprovalId>,
 }
 
 /// A session may begin. Everything but the sealed values may be logged.

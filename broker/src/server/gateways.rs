@@ -4,15 +4,16 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use writ_broker_api::gateway::{
-    CloseRequest, EnrolReply, EnrolRequest, OpenReply, OpenRequest, RenewReply, RenewRequest, SegmentFacts, SyncReply,
-    SyncRequest,
+    CloseRequest, EnrolReply, EnrolRequest, OpenRequest, RenewReply, RenewRequest, SegmentFacts, SyncReply, SyncRequest,
 };
 use writ_core::id::SessionId;
 
 use super::App;
 use super::caller::{Known, Peer};
 use super::respond::Checked;
+use crate::issue::Opening;
 use crate::rates::Caller;
 use crate::refusal::Refusal;
 
@@ -48,12 +49,15 @@ pub(super) async fn open(
     State(app): State<App>,
     Known(gateway): Known,
     Checked(Json(request)): Checked<Json<OpenRequest>>,
-) -> Answer<OpenReply> {
+) -> Result<Response, Refusal> {
     // Whatever becomes of the connection, an issuance that began is finished and settled.
     let broker = app.broker.clone();
     let issuing = tokio::spawn(async move { broker.open(&gateway, &request).await });
     match issuing.await {
-        Ok(outcome) => outcome.map(Json),
+        Ok(outcome) => outcome.map(|opening| match opening {
+            Opening::Open(reply) => Json(reply).into_response(),
+            Opening::Held(reply) => (StatusCode::ACCEPTED, Json(reply)).into_response(),
+        }),
         Err(_) => Err(Refusal::conflict("the issuance was interrupted")),
     }
 }

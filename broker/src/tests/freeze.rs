@@ -153,7 +153,8 @@ async fn a_mint_under_way_when_the_freeze_comes_is_not_released() {
     let late =
         Writ { id: WritId::fresh(), session: SessionId::fresh(), state: WritState::Intended, credential: None, ..like };
     let event = Event::WritAbandoned { writ: late.id };
-    let intended = world.broker.evidence.intend(late.clone(), String::new(), event, Vec::new()).await.unwrap();
+    let intended =
+        world.broker.evidence.intend(late.clone(), String::new(), vec![event], Vec::new(), None).await.unwrap();
     let served = world.place.targets().find("main").unwrap();
     let unlogged = world.broker.unlogged.clone();
     let minted = served.mint(intended, core::time::Duration::from_secs(1)).await.unwrap();

@@ -195,7 +195,14 @@ pub(super) async fn world() -> World {
 }
 
 pub(super) fn request(token: String, target: &str) -> OpenRequest {
-    OpenRequest { token, target: target.to_owned(), role: None, database: None, client: "192.0.2.7:4711".to_owned() }
+    OpenRequest {
+        token,
+        target: target.to_owned(),
+        role: None,
+        database: None,
+        client: "192.0.2.7:4711".to_owned(),
+        approval: None,
+    }
 }
 
 pub(super) fn ended() -> CloseRequest {
@@ -213,7 +220,8 @@ impl World {
     }
 
     pub(super) async fn open_with(&self, token: String, target: &str) -> Result<OpenReply, Refusal> {
-        self.broker.open(&self.place.gateway, &request(token, target)).await
+        let opening = self.broker.open(&self.place.gateway, &request(token, target)).await?;
+        Ok(opening.open().expect("no policy of this one holds connections"))
     }
 
     /// Waits until everything that is durable is published, and reads it from the files.

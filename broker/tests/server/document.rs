@@ -255,7 +255,11 @@ fn gateways() -> Vec<Operation> {
         peer("delete", paths::GATEWAY_APPROVAL, "Withdraws a question."),
         peer("post", paths::GATEWAY_APPROVAL_USE, "Uses an approval, once.")
             .answer(JSON, named::<approval_api::ApprovalReply>),
-        peer("post", paths::SESSIONS, "Opens a session; the credential is sealed to the gateway.")
+        peer(
+            "post",
+            paths::SESSIONS,
+            "Opens a session; the credential is sealed to the gateway. Where humans are asked first, the answer is 202 and an `ApprovalReply`.",
+        )
             .body(JSON, named::<gateway::OpenRequest>)
             .answer(JSON, named::<gateway::OpenReply>),
         peer("post", paths::SESSION_CLOSE, "Reports that a session ended.").body(JSON, named::<gateway::CloseRequest>),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use writ_broker_api::approval::{VoteRequest, WindowRequest};
-use writ_core::approval::{Approval, ApprovalState};
+use writ_core::approval::{Approval, ApprovalState, Waits};
 use writ_core::id::ApprovalId;
 
 use super::Connection;
@@ -184,7 +184,10 @@ fn shown(approval: &Approval) -> String {
         format!("needed     {}{}", approval.needed, groups(&approval.groups)),
         format!("until      {}", approval.expires),
         format!("digest     {}", out::one_line(&approval.digest)),
-        "statement".to_owned(),
+        match approval.waits {
+            Waits::Command => "statement".to_owned(),
+            Waits::Connection => "connection".to_owned(),
+        },
         format!("    {}", out::marked_lines(&approval.statement).trim_end()),
     ];
     for (number, parameter) in approval.parameters.iter().enumerate() {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use writ_broker_api::gateway::OpenRequest as Ask;
 use writ_core::command::{Command, CommandId};
@@ -19,7 +20,8 @@ use writ_mask::statement::StatementMask;
 use writ_parser::Parser;
 use writ_plugin::gate::{Allowed, Flushed};
 use writ_plugin::masks::Masking;
-use writ_plugin::{LiveSession, Plugin, SessionGate, WorkerGate};
+use writ_plugin::opening::{self, HeldOpening};
+use writ_plugin::{Admitted, LiveSession, Plugin, SessionGate, WorkerGate};
 use writ_policy::SessionPolicy;
 use writ_record::DataKey;
 use writ_record::entry::{Flow, OutcomeRecord, Parameter, Text};
@@ -28,12 +30,15 @@ use writ_record::spool::SessionMeta;
 use writ_wire_postgres::frame;
 
 use crate::evidence::{
-    Answer, Ending, Evidence, Gate, Judged, Live, LoggedIn, Moment, OpenRequest, Opened, ServerFacts,
+    Answer, Ending, Evidence, Gate, Held, Judged, Live, LoggedIn, Moment, OpenRequest, Opened, Opening, ServerFacts,
 };
 use crate::masking::Masks;
-use crate::sql::desk::PluginDesk;
-use crate::sql::hold::Desk;
+use crate::sql::desk::{PluginDesk, approvals_place};
+use crate::sql::hold::{self, Desk};
 use crate::sql::{Decided, Governed, Governor};
+
+/// How much longer than humans may take a connection waits for what the broker says of it.
+const BROKERS_ANSWER: Duration = Duration::from_secs(30);
 
 /// The plugin, as the driver asks for it.
 #[derive(Debug, Clone)]
@@ -90,7 +95,7 @@ impl Evidence for Embedded {
         self.0.gateway()
     }
 
-    async fn open(&self, request: OpenRequest) -> Result<Opened<Ticket>, Fault> {
+    async fn open(&self, request: OpenRequest) -> Result<Opening<Ticket>, Fault> {
         let token = String::from_utf8(request.token.to_vec()).map_err(|_| {
             Fault::new("token.text", Blame::Peer, "the token is not text")
                 .help("give the OIDC token as the password, exactly as its issuer gave it")
@@ -101,44 +106,11 @@ impl Evidence for Embedded {
             role: request.role,
             database: Some(request.database),
             client: request.peer.to_string(),
+            approval: None,
         };
-        let admitted = self.0.open(ask).await?;
-        let known = SessionKnown {
-            claims: admitted.claims,
-            labels: admitted.target.labels.clone(),
-            database: String::new(),
-            server: None,
-        };
-        let target = admitted.target.name.clone();
-        Ok(Opened {
-            session: admitted.session,
-            writ: admitted.writ,
-            target: admitted.target,
-            principal: admitted.principal,
-            secret: admitted.secret,
-            deadline: admitted.deadline,
-            mask: admitted.masking.clone().map_or_else(|| Masks::Ready(Box::new(Identity)), Masks::Rules),
-            asks_target: admitted.policy.judges_statements()
-                || *admitted.obligations.limits != SessionLimits::default(),
-            settings: settings(*admitted.obligations.limits),
-            ticket: Ticket {
-                meta: admitted.meta,
-                key: admitted.key,
-                known,
-                limits: *admitted.obligations.limits,
-                desk: PluginDesk {
-                    plugin: Arc::clone(&self.0),
-                    session: admitted.session,
-                    issuer: admitted.issuer,
-                    subject: admitted.subject,
-                    target: target.clone(),
-                    role: admitted.obligations.role,
-                    policy_hash: admitted.policy.policy_hash().clone(),
-                },
-                policy: Some(admitted.policy),
-                plugin: Arc::clone(&self.0),
-                statements: admitted.masking.map(statement_mask),
-            },
+        Ok(match self.0.open(ask).await? {
+            opening::Opening::Admitted(admitted) => Opening::Open(Box::new(opened(&self.0, *admitted))),
+            opening::Opening::Held(held) => Opening::Held(waits(Arc::clone(&self.0), *held)),
         })
     }
 
@@ -153,6 +125,61 @@ impl Evidence for Embedded {
 
     fn abandon(&self, _: SessionId, ticket: Ticket, why: &Fault) {
         ticket.plugin.not_begun(&ticket.meta, why);
+    }
+}
+
+/// A connection that waits for humans.
+fn waits(plugin: Arc<Plugin>, held: HeldOpening) -> Held<Ticket> {
+    let told = held.told();
+    let place = approvals_place(&told.place, &told.approval);
+    let limit = Duration::from_secs(told.remaining_seconds) + BROKERS_ANSWER;
+    let decided = async move {
+        match held.decided().await? {
+            opening::Decided::Admitted(admitted) => Ok(opened(&plugin, *admitted)),
+            opening::Decided::Denied(reason) => Err(hold::denied(&reason)),
+            opening::Decided::Expired => Err(hold::expired("connect again")),
+        }
+    };
+    Held { place, limit, opened: Box::pin(decided) }
+}
+
+fn opened(plugin: &Arc<Plugin>, admitted: Admitted) -> Opened<Ticket> {
+    admitted.claim.take();
+    let known = SessionKnown {
+        claims: admitted.claims,
+        labels: admitted.target.labels.clone(),
+        database: String::new(),
+        server: None,
+    };
+    let target = admitted.target.name.clone();
+    Opened {
+        session: admitted.session,
+        writ: admitted.writ,
+        target: admitted.target,
+        principal: admitted.principal,
+        secret: admitted.secret,
+        deadline: admitted.deadline,
+        mask: admitted.masking.clone().map_or_else(|| Masks::Ready(Box::new(Identity)), Masks::Rules),
+        asks_target: admitted.policy.judges_statements() || *admitted.obligations.limits != SessionLimits::default(),
+        settings: settings(*admitted.obligations.limits),
+        ticket: Ticket {
+            meta: admitted.meta,
+            key: admitted.key,
+            known,
+            limits: *admitted.obligations.limits,
+            desk: PluginDesk {
+                plugin: Arc::clone(plugin),
+                session: admitted.session,
+                issuer: admitted.issuer,
+                subject: admitted.subject,
+                target,
+                role: admitted.obligations.role,
+                policy_hash: admitted.policy.policy_hash().clone(),
+            },
+            policy: Some(admitted.policy),
+            plugin: Arc::clone(plugin),
+            statements: admitted.masking.map(statement_mask),
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use writ_core::command::{Command, CommandId};
 use writ_core::credential::Secret;
@@ -70,6 +70,24 @@ impl<T> Opened<T> {
             Opened { session, writ, target, principal, secret, deadline, mask: (), asks_target, settings, ticket: () };
         (rest, ticket, mask)
     }
+}
+
+/// What becomes of a client that is not refused.
+pub enum Opening<T> {
+    /// Its session may begin.
+    Open(Box<Opened<T>>),
+    /// Humans are asked first.
+    Held(Held<T>),
+}
+
+/// A client that waits for humans before its session is opened.
+pub struct Held<T> {
+    /// Where they answer, for the client.
+    pub place: String,
+    /// How long that may take.
+    pub limit: Duration,
+    /// The session, or why there is none. Dropped, humans are not asked any more.
+    pub opened: Pin<Box<dyn Future<Output = Result<Opened<T>, Fault>> + Send>>,
 }
 
 /// What is known of a session once it is logged in at its target.
@@ -179,7 +197,7 @@ pub trait Evidence: Send + Sync + 'static {
     ///
     /// # Errors
     /// It is refused, or nobody can decide.
-    fn open(&self, request: OpenRequest) -> impl Future<Output = Result<Opened<Self::Ticket>, Fault>> + Send;
+    fn open(&self, request: OpenRequest) -> impl Future<Output = Result<Opening<Self::Ticket>, Fault>> + Send;
 
     /// Makes the part of worker `index`; called once on its thread.
     ///

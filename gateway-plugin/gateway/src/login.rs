@@ -226,6 +226,25 @@ pub async fn reject(stream: &mut Stream, rejection: Option<Vec<u8>>, fault: &Fau
     refuse(stream, fault).await;
 }
 
+/// Tells a client something during its login.
+///
+/// # Errors
+/// It is gone.
+pub async fn tell(stream: &mut Stream, told: &[u8]) -> Result<(), Fault> {
+    send(stream, told).await.map_err(|error| broken(&error))
+}
+
+/// Resolves when a client that waits to be let in leaves, or says what it may not say yet.
+pub async fn left(stream: &mut Stream) -> Fault {
+    let mut first = [0; 1];
+    match stream.read(&mut first).await {
+        Ok(0) => broken(&io::ErrorKind::UnexpectedEof.into()),
+        Ok(_) if first == *b"X" => broken(&io::ErrorKind::ConnectionAborted.into()),
+        Ok(_) => Fault::new("login.early", Blame::Peer, "the client sent commands before it was let in"),
+        Err(error) => broken(&error),
+    }
+}
+
 /// Closes a connection in its own way.
 pub async fn close(mut stream: Stream) {
     drop(stream.shutdown().await);

@@ -19,9 +19,9 @@ use writ_wire_postgres::startup::Pending;
 use crate::batch::{Session, Shared};
 use crate::cancel::{self, Goal, Registry};
 use crate::catalog::Catalogs;
-use crate::evidence::{Ending, Evidence, Gate as _, Live as _, LoggedIn, OpenRequest, Opened};
+use crate::evidence::{Ending, Evidence, Gate as _, Live as _, LoggedIn, OpenRequest, Opened, Opening};
 use crate::login::{self, Arrival, Door};
-use crate::masking;
+use crate::masking::{self, Masks};
 use crate::relay::{Running, SCRATCH, Worker};
 use crate::stream::Stream;
 
@@ -135,7 +135,8 @@ struct Ready<E: Evidence> {
 
 async fn serve<E: Evidence>(here: Rc<Here<E>>, arrived: Arrived) {
     let Arrived { socket, peer, door, proxied, pending, load } = arrived;
-    let ready = match admit(&here, socket, peer, &door, proxied).await {
+    let mut pending = Some(pending);
+    let ready = match admit(&here, socket, peer, &door, (proxied, &mut pending)).await {
         Ok(Some(ready)) => ready,
         Ok(None) => return,
         Err(fault) => {
@@ -199,7 +200,7 @@ async fn admit<E: Evidence>(
     socket: std::net::TcpStream,
     peer: SocketAddr,
     door: &Door,
-    proxied: bool,
+    (proxied, unheard): (bool, &mut Option<Counted>),
 ) -> Result<Option<Ready<E>>, Fault> {
     let broken = |error: std::io::Error| {
         Fault::new("login.connection", Blame::Peer, "the connection broke during the login").detail(error.to_string())
@@ -226,9 +227,13 @@ async fn admit<E: Evidence>(
             drop(tokio::time::timeout(login::TELL, login::close(stream)).await);
             outcome.map(|()| None)
         }
-        Arrival::Token(pending, mut stream) => {
+        Arrival::Token(mut pending, mut stream) => {
+            let entered = enter(here, (&mut pending, &mut stream), peer, (door, deadline, unheard)).await;
             let rejection = pending.rejection();
-            let begun = in_time(deadline, begin(here, *pending, peer, door.limits.max_sessions)).await;
+            let begun = match entered {
+                Ok((admitted, deadline)) => in_time(deadline, begin(here, *pending, admitted)).await,
+                Err(fault) => Err(fault),
+            };
             match begun.and_then(|begun| prepare(here, begun)) {
                 Ok(prepared) => Ok(Some(prepared.with(here, stream))),
                 Err(fault) => {
@@ -237,6 +242,65 @@ async fn admit<E: Evidence>(
                 }
             }
         }
+    }
+}
+
+/// Admits a client whose token was shown; by when its login must be done. Where humans are asked first, the client is told, and the
+/// login's time begins anew once they have answered.
+async fn enter<E: Evidence>(
+    here: &Here<E>,
+    (pending, stream): (&mut Pending, &mut Stream),
+    peer: SocketAddr,
+    (door, deadline, unheard): (&Door, Instant, &mut Option<Counted>),
+) -> Result<(Admitted<E>, Instant), Fault> {
+    let full = || {
+        Fault::new("gateway.full", Blame::Ours, "the gateway has as many sessions as it may have")
+            .help("try again later")
+    };
+    let counted = Counted::below(&here.common.sessions, door.limits.max_sessions).ok_or_else(full)?;
+    let token = pending.take_token();
+    let startup = pending.startup();
+    let (target, role, database) = (startup.target.clone(), startup.role.clone(), startup.database.clone());
+    let request = OpenRequest { token, target, role, database, peer };
+    let held = match in_time(deadline, here.common.evidence.open(request)).await? {
+        Opening::Open(opened) => return Ok((Admitted::new(here, *opened, counted), deadline)),
+        Opening::Held(held) => held,
+    };
+    // It is known who waits: no place of those that nobody knows yet is taken.
+    drop(unheard.take());
+    let mut told = Vec::new();
+    pending.wait(&format!("writ: this connection waits for an approval: {}", held.place), &mut told);
+    in_time(deadline, login::tell(stream, &told)).await?;
+    metrics::counter!("writ_gateway_connections_held_total").increment(1);
+    let mut phase = here.common.phase.clone();
+    let opened = tokio::select! {
+        // Who left has no session, though it was approved at the same moment.
+        biased;
+        fault = login::left(stream) => Err(fault),
+        _ = phase.wait_for(|phase| *phase != Phase::Open) => {
+            Err(Fault::new("gateway.draining", Blame::Ours, "the gateway is shutting down").help("connect again"))
+        }
+        decided = tokio::time::timeout(held.limit, held.opened) => {
+            decided.unwrap_or_else(|_| Err(crate::sql::hold::expired("connect again")))
+        }
+    };
+    Ok((Admitted::new(here, opened?, counted), Instant::now() + door.limits.login_timeout))
+}
+
+/// A session that was admitted, and the place that it takes.
+struct Admitted<E: Evidence> {
+    opened: Opened<(), ()>,
+    masks: Masks,
+    pledged: Pledged<E>,
+    counted: Counted,
+}
+
+impl<E: Evidence> Admitted<E> {
+    fn new(here: &Here<E>, opened: Opened<E::Ticket>, counted: Counted) -> Self {
+        let (opened, ticket, masks) = opened.apart();
+        let evidence = Arc::clone(&here.common.evidence);
+        let pledged = Pledged { evidence, session: opened.session, ticket: Some(ticket) };
+        Self { opened, masks, pledged, counted }
     }
 }
 
@@ -295,24 +359,8 @@ struct Begun<E: Evidence> {
     relay: RelaySettings,
 }
 
-async fn begin<E: Evidence>(
-    here: &Here<E>,
-    mut pending: Pending,
-    peer: SocketAddr,
-    max_sessions: u32,
-) -> Result<Begun<E>, Fault> {
-    let full = || {
-        Fault::new("gateway.full", Blame::Ours, "the gateway has as many sessions as it may have")
-            .help("try again later")
-    };
-    let counted = Counted::below(&here.common.sessions, max_sessions).ok_or_else(full)?;
-    let token = pending.take_token();
-    let startup = pending.startup();
-    let (target, role, database) = (startup.target.clone(), startup.role.clone(), startup.database.clone());
-    let opened = here.common.evidence.open(OpenRequest { token, target, role, database, peer }).await?;
-    let evidence = Arc::clone(&here.common.evidence);
-    let (opened, ticket, masks) = opened.apart();
-    let pledged = Pledged { evidence, session: opened.session, ticket: Some(ticket) };
+async fn begin<E: Evidence>(here: &Here<E>, pending: Pending, admitted: Admitted<E>) -> Result<Begun<E>, Fault> {
+    let Admitted { opened, masks, pledged, counted } = admitted;
     let relay = masks.relay_settings();
     let ready = async {
         let (mut stream, upstream, mut left) =

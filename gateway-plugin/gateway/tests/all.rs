@@ -7,6 +7,7 @@
 mod cancels;
 mod described;
 mod ends;
+mod held;
 mod leaks;
 mod logins;
 mod logs;

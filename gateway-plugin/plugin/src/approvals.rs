@@ -1,4 +1,5 @@
-//! Questions to humans, from the gateway's side: put, waited for, withdrawn when nobody waits any more, used once.
+//! Questions to humans, from the gateway's side: put, waited for, withdrawn when nobody waits any more, used once. A connection's is used by
+//! opening its session.
 //!
 //! The broker's stream tells what came of them within a second; should a line of it be lost, the broker is asked by and by. What
 //! must never happen: that a command goes on by an approval whose use the broker did not confirm.
@@ -62,7 +63,7 @@ pub enum Answer {
     Expired,
 }
 
-/// A question that was put. Dropped before it is answered, it is withdrawn.
+/// A question that was put. Dropped before it is answered or used, it is withdrawn.
 pub struct Question {
     plugin: Arc<Plugin>,
     /// What was told when it was put.
@@ -86,36 +87,59 @@ impl Plugin {
         let plugin = Arc::clone(self);
         let asked = self.on_runtime(async move {
             let put = plugin.link().client().ask_approval(&request).await?;
-            let id = put.approval;
-            match plugin.link().questions.enter(id) {
-                Ok(told) => Ok(Question { plugin, put, told, over: false }),
-                Err(fault) => {
-                    drop(plugin.link().client().withdraw_approval(id).await);
-                    Err(fault)
-                }
-            }
+            Question::put(&plugin, put).await
         });
         asked.await
     }
 }
 
 impl Question {
+    /// Waits for what the broker was asked by another call: one about a connection.
+    pub(crate) async fn put(plugin: &Arc<Plugin>, put: ApprovalReply) -> Result<Self, Fault> {
+        let id = put.approval;
+        match plugin.link().questions.enter(id) {
+            Ok(told) => Ok(Self { plugin: Arc::clone(plugin), put, told, over: false }),
+            Err(fault) => {
+                drop(plugin.link().client().withdraw_approval(id).await);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Its approval was used.
+    pub(crate) fn used(mut self) {
+        self.over = true;
+    }
+
+    pub(crate) const fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
     /// Waits for the answer; an approval is used when this returns. May be awaited on any runtime.
     ///
     /// # Errors
     /// If the broker says that the approval cannot be used, or the question is lost.
     pub async fn answer(mut self) -> Result<Answer, Fault> {
+        match self.settled().await? {
+            Answer::Approved(id) => self.make_use().await.map(|()| Answer::Approved(id)),
+            other => Ok(other),
+        }
+    }
+
+    /// Waits for the answer, and leaves its use to the caller.
+    pub(crate) async fn settled(&mut self) -> Result<Answer, Fault> {
         let mut stands = self.put.clone();
         loop {
-            match stands.state {
-                ApprovalState::Asked => {}
-                ApprovalState::Approved => return self.make_use().await,
-                ApprovalState::Denied => return self.end(Ok(Answer::Denied(stands.reason.unwrap_or_default()))),
-                ApprovalState::Expired => return self.end(Ok(Answer::Expired)),
-                ApprovalState::Withdrawn | ApprovalState::Used => {
-                    return self.end(Err(Fault::new("approval.gone", Blame::Ours, "the approval cannot be used")
-                        .help("run the statement again")));
-                }
+            let answer = match stands.state {
+                ApprovalState::Asked => None,
+                ApprovalState::Approved => return Ok(Answer::Approved(self.put.approval)),
+                ApprovalState::Denied => Some(Ok(Answer::Denied(stands.reason.unwrap_or_default()))),
+                ApprovalState::Expired => Some(Ok(Answer::Expired)),
+                ApprovalState::Withdrawn | ApprovalState::Used => Some(Err(gone())),
+            };
+            if let Some(answer) = answer {
+                self.over = true;
+                return answer;
             }
             stands = self.next().await;
         }
@@ -143,17 +167,16 @@ impl Question {
         next.await.unwrap_or_else(|_| ApprovalReply { state: ApprovalState::Withdrawn, ..self.put.clone() })
     }
 
-    async fn make_use(mut self) -> Result<Answer, Fault> {
+    async fn make_use(&mut self) -> Result<(), Fault> {
         let (plugin, id) = (Arc::clone(&self.plugin), self.put.approval);
         self.over = true;
         let used = self.plugin.on_runtime(async move { plugin.link().client().use_approval(id).await }).await;
-        used.map(|_| Answer::Approved(id))
+        used.map(drop)
     }
+}
 
-    fn end(mut self, answer: Result<Answer, Fault>) -> Result<Answer, Fault> {
-        self.over = true;
-        answer
-    }
+pub(crate) fn gone() -> Fault {
+    Fault::new("approval.gone", Blame::Ours, "the approval cannot be used").help("try again: it is asked anew")
 }
 
 impl Drop for Question {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, Identity as TlsIdentity, Method, RequestBuilder, Response};
+use reqwest::{Certificate, Client, Identity as TlsIdentity, Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use writ_broker_api::approval::{ApprovalReply, ApprovalRequest};
@@ -24,6 +24,15 @@ const MAX_ANSWER: usize = 1 << 20;
 pub const TOKEN_REFUSED: &str = "broker.token";
 /// The broker's codes for that.
 const OF_TOKENS: [&str; 3] = ["identity.refused", "token.used", "token.bound"];
+
+/// What the broker answers to an opening that it does not refuse.
+#[derive(Debug)]
+pub enum Opening {
+    /// The session may begin.
+    Open(Box<OpenReply>),
+    /// Humans are asked first.
+    Held(ApprovalReply),
+}
 
 /// A client of the broker.
 #[derive(Debug, Clone)]
@@ -83,12 +92,19 @@ impl BrokerClient {
         self.post(paths::GATEWAY_RENEW, request).await
     }
 
-    /// Asks for a session.
+    /// Asks for a session. Where humans are asked first, the answer says where (202 Accepted).
     ///
     /// # Errors
     /// If it is refused or the broker cannot be reached.
-    pub async fn open(&self, request: &OpenRequest) -> Result<OpenReply, Fault> {
-        self.post(paths::SESSIONS, request).await
+    pub async fn open(&self, request: &OpenRequest) -> Result<Opening, Fault> {
+        let response = self.send(self.request(Method::POST, paths::SESSIONS).json(request)).await?;
+        let held = response.status() == StatusCode::ACCEPTED;
+        let bytes = limited(response).await?;
+        let strange = |error: serde_json::Error| strange(&error.to_string());
+        if held {
+            return serde_json::from_slice(&bytes).map(Opening::Held).map_err(strange);
+        }
+        serde_json::from_slice(&bytes).map(|reply| Opening::Open(Box::new(reply))).map_err(strange)
     }
 
     /// Tells which sessions live.

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod identity;
 mod link;
 pub mod masks;
+pub mod opening;
 mod outbox;
 pub mod plugin;
 pub mod registry;

@@ -20,15 +20,16 @@ use writ_record::DataKey;
 use writ_record::segment::{Sealer, Settings as SealSettings};
 use writ_record::spool::SessionMeta;
 
-use crate::client::BrokerClient;
+use crate::client::{self, BrokerClient};
 use crate::gate::WorkerGate;
 use crate::identity::{Fresh, Identity, private_directory};
 use crate::link::Link;
 use crate::masks::{self, Masking};
+use crate::opening::{HeldOpening, Opening};
 use crate::outbox::Outbox;
 use crate::registry::LiveSession;
 use crate::seal::{Notice, OpenKey, Sealing};
-use crate::session::Admitted;
+use crate::session::{Admitted, Claim};
 use crate::settings::PluginSettings;
 use crate::spool::{Budget, Settings as SpoolSettings, WorkerSpool};
 
@@ -155,26 +156,32 @@ impl Plugin {
     ///
     /// # Errors
     /// If the broker refuses or is not there.
-    pub async fn open(self: &Arc<Self>, request: OpenRequest) -> Result<Admitted, Fault> {
+    pub async fn open(self: &Arc<Self>, request: OpenRequest) -> Result<Opening, Fault> {
         let plugin = Arc::clone(self);
         self.on_runtime(async move { plugin.admit(request).await }).await
     }
 
-    async fn admit(&self, request: OpenRequest) -> Result<Admitted, Fault> {
+    async fn admit(self: &Arc<Self>, request: OpenRequest) -> Result<Opening, Fault> {
         if !self.link.ready() {
             return Err(crate::client::no_broker("there is no stream to the broker, or no policy yet".to_owned()));
         }
-        let reply = self.link.client().open(&request).await?;
+        let reply = match self.link.client().open(&request).await? {
+            client::Opening::Open(reply) => *reply,
+            client::Opening::Held(put) => {
+                let held = HeldOpening::put_to(self, put, request).await?;
+                return Ok(Opening::Held(Box::new(held)));
+            }
+        };
         self.link.admitted(reply.session);
         let (session, writ, begun) = (reply.session, reply.writ, Instant::now());
         let taken = self.take(reply, begun).await;
         if let Err(fault) = &taken {
             self.give_up(session, writ, fault);
         }
-        taken
+        taken.map(|admitted| Opening::Admitted(Box::new(admitted)))
     }
 
-    async fn take(&self, reply: OpenReply, begun: Instant) -> Result<Admitted, Fault> {
+    async fn take(self: &Arc<Self>, reply: OpenReply, begun: Instant) -> Result<Admitted, Fault> {
         let policy = self.policy_of(&reply).await?;
         let purpose =
             Purpose { writ: reply.writ, session: reply.session, gateway: self.gateway(), target: &reply.target.name };
@@ -195,6 +202,7 @@ impl Plugin {
             wrapped_key: reply.wrapped_data_key.0.clone(),
         };
         Ok(Admitted {
+            claim: Claim::new(Arc::clone(self), reply.session, reply.writ),
             session: reply.session,
             writ: reply.writ,
             policy: SessionPolicy::prepare(&policy.bundle, &reply.workload, &reply.target),
@@ -268,7 +276,7 @@ impl Plugin {
         self.give_up(meta.session, meta.writ, why);
     }
 
-    fn give_up(&self, session: SessionId, writ: WritId, why: &Fault) {
+    pub(crate) fn give_up(&self, session: SessionId, writ: WritId, why: &Fault) {
         let closed = writ_record::segment::Closed {
             session,
             writ,

@@ -1,8 +1,10 @@
 //! A session that the broker admitted: what its driver needs, and nothing that can be logged by accident.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use writ_core::credential::Secret;
+use writ_core::fault::{Blame, Fault};
 use writ_core::grant::Obligations;
 use writ_core::id::{SessionId, WritId};
 use writ_core::target::Target;
@@ -12,9 +14,36 @@ use writ_record::DataKey;
 use writ_record::spool::SessionMeta;
 
 use crate::masks::Masking;
+use crate::plugin::Plugin;
+
+/// That a session was admitted and nobody has taken it yet. Dropped, its end is told to the broker, which takes the credential
+/// back: a client may leave while the broker answers.
+pub struct Claim(Option<(Arc<Plugin>, SessionId, WritId)>);
+
+impl Claim {
+    pub(crate) const fn new(plugin: Arc<Plugin>, session: SessionId, writ: WritId) -> Self {
+        Self(Some((plugin, session, writ)))
+    }
+
+    /// Whoever calls sees to its end.
+    pub fn take(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some((plugin, session, writ)) = self.0.take() {
+            let why = Fault::new("login.abandoned", Blame::Peer, "the client left during the login");
+            plugin.give_up(session, writ, &why);
+        }
+    }
+}
 
 /// An admitted session.
 pub struct Admitted {
+    /// To be taken by whoever sees to its end.
+    pub claim: Claim,
     /// The session.
     pub session: SessionId,
     /// Its writ.

@@ -253,8 +253,12 @@ fn mistakes_in_terms_are_problems() {
     ] {
         assert_ne!(problems(wrong), "", "{wrong}");
     }
-    let connect = "@hold(\"1m\") permit (principal, action == Writ::Action::\"connect\", resource);";
-    assert_eq!(check(&[("a.cedar".to_owned(), connect.to_owned())]).len(), 1);
+    let on = |annotation: &str, action: &str| {
+        let text = format!("{annotation} permit (principal, action == Writ::Action::\"{action}\", resource);");
+        check(&[("a.cedar".to_owned(), text)]).len()
+    };
+    assert_eq!((on("@hold(\"1m\") @approvals(\"2\")", "connect"), on("@approvals(\"2\")", "connect")), (0, 1));
+    assert_eq!((on("@hold(\"1m\")", "admin"), on("@hold_in_transaction(\"1m\")", "connect")), (1, 1));
 }
 
 #[test]

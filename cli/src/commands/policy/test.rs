@@ -134,7 +134,7 @@ fn connect(judges: &Judges, case: &Case, workload: &Workload, target: &Target, n
     let matched = explained.said.iter().filter(|said| said.outcome == writ_policy::explain::Outcome::Matched);
     match explained.decision {
         Ok(_) => Given {
-            verdict: Answer::Allow,
+            verdict: if explained.hold.is_some() { Answer::Hold } else { Answer::Allow },
             policies: matched.filter(|said| !said.forbids).map(|said| said.policy.clone()).collect(),
             code: None,
             reason: None,

@@ -8,7 +8,7 @@ use writ_broker_api::approval::{About, ApprovalRequest, digest};
 use writ_core::approval::AskedParameter;
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::PolicyHash;
-use writ_core::id::SessionId;
+use writ_core::id::{ApprovalId, SessionId};
 use writ_core::target::TargetName;
 use writ_core::workload::{Issuer, Subject};
 use writ_plugin::Plugin;
@@ -35,13 +35,18 @@ pub struct PluginDesk {
     pub policy_hash: PolicyHash,
 }
 
+/// Where a human answers, in words for the client.
+pub(crate) fn approvals_place(url: &str, approval: &ApprovalId) -> String {
+    format!("{url} (writ approvals show {approval})")
+}
+
 impl Desk for PluginDesk {
     fn ask(&self, question: Question) -> Pin<Box<dyn Future<Output = Result<Asked, Fault>>>> {
         let desk = self.clone();
         Box::pin(async move {
             let request = desk.request(question)?;
             let put = desk.plugin.ask_approval(request).await?;
-            let place = format!("{} (writ approvals show {})", put.put.place, put.put.approval);
+            let place = approvals_place(&put.put.place, &put.put.approval);
             let decision = Box::pin(async move {
                 Ok(match put.answer().await? {
                     Answer::Approved(approval) => Decision::Approved(approval.to_string()),

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use writ_core::command::CommandId;
 use writ_core::fault::{Blame, Fault};
 use writ_core::statement::Fingerprint;
@@ -94,6 +95,8 @@ pub struct Holding {
     /// What policy said of it.
     pub said: Said,
     stage: Rc<RefCell<Stage>>,
+    /// Until when it may wait, from when it was asked.
+    deadline: Instant,
 }
 
 impl core::fmt::Debug for Holding {
@@ -119,9 +122,9 @@ impl Holding {
     pub fn begin(desk: &Rc<dyn Desk>, question: Question, said: Said) -> (Self, Later) {
         let stage = Rc::new(RefCell::new(Stage::Asking));
         let (kept, desk, command) = (Rc::clone(&stage), Rc::clone(desk), question.command);
-        let limit = Duration::from_secs(question.terms.timeout_seconds);
+        let deadline = Instant::now() + Duration::from_secs(question.terms.timeout_seconds);
         let later = Later::new(async move {
-            let reached = tokio::time::timeout(limit, desk.ask(question)).await;
+            let reached = tokio::time::timeout_at(deadline, desk.ask(question)).await;
             let next = match reached {
                 Ok(Ok(asked)) => Stage::Asked(asked),
                 Ok(Err(fault)) => Stage::Answered(Err(fault)),
@@ -129,7 +132,7 @@ impl Holding {
             };
             settle(&kept, next);
         });
-        (Self { command, said, stage }, later)
+        (Self { command, said, stage, deadline }, later)
     }
 
     /// What comes next, once something has.
@@ -137,20 +140,16 @@ impl Holding {
         let now = std::mem::replace(&mut *self.stage.borrow_mut(), Stage::Told);
         match now {
             Stage::Asked(asked) => {
-                let limit = self.said.judgement.hold.as_ref().map_or(0, |terms| terms.timeout_seconds);
-                let (stage, limit) = (Rc::clone(&self.stage), Duration::from_secs(limit));
+                let (stage, deadline) = (Rc::clone(&self.stage), self.deadline);
                 let later = Later::new(async move {
-                    let decision = tokio::time::timeout(limit, asked.decision).await;
+                    let decision = tokio::time::timeout_at(deadline, asked.decision).await;
                     settle(&stage, Stage::Answered(decision.unwrap_or(Ok(Decision::Expired))));
                 });
                 Next::Wait(later, Some(asked.place))
             }
             Stage::Answered(Ok(Decision::Approved(approval))) => Next::Approved(approval),
             Stage::Answered(Ok(Decision::Denied(reason))) => Next::Refused(denied(&reason)),
-            Stage::Answered(Ok(Decision::Expired)) => Next::Refused(
-                refusal("approval.expired", "the approval was not given in time")
-                    .help("ask an approver, then run the statement again"),
-            ),
+            Stage::Answered(Ok(Decision::Expired)) => Next::Refused(expired("run the statement again")),
             Stage::Answered(Err(fault)) => Next::Refused(fault),
             Stage::Cancelled => Next::Refused(refusal(CANCELLED, "canceling statement due to user request")),
             Stage::Asking | Stage::Told => Next::Refused(
@@ -159,13 +158,13 @@ impl Holding {
         }
     }
 
-    /// The client wants it no more.
+    /// The client wants it no more: an answer that was not acted on yet counts no more either.
     pub fn cancel(&self) {
-        settle(&self.stage, Stage::Cancelled);
+        *self.stage.borrow_mut() = Stage::Cancelled;
     }
 }
 
-/// The first end stands: what was cancelled is not approved behind that.
+/// What was cancelled is not approved behind that.
 fn settle(stage: &RefCell<Stage>, next: Stage) {
     let mut stage = stage.borrow_mut();
     if !matches!(*stage, Stage::Cancelled | Stage::Answered(_)) {
@@ -177,7 +176,13 @@ fn refusal(code: &'static str, public: impl Into<std::borrow::Cow<'static, str>>
     Fault::new(code, Blame::NotAllowed, public)
 }
 
-fn denied(reason: &str) -> Fault {
+/// Nobody approved in time: what to do once someone would.
+pub(crate) fn expired(then: &str) -> Fault {
+    refusal("approval.expired", "the approval was not given in time").help(format!("ask an approver, then {then}"))
+}
+
+/// A human denied it.
+pub(crate) fn denied(reason: &str) -> Fault {
     let shown: String = reason.chars().take(200).flat_map(char::escape_debug).collect();
     let public =
         if shown.is_empty() { "an approver denied it".to_owned() } else { format!("an approver denied it: {shown}") };

@@ -19,7 +19,7 @@ use writ_core::proof::{Clearance, Recorded};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_gateway::evidence::{
-    Answer, Ending, Evidence, Gate, Judged, Later, Live, LoggedIn, Moment, OpenRequest, Opened,
+    Answer, Ending, Evidence, Gate, Held, Judged, Later, Live, LoggedIn, Moment, OpenRequest, Opened, Opening,
 };
 use writ_gateway::masking::Masks;
 use writ_mask::action::MaskKey;
@@ -70,6 +70,12 @@ pub(crate) struct Fake {
     pub(crate) masks: Option<String>,
     /// Whether sessions that begin now have no mask all the same.
     pub(crate) unmasked: AtomicBool,
+    /// Whether connections wait for an answer, and which it is.
+    pub(crate) connections: Option<watch::Sender<Option<Result<(), Fault>>>>,
+    /// How long they may wait.
+    pub(crate) hold: Duration,
+    /// How many waiting connections were given up, or answered.
+    pub(crate) unwanted: AtomicU32,
     /// What flowed back, as it was recorded.
     pub(crate) flowed: Mutex<Vec<u8>>,
     /// How many verdicts on texts with [`WAITS`] may be given; the others wait.
@@ -94,6 +100,9 @@ impl Fake {
             lengthen: false,
             masks: None,
             unmasked: AtomicBool::new(false),
+            connections: None,
+            hold: Duration::from_secs(60),
+            unwanted: AtomicU32::new(0),
             flowed: Mutex::new(Vec::new()),
             given: watch::channel(0).0,
             fail_judge: AtomicBool::new(false),
@@ -140,6 +149,15 @@ fn full() -> Fault {
     Fault::new("spool.full", Blame::Ours, "the session cannot be recorded")
 }
 
+/// A connection that waits; counted once it does not.
+struct Wanted(Arc<Fake>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.unwanted.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 fn by_rules(rules: &str) -> Masks {
     let rules = RuleSet::new(&toml::from_str(rules).unwrap()).unwrap();
     Masks::Rules(Masking { rules: Arc::new(rules), key: Arc::new(MaskKey::derive(&[7; 32])) })
@@ -154,7 +172,7 @@ impl Evidence for Shared {
         GatewayId::fresh()
     }
 
-    async fn open(&self, request: OpenRequest) -> Result<Opened<()>, Fault> {
+    async fn open(&self, request: OpenRequest) -> Result<Opening<()>, Fault> {
         let fake = &self.0;
         fake.opens.fetch_add(1, Ordering::SeqCst);
         if request.token.as_slice() != TOKEN.as_bytes() {
@@ -164,7 +182,7 @@ impl Evidence for Shared {
         fake.admitted.lock().unwrap().push((session, writ));
         let mask: Box<dyn Mask> =
             if fake.lengthen { Box::new(super::mask::Doubling::default()) } else { Box::new(Identity) };
-        Ok(Opened {
+        let opened = Opened {
             session,
             writ,
             target: fake.target.clone(),
@@ -178,7 +196,22 @@ impl Evidence for Shared {
             asks_target: false,
             settings: Vec::new(),
             ticket: (),
-        })
+        };
+        let Some(mut answers) = fake.connections.as_ref().map(watch::Sender::subscribe) else {
+            return Ok(Opening::Open(Box::new(opened)));
+        };
+        let (place, limit) = ("https://broker.example/apr".to_owned(), fake.hold);
+        let wanted = Wanted(Arc::clone(fake));
+        let answered = async move {
+            let answer = answers.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+            drop(wanted);
+            match answer {
+                Some(Ok(())) => Ok(opened),
+                Some(Err(fault)) => Err(fault),
+                None => Err(full()),
+            }
+        };
+        Ok(Opening::Held(Held { place, limit, opened: Box::pin(answered) }))
     }
 
     fn gate(&self, _: u32) -> Result<FakeGate, Fault> {

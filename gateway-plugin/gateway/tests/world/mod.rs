@@ -15,7 +15,8 @@ pub(crate) mod logs;
 pub(crate) mod mask;
 pub(crate) mod raw;
 
-use evidence::{Fake, Shared, TOKEN};
+pub(crate) use evidence::TOKEN;
+use evidence::{Fake, Shared};
 
 /// How long anything may take that is expected at once.
 pub(crate) const ALLOWANCE: Duration = Duration::from_secs(30);

@@ -11,6 +11,7 @@ use super::packet::{self, Packet};
 use super::parameters::{self, Startup};
 use super::{AuthMethod, packet::PROTOCOL_3_2};
 use crate::cancel::BackendKey;
+use crate::error;
 use crate::frame::{self, HEADER};
 
 const LONGEST_TOKEN: usize = 65_536;
@@ -219,7 +220,7 @@ fn response(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, Fault> {
 /// What the client has shown: a token, or that it has none.
 fn shown(startup: Startup, data: &[u8], oauth: Option<&OAuth>, out: &mut Vec<u8>) -> Result<Step, Fault> {
     if let Some(token) = oauthbearer::bearer(data)? {
-        return Ok(Step::Token(Pending { startup, token, by: By::Bearer(oauth.cloned()) }));
+        return Ok(Step::Token(Pending { startup, token, by: By::Bearer(oauth.cloned()), waits: false }));
     }
     discovery(oauth, out)?;
     Ok(Step::Told(oauthbearer::no_token("get one from the issuer that was named, then connect again")))
@@ -238,6 +239,8 @@ pub struct Pending {
     startup: Startup,
     token: Zeroizing<Vec<u8>>,
     by: By,
+    /// Whether the client was told already that its token is good.
+    waits: bool,
 }
 
 /// How the token was shown.
@@ -256,7 +259,7 @@ impl Pending {
     fn by_password(startup: Startup, body: &[u8]) -> Result<Self, Fault> {
         match body.strip_suffix(b"\0") {
             Some(token) if !token.is_empty() && !token.contains(&0) => {
-                Ok(Self { startup, token: Zeroizing::new(token.to_vec()), by: By::Password })
+                Ok(Self { startup, token: Zeroizing::new(token.to_vec()), by: By::Password, waits: false })
             }
             _ => Err(Fault::new("postgres.no_token", Blame::NotAllowed, "no token was shown")
                 .help("give the token where the client asks for a password, such as PGPASSWORD")),
@@ -286,6 +289,9 @@ impl Pending {
     #[must_use]
     pub fn rejection(&self) -> Option<Vec<u8>> {
         let By::Bearer(Some(oauth)) = &self.by else { return None };
+        if self.waits {
+            return None;
+        }
         let mut out = Vec::new();
         oauthbearer::failure(oauth, &mut out);
         Some(out)
@@ -297,14 +303,27 @@ impl Pending {
         if self.startup.long_keys { 32 } else { 4 }
     }
 
-    /// Appends the end of a login: `AuthenticationOk`, the target's parameters, our own cancel key, `ReadyForQuery`.
+    /// Appends what a client is told whose token is good and whose session waits: `AuthenticationOk`, since libpq takes no notice before
+    /// it, then a `NoticeResponse` with `text`. It may still be refused by an `ErrorResponse` alone.
+    pub fn wait(&mut self, text: &str, out: &mut Vec<u8>) {
+        if !self.waits {
+            write_ok(out);
+        }
+        self.waits = true;
+        error::write_notice(out, text);
+    }
+
+    /// Appends the end of a login: `AuthenticationOk`, unless [`Self::wait`] has said that, the target's parameters, our own cancel key,
+    /// `ReadyForQuery`.
     pub fn accept<'a>(
         self,
         parameters: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
         key: &BackendKey,
         out: &mut Vec<u8>,
     ) -> Startup {
-        frame::write(out, b'R', |out| out.extend_from_slice(&[0; 4]));
+        if !self.waits {
+            write_ok(out);
+        }
         for (name, value) in parameters {
             frame::write(out, b'S', |out| {
                 frame::write_text(out, name);
@@ -318,4 +337,8 @@ impl Pending {
         frame::write(out, b'Z', |out| out.push(b'I'));
         self.startup
     }
+}
+
+fn write_ok(out: &mut Vec<u8>) {
+    frame::write(out, b'R', |out| out.extend_from_slice(&[0; 4]));
 }
