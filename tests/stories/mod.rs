@@ -11,6 +11,7 @@ mod door;
 pub(crate) mod evidence;
 mod first_steps;
 mod freeze;
+mod governed;
 mod limits;
 mod masks;
 mod metrics;
