@@ -12,6 +12,7 @@ use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validato
 use writ_core::grant::PolicyHash;
 
 use crate::governs::Governs;
+use crate::judge::slices::Slices;
 use crate::obligations::{On, Stated, is_set_name};
 use crate::problem::Problem;
 use crate::reads::{Reads, Unknowable};
@@ -36,6 +37,7 @@ pub struct Bundle {
     stated: BTreeMap<String, Stated>,
     reads: Reads,
     governs: Governs,
+    slices: Slices,
 }
 
 /// All problems of a set of files; empty where [`Bundle::load`] takes it.
@@ -71,9 +73,11 @@ impl Bundle {
         if !loader.problems.is_empty() {
             return Err(loader.problems);
         }
+        let slices = loader.slices().map_err(|problem| vec![problem])?;
         Ok(Self {
             hash: hash(&files),
             files,
+            slices,
             schema: loader.validator.schema().clone(),
             policies: loader.policies,
             stated: loader.stated,
@@ -124,6 +128,10 @@ impl Bundle {
 
     pub(crate) const fn governs(&self) -> &Governs {
         &self.governs
+    }
+
+    pub(crate) const fn slices(&self) -> &Slices {
+        &self.slices
     }
 
     pub(crate) fn stated(&self, id: &str) -> Option<&Stated> {
@@ -253,6 +261,15 @@ impl Loader {
                 .push(at(format!("two policies have the id `{id}`")).help("give each policy an @id of its own"));
         }
         self.stated.insert(id, stated);
+    }
+
+    /// What questions about statements are put to; nothing where there are none.
+    fn slices(&self) -> Result<Slices, Problem> {
+        if !self.governs.statements {
+            return Ok(Slices::default());
+        }
+        let unusable = |unusable| Problem::at(schema::FILE, schema::TEXT, 0, format!("no slices: {unusable:?}"));
+        Slices::of(&self.policies, self.validator.schema()).map_err(unusable)
     }
 
     fn annotations(&mut self, name: &str, text: &str, policy: &Policy) -> Stated {

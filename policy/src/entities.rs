@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, Response, RestrictedExpression,
@@ -11,6 +12,7 @@ use writ_core::workload::{Claims, Issuer, Subject};
 
 use crate::bundle::Bundle;
 use crate::claims::{Tags, TooLarge};
+use crate::judge::slices::Slice;
 
 /// Between issuer and subject in an entity's id. An issuer that holds it is refused, so that ids are unambiguous.
 const BETWEEN: char = '|';
@@ -34,7 +36,8 @@ impl From<TooLarge> for Unusable {
     }
 }
 
-fn cedar(error: impl std::fmt::Display) -> Unusable {
+/// What Cedar refuses.
+pub(crate) fn cedar(error: impl std::fmt::Display) -> Unusable {
     Unusable::Cedar(error.to_string())
 }
 
@@ -82,25 +85,38 @@ impl Cast {
         context: Vec<(String, RestrictedExpression)>,
     ) -> Result<Question, Unusable> {
         let context = Context::from_pairs(context).map_err(cedar)?;
-        self.question_on(bundle, action, &self.resource, Vec::new(), context)
+        let (principal, action) = (self.principal.clone(), uid("Writ::Action", action)?);
+        let request = Request::new(principal, action, self.resource.clone(), context, Some(bundle.schema()));
+        Ok(Question { request: request.map_err(cedar)?, entities: self.entities.clone() })
     }
 
-    /// A question about something else than the cast's own resource; `more` is what is to be known of it.
+    /// The same cast for questions about statements, each of which brings the one action that it is about. An action that no
+    /// condition names and that is not asked about is looked at by no policy; where a condition may name one, all stay.
+    pub(crate) fn for_statements(self, bundle: &Bundle) -> Result<Self, Unusable> {
+        if bundle.governs().actions {
+            return Ok(self);
+        }
+        let known = self.entities.iter().filter(|entity| type_is(entity, "Writ::Action").is_some_and(|is| !is));
+        let entities = Entities::from_entities(known.cloned(), None).map_err(cedar)?;
+        Ok(Self { entities, ..self })
+    }
+
+    /// A question of a cast [`Self::for_statements`]; `more` is what is to be known of the resource besides.
+    ///
+    /// Names come from outside, shapes do not: only builds with debug assertions hold each question to the schema.
     pub(crate) fn question_on(
         &self,
         bundle: &Bundle,
-        action: &str,
+        slice: &Slice,
         resource: &EntityUid,
-        more: Vec<Entity>,
+        more: impl IntoIterator<Item = Entity>,
         context: Context,
     ) -> Result<Question, Unusable> {
-        let action = uid("Writ::Action", action)?;
-        let request = Request::new(self.principal.clone(), action, resource.clone(), context, Some(bundle.schema()))
-            .map_err(cedar)?;
-        let mut entities = self.entities.clone();
-        if !more.is_empty() {
-            entities = entities.add_entities(more, Some(bundle.schema())).map_err(cedar)?;
-        }
+        let schema = cfg!(debug_assertions).then(|| bundle.schema());
+        let (principal, action) = (self.principal.clone(), slice.uid.clone());
+        let request = Request::new(principal, action, resource.clone(), context, schema).map_err(cedar)?;
+        let own = (!bundle.governs().actions).then(|| slice.entity.clone());
+        let entities = self.entities.clone().add_entities(own.into_iter().chain(more), schema).map_err(cedar)?;
         Ok(Question { request, entities })
     }
 
@@ -124,9 +140,33 @@ impl Question {
     }
 }
 
+/// The types of the schema, parsed once.
+static TYPES: LazyLock<Vec<(&'static str, EntityTypeName)>> = LazyLock::new(|| {
+    let names = [
+        "Writ::Relation",
+        "Writ::Column",
+        "Writ::Function",
+        "Writ::Target",
+        "Writ::Action",
+        "Writ::Workload",
+        "Writ::Human",
+        "Writ::Lists",
+        "Writ::System",
+    ];
+    names.into_iter().filter_map(|name| Some((name, EntityTypeName::from_str(name).ok()?))).collect()
+});
+
+fn type_name(kind: &str) -> Option<&'static EntityTypeName> {
+    TYPES.iter().find_map(|(name, parsed)| (*name == kind).then_some(parsed))
+}
+
+fn type_is(entity: &Entity, kind: &str) -> Option<bool> {
+    Some(entity.uid().type_name() == type_name(kind)?)
+}
+
 pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUid, Unusable> {
-    let kind = EntityTypeName::from_str(kind).map_err(cedar)?;
-    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+    let known = type_name(kind).ok_or_else(|| Unusable::Cedar(format!("there is no type `{kind}`")))?;
+    Ok(EntityUid::from_type_name_and_id(known.clone(), EntityId::new(id)))
 }
 
 pub(crate) fn text(value: &str) -> RestrictedExpression {

@@ -8,6 +8,7 @@ use serde_json::Value;
 /// The prefix of the actions for SQL.
 const SQL: &str = "sql:";
 const UNKNOWN: &str = "sql:unknown";
+const ACTION: &str = "Writ::Action";
 
 /// Which of the changing inputs of a verdict policies on SQL read. What none reads, no cached verdict depends on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) struct Governs {
     pub(crate) columns: BTreeMap<String, BTreeSet<String>>,
     /// Whether a policy tells columns from relations, so that a column must be asked about though none is named.
     pub(crate) by_type: bool,
+    /// Whether a condition may name an action, so that more actions matter to it than the one that is asked about.
+    pub(crate) actions: bool,
     /// What the policies read.
     pub(crate) inputs: Inputs,
 }
@@ -47,7 +50,7 @@ impl Governs {
         for literal in scope.iter().chain(&policy.entity_literals()) {
             let id = literal.id().unescaped();
             match literal.type_name().to_string().as_str() {
-                "Writ::Action" => self.statements |= id == "sql" || id.starts_with(SQL),
+                ACTION => self.statements |= id == "sql" || id.starts_with(SQL),
                 "Writ::Column" => self.column(id),
                 _ => {}
             }
@@ -55,7 +58,10 @@ impl Governs {
         match policy.to_json() {
             Ok(json) => self.walk(&json),
             // Not seen where the policy is valid; then all is taken to be read.
-            Err(_) => self.reads_all(),
+            Err(_) => {
+                self.reads_all();
+                self.actions = true;
+            }
         }
     }
 
@@ -73,8 +79,8 @@ impl Governs {
         match json {
             Value::Array(elements) => elements.iter().for_each(|element| self.walk(element)),
             Value::Object(members) => members.iter().for_each(|(key, value)| match (key.as_str(), value) {
-                // A literal's content is data, whatever it looks like.
-                ("Value", _) => {}
+                // A literal's content is data, whatever it looks like; at most it names an action.
+                ("Value", literal) => self.actions |= says(literal, ACTION),
                 ("Record", Value::Object(fields)) => fields.values().for_each(|field| self.walk(field)),
                 ("Var", Value::String(name)) if name == "context" => self.reads_all(),
                 ("entity_type", Value::String(name)) if name == "Writ::Column" => self.by_type = true,
@@ -94,6 +100,16 @@ impl Governs {
             b"in_transaction" => self.inputs.transaction = true,
             _ => {}
         }
+    }
+}
+
+/// Whether this text stands in it anywhere.
+fn says(json: &Value, text: &str) -> bool {
+    match json {
+        Value::String(own) => own == text,
+        Value::Array(elements) => elements.iter().any(|element| says(element, text)),
+        Value::Object(members) => members.values().any(|value| says(value, text)),
+        _ => false,
     }
 }
 

@@ -5,7 +5,8 @@
 //! `forbid` is not asked about something that the statement may do.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::LazyLock;
 
 use cedar_policy::{Context, Entity, EntityUid, RestrictedExpression};
 use writ_core::fault::{Blame, Fault};
@@ -20,6 +21,7 @@ use crate::functions::{OwnFunctions, only_computes};
 use crate::terms::Combined;
 
 mod needs;
+pub(crate) mod slices;
 
 pub use needs::{Need, Thing};
 
@@ -148,10 +150,12 @@ impl Asking<'_> {
     }
 
     fn target(&self, kind: Kind, answers: &mut Answers) -> Result<(), No> {
-        self.ask(action(kind), Vec::new(), self.cast.resource(), answers).map(drop).map_err(|(denied, action)| {
-            let on = self.target.to_owned();
-            No { denied, action, on }
-        })
+        self.ask(action(kind), (Thing::Target, self.cast.resource()), [], answers).map(drop).map_err(
+            |(denied, action)| {
+                let on = self.target.to_owned();
+                No { denied, action, on }
+            },
+        )
     }
 
     /// A relation, under each name that it may have.
@@ -172,12 +176,14 @@ impl Asking<'_> {
     ) -> Result<(), No> {
         let id = format!("{}/{}.{}", self.target, identifier(schema), identifier(name));
         let relation = self.entity("Writ::Relation", &id, schema, name).map_err(|unusable| self.no(unusable, &id))?;
-        let whole = self.ask(action(kind), vec![relation.clone()], &relation.uid(), answers);
+        let uid = relation.uid();
+        let whole = self.ask(action(kind), (Thing::Relation, &uid), [relation.clone()], answers);
         let asks = self.columns(&id, columns, whole.is_ok());
         for column in &asks {
             let id = format!("{id}.{column}");
-            let entity = column_entity(&id, &relation.uid()).map_err(|unusable| self.no(unusable, &id))?;
-            let answer = self.ask(action(kind), vec![relation.clone(), entity.clone()], &entity.uid(), answers);
+            let entity = column_entity(&id, &uid).map_err(|unusable| self.no(unusable, &id))?;
+            let on = entity.uid();
+            let answer = self.ask(action(kind), (Thing::Column, &on), [relation.clone(), entity], answers);
             match answer {
                 // What permits the relation permits its columns too, unless one of them is forbidden.
                 Err((denied, action))
@@ -223,7 +229,7 @@ impl Asking<'_> {
             let no = |unusable| self.no(unusable, &id);
             let entity = self.entity("Writ::Function", &id, schema, &function.name).map_err(no)?;
             let uid = entity.uid();
-            match self.ask("sql:function", vec![entity], &uid, answers) {
+            match self.ask("sql:function", (Thing::Function, &uid), [entity], answers) {
                 Ok(_) => {}
                 Err((denied, _)) if denied.code == "policy.no_permit" => return Ok(false),
                 Err((denied, action)) => return Err(No { denied, action, on: id }),
@@ -254,7 +260,7 @@ impl Asking<'_> {
     /// What was not understood passes by a policy that names it, and by no other.
     fn unknown(&self, answers: &mut Answers) -> Result<(), No> {
         let on = || self.target.to_owned();
-        match self.ask("sql:unknown", Vec::new(), self.cast.resource(), answers) {
+        match self.ask("sql:unknown", (Thing::Target, self.cast.resource()), [], answers) {
             Err((denied, action)) => Err(No { denied, action, on: on() }),
             Ok(policies) if policies.iter().any(|policy| self.bundle.governs().unknown.contains(policy)) => Ok(()),
             Ok(_) => {
@@ -293,8 +299,8 @@ impl Asking<'_> {
     fn ask(
         &self,
         action: &str,
-        entities: Vec<Entity>,
-        on: &EntityUid,
+        (thing, on): (Thing, &EntityUid),
+        entities: impl IntoIterator<Item = Entity>,
         answers: &mut Answers,
     ) -> Result<Vec<String>, (Denied, String)> {
         let denied = |denied| (denied, action.to_owned());
@@ -303,9 +309,15 @@ impl Asking<'_> {
             let detail = "the statement does more than policies are asked about";
             return Err(denied(Denied::statement("policy.too_much", self.bundle, detail)));
         }
-        let question = self.cast.question_on(self.bundle, action, on, entities, answers.context.clone());
-        let question = question.map_err(|unusable| denied(unusable_denied(self.bundle, unusable)))?;
-        let policies = allowed(self.bundle, &question.ask(self.bundle.policies())).map_err(denied)?;
+        let no_slice = || Unusable::Cedar(format!("nothing is asked as `{action}` on a {}", thing.as_str()));
+        let slice = self.bundle.slices().action(action);
+        let question = slice.and_then(|slice| Some((slice, slice.policies(thing)?))).ok_or_else(no_slice);
+        let question = question.and_then(|(slice, policies)| {
+            let question = self.cast.question_on(self.bundle, slice, on, entities, answers.context.clone())?;
+            Ok(question.ask(policies))
+        });
+        let response = question.map_err(|unusable| denied(unusable_denied(self.bundle, unusable)))?;
+        let policies = allowed(self.bundle, &response).map_err(denied)?;
         for id in &policies {
             if let Some(stated) = self.bundle.stated(id) {
                 answers.combined.add(id, &stated.terms);
@@ -432,7 +444,8 @@ pub fn identifier(name: &str) -> String {
 }
 
 fn is_catalog(name: &str) -> bool {
-    CATALOGS.split_ascii_whitespace().any(|known| known == name)
+    static SET: LazyLock<HashSet<&'static str>> = LazyLock::new(|| CATALOGS.split_ascii_whitespace().collect());
+    SET.contains(name)
 }
 
 /// The relations of `pg_catalog` of PostgreSQL 13 to 18, as drivers and tools read them.

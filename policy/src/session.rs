@@ -42,8 +42,8 @@ enum Decided {
 
 struct Statements {
     bundle: Arc<Bundle>,
-    /// Nothing where what the policies read of the workload cannot be had: then the table above denies everything.
-    cast: Option<Cast>,
+    /// Why all is denied, where there is nothing to ask about.
+    cast: Result<Cast, Fault>,
     target: String,
     scope: [u8; 32],
 }
@@ -85,7 +85,10 @@ impl SessionPolicy {
             statements: bundle.governs().statements.then(|| {
                 let scope = scope(bundle, workload, target);
                 let (bundle, target) = (Arc::clone(bundle), target.name.as_str().to_owned());
-                Arc::new(Statements { bundle, cast: cast.ok(), target, scope })
+                let cast = cast.and_then(|cast| {
+                    cast.for_statements(&bundle).map_err(|unusable| unusable_denied(&bundle, unusable))
+                });
+                Arc::new(Statements { bundle, cast: cast.map_err(|denied| denied.fault()), target, scope })
             }),
         }
     }
@@ -111,16 +114,19 @@ impl SessionPolicy {
     /// What policy says of one statement. Nothing of it is a verdict before [`Self::settle`].
     #[must_use]
     pub fn judge(&self, statement: &writ_core::statement::Statement, facts: &StatementFacts<'_>) -> Judgement {
-        let Some(Statements { bundle, cast: Some(cast), target, .. }) = self.statements.as_deref() else {
+        let Some(Statements { bundle, cast, target, .. }) = self.statements.as_deref() else {
             return Judgement::default();
         };
-        Asking { bundle, cast, target, facts }.judge(statement)
+        match cast {
+            Ok(cast) => Asking { bundle, cast, target, facts }.judge(statement),
+            Err(fault) => Judgement { denied: Some(fault.clone()), ..Judgement::default() },
+        }
     }
 
     /// The least that policies have to permit for one statement to pass, whatever these say of it.
     #[must_use]
     pub fn needs(&self, statement: &writ_core::statement::Statement, facts: &StatementFacts<'_>) -> BTreeSet<Need> {
-        let Some(Statements { bundle, cast: Some(cast), target, .. }) = self.statements.as_deref() else {
+        let Some(Statements { bundle, cast: Ok(cast), target, .. }) = self.statements.as_deref() else {
             return BTreeSet::new();
         };
         Asking { bundle, cast, target, facts }.needs(statement)

@@ -1,6 +1,7 @@
 //! How long a verdict on a statement takes: remembered, judged by policy anew, and with the parser asked too. Prints `name value unit`.
 //!
-//! The parser is the `writ` beside the benchmark (`cargo build --release --bin writ`).
+//! The parser is the `writ` beside the benchmark (`cargo build --release --bin writ`). Words as arguments restrict it to the ways that
+//! they name: `remembered`, `judged`, `parsed`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -117,10 +118,14 @@ async fn main() -> Result<(), Failure> {
     let own = std::env::current_exe()?;
     let writ = own.ancestors().nth(2).ok_or("no directory of the build")?.join("writ");
     let parser = || Parser::new(Settings::new(writ.clone(), vec!["sql-parser".to_owned()]));
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let moving = "forbid (principal, action in Writ::Action::\"sql\", resource) when { context.now < 0 };";
     for (name, more, count, distinct) in
         [("remembered", "", REMEMBERED, false), ("judged", moving, ANEW, false), ("parsed", "", ANEW / 4, true)]
     {
+        if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
+            continue;
+        }
         for (of, text) in [("short", SHORT), ("report", REPORT)] {
             let governor = Rc::new(RefCell::new(Governor::new(parser())));
             let mut bench = Bench { governor, governed: governed(policy(more)?), number: 0 };

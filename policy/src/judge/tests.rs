@@ -26,7 +26,7 @@ fn name(name: &str) -> QualifiedName {
     }
 }
 
-fn does(kind: Kind, relation: &str, columns: &[&str]) -> Access {
+pub(super) fn does(kind: Kind, relation: &str, columns: &[&str]) -> Access {
     let columns = match columns {
         ["*"] => Columns::Any,
         some => Columns::Stated(some.iter().map(|&column| column.to_owned()).collect()),
@@ -34,7 +34,7 @@ fn does(kind: Kind, relation: &str, columns: &[&str]) -> Access {
     Access { kind, relation: (!relation.is_empty()).then(|| name(relation)), columns }
 }
 
-fn statement(accesses: Vec<Access>, functions: &[&str]) -> Statement {
+pub(super) fn statement(accesses: Vec<Access>, functions: &[&str]) -> Statement {
     Statement {
         accesses,
         functions: functions.iter().map(|function| name(function)).collect(),
@@ -46,7 +46,7 @@ fn statement(accesses: Vec<Access>, functions: &[&str]) -> Statement {
 
 static NO_FUNCTIONS: std::sync::LazyLock<OwnFunctions> = std::sync::LazyLock::new(OwnFunctions::default);
 
-fn facts(schemas: &[String]) -> StatementFacts<'_> {
+pub(super) fn facts(schemas: &[String]) -> StatementFacts<'_> {
     StatementFacts {
         now: Timestamp::UNIX_EPOCH,
         database: "shop",
