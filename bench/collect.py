@@ -12,6 +12,7 @@ TARGETS = {
     "ledger_verify_million": (5, True),
     "open_sessions_per_second": (5_000, False),
     "open_steady_p99": (5, True),
+    "held_statement": (16, True),
     "verdict_remembered_short_p99": (2, True),
     "verdict_remembered_report_p99": (2, True),
     "verdict_judged_short_p99": (100, True),
