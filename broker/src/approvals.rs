@@ -5,7 +5,9 @@
 //! must never happen: that the requester answers, that one human counts twice, that an answer to other bytes counts, that an
 //! approval is used twice, or outside of its time or its session.
 
-use writ_broker_api::approval::{About, ApprovalReply, ApprovalRequest, VoteRequest, WindowRequest, digest};
+use writ_broker_api::approval::{
+    About, ApprovalReply, ApprovalRequest, ApprovalsQuery, VoteRequest, WindowRequest, digest,
+};
 use writ_core::approval::{Approval, ApprovalState, Offer, Vote, Waits, Window};
 use writ_core::event::{Actor, Event};
 use writ_core::freeze::FreezeScope;
@@ -88,6 +90,7 @@ impl Broker {
             state: ApprovalState::Asked,
             settled: None,
             votes: Vec::new(),
+            broken: None,
             window: None,
             by_window: None,
         };
@@ -225,10 +228,11 @@ impl Broker {
     ///
     /// # Errors
     /// [`Refusal`] if the store fails.
-    pub async fn approvals(&self, all: bool) -> Result<Vec<Approval>, Refusal> {
+    pub async fn approvals(&self, which: &ApprovalsQuery) -> Result<Vec<Approval>, Refusal> {
         let now = self.clock.now();
+        let all = which.all || which.to_review;
         let mut found = self.store.approvals(!all).await?;
-        found.retain(|approval| all || approval.expires > now);
+        found.retain(|approval| (all || approval.expires > now) && (!which.to_review || approval.reviews_due() > 0));
         Ok(found)
     }
 
@@ -267,23 +271,25 @@ impl Broker {
     }
 
     /// One step of an approval: `step` changes it and gives the events, or nothing where there is nothing to do.
-    async fn change(
+    pub(crate) async fn change(
         &self,
         id: ApprovalId,
         step: impl Fn(&mut Approval, Timestamp) -> Result<Option<Vec<Event>>, Refusal>,
     ) -> Result<Approval, Refusal> {
         for _ in 0..TRIES {
             let mut approval = self.approval(id).await?;
-            let version = approval.version;
+            let (version, was) = (approval.version, approval.state);
             let Some(events) = step(&mut approval, self.clock.now())? else { return Ok(approval) };
             approval.version = version + 1;
             let mut conditions = vec![Condition::Approval { id, version }];
-            if matches!(approval.state, ApprovalState::Asked | ApprovalState::Approved | ApprovalState::Used) {
+            let settles = approval.state != was;
+            let goes_on = matches!(approval.state, ApprovalState::Approved | ApprovalState::Used);
+            if approval.state == ApprovalState::Asked || goes_on && settles {
                 conditions.push(stands(&approval));
             }
             match self.evidence.write(events, conditions, vec![Change::Approval(approval.clone())]).await {
                 Ok(()) => {
-                    if !matches!(approval.state, ApprovalState::Asked | ApprovalState::Used) {
+                    if settles && approval.state != ApprovalState::Used {
                         self.tell(&approval);
                     }
                     return Ok(approval);
@@ -343,7 +349,8 @@ impl Broker {
 
     /// Where it is answered.
     pub(crate) fn place_of(&self, approval: &Approval) -> String {
-        format!("{}/v1/approvals/{}", self.settings.url, approval.id)
+        let port = self.port.get().map_or_else(String::new, |port| format!(":{port}"));
+        format!("{}{port}/v1/approvals/{}", self.settings.url, approval.id)
     }
 }
 
@@ -371,21 +378,40 @@ fn check_window(window: WindowRequest) -> Result<(), Refusal> {
     Err(Refusal::malformed(format!("a window lasts 1 to {LONGEST} s, for 1 to {MAX_TIMES} times")))
 }
 
-fn may_vote(approval: &Approval, by: &Permitted, request: &VoteRequest, now: Timestamp) -> Result<(), Refusal> {
-    if approval.state != ApprovalState::Asked || now >= approval.expires {
-        return Err(Refusal::conflict("nobody waits for an answer any more"));
-    }
-    if request.digest != approval.digest {
+/// Whether a human saw what they answer, and did not ask for it themselves.
+pub(crate) fn saw(approval: &Approval, by: &Permitted, digest: &str) -> Result<(), Refusal> {
+    if digest != approval.digest {
         return Err(Refusal::conflict("the digest is not that of what is asked: look at it again"));
     }
     let Actor { issuer, subject } = by.actor();
     if (&issuer, &subject) == (&approval.issuer, &approval.subject) {
         return Err(Refusal::conflict("nobody approves what they asked for themselves"));
     }
-    if !approval.groups.is_empty() && !approval.groups.iter().any(|group| by.groups().contains(group)) {
-        let groups = approval.groups.join("`, `");
-        return Err(Refusal::conflict(format!("a member of `{groups}` has to answer")));
+    Ok(())
+}
+
+/// Whether somebody waits for an answer.
+pub(crate) fn waits(approval: &Approval, now: Timestamp) -> Result<(), Refusal> {
+    if approval.state == ApprovalState::Asked && now < approval.expires {
+        return Ok(());
     }
+    Err(Refusal::conflict("nobody waits for an answer any more"))
+}
+
+/// Whether a human is in a group that policy names.
+pub(crate) fn belongs(approval: &Approval, by: &Permitted) -> Result<(), Refusal> {
+    if approval.groups.is_empty() || approval.groups.iter().any(|group| by.groups().contains(group)) {
+        return Ok(());
+    }
+    let groups = approval.groups.join("`, `");
+    Err(Refusal::conflict(format!("a member of `{groups}` has to answer")))
+}
+
+fn may_vote(approval: &Approval, by: &Permitted, request: &VoteRequest, now: Timestamp) -> Result<(), Refusal> {
+    waits(approval, now)?;
+    saw(approval, by, &request.digest)?;
+    belongs(approval, by)?;
+    let Actor { issuer, subject } = by.actor();
     if approval.votes.iter().any(|vote| (&vote.by.issuer, &vote.by.subject) == (&issuer, &subject)) {
         return Err(Refusal::conflict("you have answered already"));
     }
@@ -413,7 +439,7 @@ fn gone(approval: &Approval) -> Refusal {
 }
 
 /// Settles it, and gives the event of that.
-fn settle(approval: &mut Approval, state: ApprovalState, now: Timestamp) -> Vec<Event> {
+pub(crate) fn settle(approval: &mut Approval, state: ApprovalState, now: Timestamp) -> Vec<Event> {
     approval.state = state;
     if state != ApprovalState::Used {
         approval.settled = Some(now);

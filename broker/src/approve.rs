@@ -175,6 +175,7 @@ impl Connection<'_> {
             state: ApprovalState::Asked,
             settled: None,
             votes: Vec::new(),
+            broken: None,
             window: None,
             by_window: None,
         }

@@ -1,7 +1,7 @@
 //! The broker: everything that one replica holds. Stateless over the store but for caches of files.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -143,6 +143,8 @@ pub struct Broker {
     /// What receivers of notices are told.
     pub(crate) notices: mpsc::Sender<Approval>,
     pub(crate) rates: Rates,
+    /// The port that it was given, where none was configured.
+    pub(crate) port: OnceLock<u16>,
 }
 
 impl core::fmt::Debug for Broker {
@@ -174,6 +176,12 @@ impl Tasks {
 }
 
 impl Broker {
+    /// Its API listens on this port, which was given by the system: the addresses that humans are told name it.
+    pub fn listens_on(&self, port: u16) {
+        // It listens once.
+        let _ = self.port.set(port);
+    }
+
     /// Starts a broker: keys, store, ledger recovered, policies in force, janitor at work.
     ///
     /// # Errors
@@ -235,6 +243,7 @@ impl Broker {
             session_issuer,
             loaded: ArcSwap::from_pointee(loaded),
             policy: watch::Sender::new(in_force),
+            port: OnceLock::new(),
             ordered: Notify::new(),
             due: Notify::new(),
             unlogged,

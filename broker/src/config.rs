@@ -139,6 +139,10 @@ pub struct HumansConfig {
     pub issuer: IssuerConfig,
     /// The public client's id at the issuer: the audience of their tokens.
     pub client_id: String,
+    /// How long ago who answers an approval may have logged in; without it, as long as their token lives. By the token's
+    /// `auth_time`, where it has one, else its `iat`.
+    #[serde(default)]
+    pub max_auth_age: Option<Span>,
 }
 
 mod defaults {

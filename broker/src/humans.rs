@@ -1,17 +1,20 @@
 //! Humans at the API: who they are, by OIDC or by the admin token, and what policy lets them do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 use writ_broker_api::admin::{Login, Me};
 use writ_core::credential::Secret;
 use writ_core::event::Actor;
 use writ_core::proof::Verified;
+use writ_core::time::Timestamp;
 use writ_core::workload::{Claims, Issuer, Subject, TokenKind};
 use writ_policy::{Human, HumanAction};
 
 use crate::broker::Broker;
 use crate::config::BrokerConfig;
+use crate::duration::Span;
 use crate::identity::config::ConfigFault;
 use crate::identity::verify::Verifier;
 use crate::refusal::Refusal;
@@ -27,6 +30,7 @@ pub struct Humans {
     verifier: Option<Verifier>,
     login: Option<Login>,
     admin_token_file: Option<PathBuf>,
+    max_auth_age: Option<Duration>,
 }
 
 /// A human who has shown who they are and may do what was asked. Made by [`Broker::permit`] alone.
@@ -41,6 +45,11 @@ impl Permitted {
     #[must_use]
     pub fn actor(&self) -> Actor {
         self.actor.clone()
+    }
+
+    /// Whether this is a human, and not the local admin token, which stands for whoever has the file.
+    pub(crate) fn is_human(&self) -> bool {
+        self.actor.issuer.as_str() != LOCAL
     }
 
     /// A human of a test.
@@ -64,6 +73,14 @@ fn groups(claims: &Claims) -> Vec<String> {
     }
 }
 
+/// Whether who bears these claims has logged in lately enough to answer for others.
+fn is_fresh(claims: &Claims, most: Option<Duration>, now: Timestamp) -> bool {
+    let Some(most) = most else { return true };
+    let at = claims.get("auth_time").or_else(|| claims.get("iat")).and_then(Value::as_i64);
+    let age = at.map(|at| now.as_second().saturating_sub(at));
+    age.is_some_and(|age| age <= i64::try_from(most.as_secs()).unwrap_or(i64::MAX))
+}
+
 impl Humans {
     /// How humans are known, as configured.
     ///
@@ -79,7 +96,8 @@ impl Humans {
             client_id: humans.client_id.clone(),
             audience: humans.client_id.clone(),
         });
-        Ok(Self { verifier, login, admin_token_file: config.admin_token_file.clone() })
+        let max_auth_age = config.humans.as_ref().and_then(|humans| humans.max_auth_age).map(Span::get);
+        Ok(Self { verifier, login, admin_token_file: config.admin_token_file.clone(), max_auth_age })
     }
 
     /// The admin token is read each time, so that removing the file ends it.
@@ -114,7 +132,11 @@ impl Broker {
         let human = self.human(token).await?;
         let actor = Actor { issuer: human.get().issuer.clone(), subject: human.get().subject.clone() };
         let in_force = self.policy.borrow().clone();
+        let answers = matches!(action, HumanAction::Approve | HumanAction::BreakGlass);
         match writ_policy::human(&in_force.bundle, &human, action, self.clock.now()) {
+            Ok(_) if answers && !is_fresh(&human.get().claims, loaded.humans.max_auth_age, self.clock.now()) => {
+                Err(Refusal::stale())
+            }
             Ok(_) => Ok(Permitted { actor, groups: groups(&human.get().claims) }),
             Err(denied) => {
                 tracing::info!(code = denied.code, "a human was refused");
@@ -132,6 +154,7 @@ impl Broker {
             (HumanAction::Admin, "admin"),
             (HumanAction::Approve, "approve"),
             (HumanAction::Audit, "audit"),
+            (HumanAction::BreakGlass, "break_glass"),
             (HumanAction::View, "view"),
         ];
         let mut may = Vec::new();
@@ -177,5 +200,30 @@ impl Broker {
         #[expect(clippy::disallowed_methods, reason = "the identity module checked signature, issuer and audience")]
         let verified = Verified::by_identity(human);
         Ok(verified)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_answers_has_logged_in_lately() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let fresh = |claims: Value, most: Option<u64>| {
+            let claims: Claims = serde_json::from_value(claims).unwrap();
+            is_fresh(&claims, most.map(Duration::from_secs), now)
+        };
+        for (claims, most, expected) in [
+            (serde_json::json!({}), None, true),
+            (serde_json::json!({}), Some(300), false),
+            (serde_json::json!({ "iat": 999_700 }), Some(300), true),
+            (serde_json::json!({ "iat": 999_699 }), Some(300), false),
+            (serde_json::json!({ "iat": 999_990, "auth_time": 1 }), Some(300), false),
+            (serde_json::json!({ "iat": 1, "auth_time": 999_990 }), Some(300), true),
+            (serde_json::json!({ "iat": "999990" }), Some(300), false),
+        ] {
+            assert_eq!(fresh(claims.clone(), most), expected, "{claims} {most:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod duration;
 pub mod evidence;
 pub mod freeze;
 pub mod gateways;
+mod glass;
 pub mod humans;
 pub mod identity;
 pub mod issue;

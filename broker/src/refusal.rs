@@ -40,6 +40,15 @@ impl Refusal {
         Self { status: 401, ..Self::new(fault, RequestId::fresh()) }
     }
 
+    /// The caller has logged in too long ago for this.
+    #[must_use]
+    pub fn stale() -> Self {
+        let fault =
+            Fault::new("caller.stale", Blame::NotAllowed, "you have logged in too long ago to answer for others")
+                .help("log in again with `writ login` (max_auth_age)");
+        Self::new(fault, RequestId::fresh())
+    }
+
     /// The caller may not do this.
     #[must_use]
     pub fn forbidden() -> Self {

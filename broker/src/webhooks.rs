@@ -14,7 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
-use writ_core::approval::{Approval, ApprovalState};
+use writ_broker_api::approval::ApprovalsQuery;
+use writ_core::approval::{Approval, ApprovalState, Waits};
 use zeroize::Zeroizing;
 
 use crate::broker::Broker;
@@ -128,6 +129,7 @@ impl Webhook {
                 "issuer": approval.issuer, "subject": approval.subject, "target": approval.target, "role": approval.role,
                 "database": approval.database, "schemas": approval.schemas,
                 "policies": approval.policies, "groups": approval.groups, "needed": approval.needed,
+                "waits": approval.waits, "reviews_due": approval.reviews_due(),
                 "digest": approval.digest, "expires": approval.expires, "statement": beginning(approval), "place": place,
             }),
             // Text that is marked as plain: nothing of a statement becomes markup, a link or a mention.
@@ -190,7 +192,13 @@ const fn kind(approval: &Approval) -> &'static str {
 
 fn title(approval: &Approval) -> String {
     match approval.state {
-        ApprovalState::Asked => format!("writ: a statement at {} waits for an approval", approval.target),
+        ApprovalState::Asked => {
+            let what = if approval.waits == Waits::Connection { "connection to" } else { "statement at" };
+            format!("writ: a {what} {} waits for an approval", approval.target)
+        }
+        _ if approval.reviews_due() > 0 => {
+            format!("writ: {} goes on by a broken glass: {} reviews are due", approval.id, approval.reviews_due())
+        }
         state => format!("writ: {} is {}", approval.id, state.as_str()),
     }
 }
@@ -228,7 +236,7 @@ impl Broker {
 pub(crate) async fn run(broker: Weak<Broker>, mut notices: mpsc::Receiver<Approval>, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut waiting = match broker.upgrade() {
-        Some(broker) => broker.approvals(false).await.unwrap_or_default(),
+        Some(broker) => broker.approvals(&ApprovalsQuery::default()).await.unwrap_or_default(),
         None => return,
     };
     waiting.retain(|approval| approval.state == ApprovalState::Asked);

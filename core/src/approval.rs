@@ -82,6 +82,39 @@ pub struct Offer {
     pub times: u32,
 }
 
+/// That one human let it go on alone, in an emergency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenGlass {
+    /// Who.
+    pub by: Actor,
+    /// Why, as they said.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// What others said of it later.
+    pub reviews: Vec<Review>,
+    /// How many reviews are still due.
+    pub due: u32,
+}
+
+impl BrokenGlass {
+    /// How many others have to review it.
+    pub const REVIEWS: u32 = 2;
+}
+
+/// What one human said later of a glass that another broke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Who.
+    pub by: Actor,
+    /// Whether it was right.
+    pub justified: bool,
+    /// Why, as they said.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// One parameter as it will be bound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedParameter {
@@ -158,6 +191,9 @@ pub struct Approval {
     pub settled: Option<Timestamp>,
     /// The answers.
     pub votes: Vec<Vote>,
+    /// Who let it go on alone, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Box<BrokenGlass>>,
     /// What its approval covers beyond itself.
     pub window: Option<Window>,
     /// The approval whose window it was approved by.
@@ -191,6 +227,12 @@ impl Approval {
             times: one.times.min(other.times),
         };
         offers?.into_iter().reduce(least)
+    }
+
+    /// How many reviews are still due, since one human let it go on alone.
+    #[must_use]
+    pub fn reviews_due(&self) -> u32 {
+        self.broken.as_ref().map_or(0, |broken| broken.due)
     }
 
     /// Whether this one's window covers another question.

@@ -383,6 +383,30 @@ pub enum Event {
         /// The digest of what they saw.
         digest: String,
     },
+    /// One human let what was asked about go on alone, in an emergency.
+    GlassBroken {
+        /// The approval.
+        approval: ApprovalId,
+        /// Who.
+        by: Actor,
+        /// Why, as they said.
+        reason: String,
+        /// The digest of what they saw.
+        digest: String,
+    },
+    /// Another human reviewed that.
+    GlassReviewed {
+        /// The approval.
+        approval: ApprovalId,
+        /// Who.
+        by: Actor,
+        /// Whether it was right.
+        justified: bool,
+        /// Why, as they said.
+        reason: String,
+        /// How many reviews are still due.
+        due: u32,
+    },
     /// An approval is settled, or was used.
     ApprovalSettled {
         /// The approval.
@@ -484,6 +508,8 @@ impl Event {
             Self::Unfrozen { .. } => "unfrozen",
             Self::ApprovalAsked { .. } => "approval_asked",
             Self::ApprovalVoted { .. } => "approval_voted",
+            Self::GlassBroken { .. } => "glass_broken",
+            Self::GlassReviewed { .. } => "glass_reviewed",
             Self::ApprovalSettled { .. } => "approval_settled",
             Self::SegmentSealed { .. } => "segment_sealed",
             Self::SegmentGap { .. } => "segment_gap",

@@ -54,13 +54,15 @@ pub enum HumanAction {
     Approve,
     /// Read recordings and prove evidence.
     Audit,
+    /// Let something held go on alone, in an emergency, to be reviewed later.
+    BreakGlass,
     /// See what there is, without what was said in sessions.
     View,
 }
 
 impl HumanAction {
     /// All actions, for tables over them.
-    pub const ALL: [Self; 4] = [Self::Admin, Self::Approve, Self::Audit, Self::View];
+    pub const ALL: [Self; 5] = [Self::Admin, Self::Approve, Self::Audit, Self::BreakGlass, Self::View];
 
     /// The action as policies write it.
     #[must_use]
@@ -69,6 +71,7 @@ impl HumanAction {
             Self::Admin => "admin",
             Self::Approve => "approve",
             Self::Audit => "audit",
+            Self::BreakGlass => "break_glass",
             Self::View => "view",
         }
     }

@@ -314,9 +314,9 @@ fn humans_are_decided_by_action() {
         human(&bundle, &verified(person), action, Timestamp::UNIX_EPOCH).is_ok()
     };
     let row = |groups: Value| HumanAction::ALL.map(|action| may(groups.clone(), action));
-    assert_eq!(row(json!(["writ-admins"])), [true; 4]);
-    assert_eq!(row(json!(["auditors"])), [false, false, true, true]);
-    assert_eq!(row(json!(["others"])), [false; 4]);
+    assert_eq!(row(json!(["writ-admins"])), [true; 5]);
+    assert_eq!(row(json!(["auditors"])), [false, false, true, false, true]);
+    assert_eq!(row(json!(["others"])), [false; 5]);
 }
 
 #[test]

@@ -87,12 +87,37 @@ pub struct WindowRequest {
     pub times: u32,
 }
 
+/// A human lets what is asked about go on alone, in an emergency.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BreakGlassRequest {
+    /// Why, in their words; it goes to the ledger. 1 to 200 characters.
+    pub reason: String,
+    /// The digest of what they saw, in hexadecimal.
+    pub digest: String,
+}
+
+/// A human reviews a glass that another broke.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewRequest {
+    /// Whether it was right.
+    pub justified: bool,
+    /// Why, in their words; it goes to the ledger. 1 to 200 characters.
+    pub reason: String,
+    /// The digest of what they saw, in hexadecimal.
+    pub digest: String,
+}
+
 /// Which approvals to list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalsQuery {
     /// Settled ones too.
     #[serde(default)]
     pub all: bool,
+    /// Only those of which reviews are due, since one human let them go on alone.
+    #[serde(default)]
+    pub to_review: bool,
 }
 
 /// Whom and what a question is about.

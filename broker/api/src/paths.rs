@@ -58,6 +58,10 @@ pub const APPROVALS: &str = "/v1/approvals";
 pub const APPROVAL: &str = "/v1/approvals/{approval}";
 /// `POST` answers it.
 pub const APPROVAL_VOTES: &str = "/v1/approvals/{approval}/votes";
+/// `POST` lets what it is about go on by one human alone.
+pub const APPROVAL_BREAK_GLASS: &str = "/v1/approvals/{approval}/break-glass";
+/// `POST` reviews that.
+pub const APPROVAL_REVIEWS: &str = "/v1/approvals/{approval}/reviews";
 /// `POST` freezes a workload, a target or everything; `GET` lists what is frozen.
 pub const FREEZES: &str = "/v1/freezes";
 /// `DELETE` lifts a freeze.

@@ -3,12 +3,14 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use writ_broker_api::approval::{ApprovalReply, ApprovalRequest, ApprovalsQuery, VoteRequest};
+use writ_broker_api::approval::{
+    ApprovalReply, ApprovalRequest, ApprovalsQuery, BreakGlassRequest, ReviewRequest, VoteRequest,
+};
 use writ_core::approval::Approval;
 use writ_core::id::ApprovalId;
 
 use super::App;
-use super::caller::{Known, May, ToApprove};
+use super::caller::{Known, May, ToApprove, ToBreakGlass};
 use super::respond::Checked;
 use crate::refusal::Refusal;
 
@@ -52,7 +54,7 @@ pub(super) async fn list(
     _: May<ToApprove>,
     Checked(Query(query)): Checked<Query<ApprovalsQuery>>,
 ) -> Answer<Vec<Approval>> {
-    app.broker.approvals(query.all).await.map(Json)
+    app.broker.approvals(&query).await.map(Json)
 }
 
 pub(super) async fn show(
@@ -70,4 +72,22 @@ pub(super) async fn vote(
     Checked(Json(request)): Checked<Json<VoteRequest>>,
 ) -> Answer<Approval> {
     app.broker.vote(approval, &by, &request).await.map(Json)
+}
+
+pub(super) async fn break_glass(
+    State(app): State<App>,
+    May { by, .. }: May<ToBreakGlass>,
+    Checked(Path(approval)): Checked<Path<ApprovalId>>,
+    Checked(Json(request)): Checked<Json<BreakGlassRequest>>,
+) -> Answer<Approval> {
+    app.broker.break_glass(approval, &by, &request).await.map(Json)
+}
+
+pub(super) async fn review(
+    State(app): State<App>,
+    May { by, .. }: May<ToApprove>,
+    Checked(Path(approval)): Checked<Path<ApprovalId>>,
+    Checked(Json(request)): Checked<Json<ReviewRequest>>,
+) -> Answer<Approval> {
+    app.broker.review_glass(approval, &by, &request).await.map(Json)
 }

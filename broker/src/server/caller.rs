@@ -77,7 +77,7 @@ macro_rules! needed {
     )*};
 }
 
-needed!(ToAdmin => Admin, ToApprove => Approve, ToAudit => Audit, ToView => View);
+needed!(ToAdmin => Admin, ToApprove => Approve, ToAudit => Audit, ToBreakGlass => BreakGlass, ToView => View);
 
 /// A human who may do what the handler needs. Comes before path, query and body in its arguments, so that nothing of them is
 /// judged or read for one who may not.

@@ -65,6 +65,8 @@ pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::
         .route(paths::APPROVALS, get(approvals::list))
         .route(paths::APPROVAL, get(approvals::show))
         .route(paths::APPROVAL_VOTES, post(approvals::vote))
+        .route(paths::APPROVAL_BREAK_GLASS, post(approvals::break_glass))
+        .route(paths::APPROVAL_REVIEWS, post(approvals::review))
         .route(paths::FREEZES, get(admin::freezes).post(admin::freeze))
         .route(paths::FREEZE, delete(admin::unfreeze))
         .route(paths::JOIN_TOKENS, post(admin::make_join_token))

@@ -1,6 +1,9 @@
 //! Approvals: who may answer, what an answer is bound to, and how often it is good.
 
-use writ_broker_api::approval::{About, ApprovalReply, ApprovalRequest, VoteRequest, WindowRequest, digest};
+use writ_broker_api::approval::{
+    About, ApprovalReply, ApprovalRequest, ApprovalsQuery, BreakGlassRequest, ReviewRequest, VoteRequest,
+    WindowRequest, digest,
+};
 use writ_broker_api::gateway::OpenReply;
 use writ_core::approval::{Approval, ApprovalState};
 use writ_core::event::{Actor, Event};
@@ -161,7 +164,7 @@ async fn what_is_asked_outlives_the_broker_and_ends_with_its_time() {
     assert_eq!(world.broker.approval(id).await.unwrap().state, ApprovalState::Asked);
     world.place.clock.step(61);
     assert!(vote(&world, id, &human("ann", &[]), &yes(&request.digest)).await.is_err(), "its time is over");
-    assert_eq!(world.broker.approvals(false).await.unwrap(), []);
+    assert_eq!(world.broker.approvals(&ApprovalsQuery::default()).await.unwrap(), []);
     world.broker.expire_approvals().await;
     assert_eq!(world.broker.approval(id).await.unwrap().state, ApprovalState::Expired);
     let days = |days: i64| world.broker.clock.now() + writ_core::time::SignedDuration::from_hours(24 * days);
@@ -225,5 +228,66 @@ async fn a_window_covers_what_is_like_it_so_often_and_so_long() {
     let put = asked(&world, &several).await;
     let refused = vote(&world, put.approval, &human("ann", &[]), &VoteRequest { window, ..yes(&several.digest) }).await;
     assert!(refused.unwrap_err().contains("for this once alone"));
+    world.stop().await;
+}
+
+/// One human lets it go on where policy asks for three of a group; two others review it, however long that takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_glass_is_reviewed_by_two_others() {
+    let world = world().await;
+    let opened = world.open().await.unwrap();
+    let request = ApprovalRequest { groups: vec!["dba".to_owned()], needed: 3, ..question(&opened) };
+    let broken = async |id, by: &Permitted, digest: &str| {
+        let request = BreakGlassRequest { reason: "the site is down".to_owned(), digest: digest.to_owned() };
+        world.broker.break_glass(id, by, &request).await.map_err(said)
+    };
+    let reviewed = async |id, by: &Permitted, justified| {
+        let review = ReviewRequest { justified, reason: "a test".to_owned(), digest: request.digest.clone() };
+        world.broker.review_glass(id, by, &review).await.map_err(said)
+    };
+    let due = ApprovalsQuery { to_review: true, ..ApprovalsQuery::default() };
+    let id = asked(&world, &request).await.approval;
+    let (issuer, subject) = (opened.workload.issuer.clone(), opened.workload.subject.clone());
+    let own = Permitted::of_a_test(Actor { issuer, subject }, vec!["dba".to_owned()]);
+    let file = Permitted::of_a_test(
+        Actor { issuer: Issuer::new("writ"), subject: Subject::new("admin-token") },
+        vec!["dba".to_owned()],
+    );
+    let (ann, bob, eve, joe) = (human("ann", &[]), human("bob", &["dba"]), human("eve", &[]), human("joe", &["dba"]));
+    assert!(broken(id, &own, &request.digest).await.unwrap_err().contains("for themselves"));
+    assert!(broken(id, &file, &request.digest).await.unwrap_err().contains("is no human"));
+    assert!(broken(id, &ann, "00").await.unwrap_err().contains("the digest is not that"));
+    assert!(reviewed(id, &bob, true).await.unwrap_err().contains("no review of it is due"));
+    assert_eq!(world.broker.approvals(&due).await.unwrap(), []);
+    let approval = broken(id, &ann, &request.digest).await.unwrap();
+    assert_eq!((approval.state, approval.reviews_due()), (ApprovalState::Approved, 2));
+    assert!(broken(id, &bob, &request.digest).await.unwrap_err().contains("nobody waits"));
+    world.broker.use_approval(&world.place.gateway, id).await.unwrap();
+
+    // Its session is over, and so is the time for which approvals are kept: it still is to be reviewed.
+    world.broker.close(&world.place.gateway, opened.session, &ended()).await.unwrap();
+    world
+        .broker
+        .store
+        .prune(world.broker.clock.now() + writ_core::time::SignedDuration::from_hours(24 * 100))
+        .await
+        .unwrap();
+    assert_eq!(world.broker.approvals(&due).await.unwrap().len(), 1);
+    let ann_of_dba = human("ann", &["dba"]);
+    assert!(reviewed(id, &ann_of_dba, true).await.unwrap_err().contains("did themselves"));
+    assert!(reviewed(id, &eve, true).await.unwrap_err().contains("a member of `dba`"));
+    assert!(reviewed(id, &file, true).await.unwrap_err().contains("is no human"));
+    assert!(reviewed(id, &own, true).await.unwrap_err().contains("for themselves"));
+    assert_eq!(reviewed(id, &bob, true).await.unwrap().reviews_due(), 1);
+    assert!(reviewed(id, &bob, true).await.unwrap_err().contains("reviewed it already"));
+    let done = reviewed(id, &joe, false).await.unwrap();
+    assert_eq!((done.state, done.reviews_due()), (ApprovalState::Used, 0));
+    assert!(reviewed(id, &human("zoe", &["dba"]), true).await.unwrap_err().contains("no review of it is due"));
+    assert_eq!(world.broker.approvals(&due).await.unwrap(), []);
+    let events = world.events().await;
+    let kinds: Vec<&str> = events.iter().map(Event::kind).filter(|kind| kind.contains("glass")).collect();
+    assert_eq!(kinds, ["glass_broken", "glass_reviewed", "glass_reviewed"]);
+    let objects = |event: &Event| matches!(event, Event::GlassReviewed { justified: false, due: 0, .. });
+    assert!(events.iter().any(objects));
     world.stop().await;
 }

@@ -218,6 +218,16 @@ fn humans() -> Vec<Operation> {
         human("post", paths::APPROVAL_VOTES, "Answers a question. Needs `approve`.")
             .body(JSON, named::<approval_api::VoteRequest>)
             .answer(JSON, approval),
+        human(
+            "post",
+            paths::APPROVAL_BREAK_GLASS,
+            "Lets what is asked about go on by one human alone; two reviews are due then. Needs `break_glass`.",
+        )
+        .body(JSON, named::<approval_api::BreakGlassRequest>)
+        .answer(JSON, approval),
+        human("post", paths::APPROVAL_REVIEWS, "Reviews what another human let go on alone. Needs `approve`.")
+            .body(JSON, named::<approval_api::ReviewRequest>)
+            .answer(JSON, approval),
         human("get", paths::FREEZES, "What is frozen, newest first. Needs `view`.").answer(JSON, freezes),
         human("post", paths::FREEZES, "Freezes a workload, a target or everything. Needs `admin`.")
             .body(JSON, named::<admin::FreezeRequest>)

@@ -178,6 +178,12 @@ async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str
         ("post", paths::APPROVAL_VOTES) => {
             request.json(&json!({ "approve": true, "reason": "a test", "digest": things.approval.1 }))
         }
+        ("post", paths::APPROVAL_BREAK_GLASS) => {
+            request.json(&json!({ "reason": "a test", "digest": things.approval.1 }))
+        }
+        ("post", paths::APPROVAL_REVIEWS) => {
+            request.json(&json!({ "justified": true, "reason": "a test", "digest": things.approval.1 }))
+        }
         ("delete", paths::FREEZE) => request.query(&[("reason", "a test")]),
         ("post", paths::JOIN_TOKENS) => request.json(&json!({ "serves": { "env": "test" } })),
         ("post", paths::SESSIONS) => request.json(&world.open_body()),

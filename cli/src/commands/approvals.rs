@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use writ_broker_api::approval::{VoteRequest, WindowRequest};
+use writ_broker_api::approval::{BreakGlassRequest, ReviewRequest, VoteRequest, WindowRequest};
 use writ_core::approval::{Approval, ApprovalState, Waits};
 use writ_core::id::ApprovalId;
 
@@ -24,8 +24,11 @@ pub(crate) enum Approvals {
         /// Settled ones too.
         #[arg(long)]
         all: bool,
+        /// Those of which reviews are due, since one human let them go on alone.
+        #[arg(long)]
+        to_review: bool,
         /// Print each as it is asked, until interrupted.
-        #[arg(long, conflicts_with_all = ["all", "json"])]
+        #[arg(long, conflicts_with_all = ["all", "to_review", "json"])]
         watch: bool,
         /// Print JSON.
         #[arg(long)]
@@ -41,6 +44,25 @@ pub(crate) enum Approvals {
     },
     /// Approve one.
     Approve(Approve),
+    /// Let one go on alone, in an emergency; two others have to review that later.
+    BreakGlass {
+        /// The approval.
+        approval: ApprovalId,
+        /// Why; it goes to the ledger.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Review what another let go on alone.
+    Review {
+        /// The approval.
+        approval: ApprovalId,
+        /// Why; it goes to the ledger.
+        #[arg(long)]
+        reason: String,
+        /// It should not have been done.
+        #[arg(long)]
+        unjustified: bool,
+    },
     /// Deny one.
     Deny {
         /// The approval.
@@ -78,8 +100,8 @@ pub(crate) async fn run(command: Approvals, connection: &Connection) -> Result<(
     let api = connection.api()?;
     match command {
         Approvals::Ls { watch: true, .. } => watch(&api).await,
-        Approvals::Ls { all, json, .. } => {
-            let found: Vec<Approval> = api.get(&format!("/v1/approvals?all={all}")).await?;
+        Approvals::Ls { all, to_review, json, .. } => {
+            let found: Vec<Approval> = api.get(&format!("/v1/approvals?all={all}&to_review={to_review}")).await?;
             if json {
                 return super::print_json(&found);
             }
@@ -104,6 +126,22 @@ pub(crate) async fn run(command: Approvals, connection: &Connection) -> Result<(
                 window,
             })
             .await
+        }
+        Approvals::BreakGlass { approval, reason } => {
+            let asked = one(&api, approval).await?;
+            out::raw(&shown(&asked));
+            let request = BreakGlassRequest { reason, digest: asked.digest };
+            let broken: Approval = api.post(&format!("/v1/approvals/{approval}/break-glass"), &request).await?;
+            out::line(&format!("{approval} is approved by you alone: {} reviews are due", broken.reviews_due()));
+            Ok(())
+        }
+        Approvals::Review { approval, reason, unjustified } => {
+            let asked = one(&api, approval).await?;
+            out::raw(&shown(&asked));
+            let request = ReviewRequest { justified: !unjustified, reason, digest: asked.digest };
+            let reviewed: Approval = api.post(&format!("/v1/approvals/{approval}/reviews"), &request).await?;
+            out::line(&format!("{approval} is reviewed: {} more are due", reviewed.reviews_due()));
+            Ok(())
         }
         Approvals::Deny { approval, reason } => {
             vote(&api, approval, None, |digest| VoteRequest { approve: false, reason, digest, window: None }).await
@@ -199,6 +237,15 @@ fn shown(approval: &Approval) -> String {
         let word = if vote.approve { "approved" } else { "denied" };
         let (who, why) = (out::one_line(vote.by.subject.as_str()), out::one_line(&vote.reason));
         lines.push(format!("{word:<10} {who}, {}: {why}", vote.at));
+    }
+    if let Some(broken) = &approval.broken {
+        let (who, why) = (out::one_line(broken.by.subject.as_str()), out::one_line(&broken.reason));
+        lines.push(format!("alone      {who}, {}: {why} ({} reviews are due)", broken.at, broken.due));
+        for review in &broken.reviews {
+            let word = if review.justified { "justified" } else { "objects" };
+            let (who, why) = (out::one_line(review.by.subject.as_str()), out::one_line(&review.reason));
+            lines.push(format!("{word:<10} {who}, {}: {why}", review.at));
+        }
     }
     lines.push(String::new());
     lines.join("\n")

@@ -53,6 +53,9 @@ impl BrokerRole {
             .await
             .doing("the broker's API cannot start")?;
         let address = listener.address().doing("the broker's API has no address")?;
+        if config.listen.port() == 0 {
+            broker.listens_on(address.port());
+        }
         let (stop, stopping) = watch::channel(false);
         let routes = server::routes(Arc::clone(&broker), metrics);
         let serving = tokio::spawn(listener.serve(routes, stopping));

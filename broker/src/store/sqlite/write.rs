@@ -96,7 +96,10 @@ pub(super) fn prune(connection: &mut Connection, now: Timestamp) -> Result<(), S
     execute(&transaction, "DELETE FROM token_uses WHERE expires < $1", [micros(now)])?;
     execute(&transaction, "DELETE FROM join_tokens WHERE expires < $1", [micros(now)])?;
     let before = now.checked_sub(SignedDuration::from_secs(KEPT_APPROVALS)).unwrap_or(Timestamp::MIN);
-    execute(&transaction, "DELETE FROM approvals WHERE open = 0 AND settled < $1", [micros(before)])?;
+    // What one human let go on alone is kept until it was reviewed.
+    let old =
+        "DELETE FROM approvals WHERE open = 0 AND settled < $1 AND coalesce(document -> 'broken' ->> 'due', 0) = 0";
+    execute(&transaction, old, [micros(before)])?;
     transaction.commit().map_err(|error| fault(&error))
 }
 

@@ -428,6 +428,13 @@ pub(super) const TABLES: &[Table] = &[
                 "The public client's id at the issuer: the audience of their tokens.",
                 "\"writ-cli\"",
             ),
+            optional(
+                "max_auth_age",
+                "duration",
+                "",
+                "How long ago who answers an approval may have logged in, by `auth_time` or else `iat`; as long as their token lives where it is left out.",
+                "\"1h\"",
+            ),
         ],
     },
     Table {
