@@ -103,21 +103,27 @@ impl Cast {
 
     /// A question of a cast [`Self::for_statements`]; `more` is what is to be known of the resource besides.
     ///
-    /// Names come from outside, shapes do not: only builds with debug assertions hold each question to the schema.
+    /// Names come from outside, shapes do not: where the whole context is given, as builds with debug assertions do, the question
+    /// is held to the schema.
     pub(crate) fn question_on(
         &self,
         bundle: &Bundle,
         slice: &Slice,
         resource: &EntityUid,
         more: impl IntoIterator<Item = Entity>,
-        context: Context,
+        (context, whole): (Context, Option<&Context>),
     ) -> Result<Question, Unusable> {
-        let schema = cfg!(debug_assertions).then(|| bundle.schema());
-        let (principal, action) = (self.principal.clone(), slice.uid.clone());
-        let request = Request::new(principal, action, resource.clone(), context, schema).map_err(cedar)?;
+        let request = |context, schema| {
+            let (principal, action) = (self.principal.clone(), slice.uid.clone());
+            Request::new(principal, action, resource.clone(), context, schema).map_err(cedar)
+        };
+        if let Some(whole) = whole {
+            request(whole.clone(), Some(bundle.schema()))?;
+        }
+        let schema = whole.map(|_| bundle.schema());
         let own = (!bundle.governs().actions).then(|| slice.entity.clone());
         let entities = self.entities.clone().add_entities(own.into_iter().chain(more), schema).map_err(cedar)?;
-        Ok(Question { request, entities })
+        Ok(Question { request: request(context, None)?, entities })
     }
 
     /// The resource.

@@ -34,6 +34,10 @@ pub(crate) struct Governs {
     pub(crate) actions: bool,
     /// What the policies read.
     pub(crate) inputs: Inputs,
+    /// The attributes of the context that the policies read or ask for.
+    context: BTreeSet<String>,
+    /// Whether a policy speaks of the context as a whole.
+    whole_context: bool,
 }
 
 impl Governs {
@@ -70,7 +74,13 @@ impl Governs {
         self.columns.entry(relation.to_owned()).or_default().insert(column.to_owned());
     }
 
+    /// Whether the context is another to some policy without this attribute.
+    pub(crate) fn reads_of_context(&self, attribute: &str) -> bool {
+        self.whole_context || self.context.contains(attribute)
+    }
+
     const fn reads_all(&mut self) {
+        self.whole_context = true;
         self.inputs = Inputs { moving: true, transaction: true };
         self.by_type = true;
     }
@@ -93,8 +103,9 @@ impl Governs {
         }
     }
 
-    const fn reads(&mut self, attribute: Option<&str>) {
+    fn reads(&mut self, attribute: Option<&str>) {
         let Some(attribute) = attribute else { return self.reads_all() };
+        self.context.insert(attribute.to_owned());
         match attribute.as_bytes() {
             b"now" | b"session_rows" | b"statements_last_minute" => self.inputs.moving = true,
             b"in_transaction" => self.inputs.transaction = true,

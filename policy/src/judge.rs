@@ -16,7 +16,7 @@ use writ_core::verdict::HoldTerms;
 
 use crate::bundle::Bundle;
 use crate::decide::{Denied, allowed, unusable_denied};
-use crate::entities::{Cast, Unusable, text, uid};
+use crate::entities::{Cast, Unusable, cedar, text, uid};
 use crate::functions::{OwnFunctions, only_computes};
 use crate::terms::Combined;
 
@@ -80,6 +80,8 @@ pub(crate) struct Asking<'a> {
 /// What has been answered so far.
 struct Answers {
     context: Context,
+    /// All that policies could read, to be held to the schema; made with debug assertions alone.
+    whole: Option<Context>,
     combined: Combined,
     policies: BTreeSet<String>,
     asked: usize,
@@ -94,12 +96,14 @@ struct No {
 
 impl Asking<'_> {
     pub(crate) fn judge(&self, statement: &Statement) -> Judgement {
-        let context = match self.context(statement) {
-            Ok(context) => context,
+        let whole = cfg!(debug_assertions).then(|| self.context(statement, |_| true)).transpose();
+        let read = self.context(statement, |attribute| self.bundle.governs().reads_of_context(attribute));
+        let (whole, context) = match whole.and_then(|whole| Ok((whole, read?))) {
+            Ok(contexts) => contexts,
             Err(unusable) => return refused(&unusable_denied(self.bundle, unusable).fault()),
         };
         let (combined, policies) = (Combined::default(), BTreeSet::new());
-        let mut answers = Answers { context, combined, policies, asked: 0 };
+        let mut answers = Answers { context, whole, combined, policies, asked: 0 };
         match self.all(statement, &mut answers) {
             Ok(()) => Judgement {
                 denied: None,
@@ -313,7 +317,8 @@ impl Asking<'_> {
         let slice = self.bundle.slices().action(action);
         let question = slice.and_then(|slice| Some((slice, slice.policies(thing)?))).ok_or_else(no_slice);
         let question = question.and_then(|(slice, policies)| {
-            let question = self.cast.question_on(self.bundle, slice, on, entities, answers.context.clone())?;
+            let contexts = (answers.context.clone(), answers.whole.as_ref());
+            let question = self.cast.question_on(self.bundle, slice, on, entities, contexts)?;
             Ok(question.ask(policies))
         });
         let response = question.map_err(|unusable| denied(unusable_denied(self.bundle, unusable)))?;
@@ -331,30 +336,37 @@ impl Asking<'_> {
         No { denied: unusable_denied(self.bundle, unusable), action: "sql".to_owned(), on: on.to_owned() }
     }
 
-    fn context(&self, statement: &Statement) -> Result<Context, Unusable> {
+    /// The attributes of the context that are wanted: one that no policy reads changes no answer.
+    fn context(&self, statement: &Statement, wanted: impl Fn(&str) -> bool) -> Result<Context, Unusable> {
         let facts = self.facts;
-        let texts = |values: &mut dyn Iterator<Item = &str>| {
-            let values: BTreeSet<&str> = values.collect();
-            RestrictedExpression::new_set(values.into_iter().map(text))
+        let mut pairs = Vec::new();
+        let mut put = |name: &str, value: &dyn Fn() -> RestrictedExpression| {
+            if wanted(name) {
+                pairs.push((name.to_owned(), value()));
+            }
         };
-        let long = |number: u64| RestrictedExpression::new_long(i64::try_from(number).unwrap_or(i64::MAX));
-        let flag = RestrictedExpression::new_bool;
-        let pairs = [
-            ("now", RestrictedExpression::new_long(facts.now.as_second())),
-            ("database", text(facts.database)),
-            ("database_role", text(facts.database_role)),
-            ("kinds", texts(&mut statement.accesses.iter().map(|access| access.kind.as_str()))),
-            ("unfiltered", flag(statement.unfiltered)),
-            ("settings", texts(&mut statement.settings.iter().map(|setting| setting.name.as_str()))),
-            ("fingerprint", text(&statement.fingerprint.to_string())),
-            ("in_transaction", flag(facts.in_transaction)),
-            ("session_rows", long(facts.session_rows)),
-            ("statements_last_minute", long(facts.statements_last_minute)),
-            ("approvers", texts(&mut facts.approvers.iter().map(String::as_str))),
-        ];
-        let pairs = pairs.map(|(name, value)| (name.to_owned(), value));
-        Context::from_pairs(pairs).map_err(|error| Unusable::Cedar(error.to_string()))
+        put("now", &|| RestrictedExpression::new_long(facts.now.as_second()));
+        put("database", &|| text(facts.database));
+        put("database_role", &|| text(facts.database_role));
+        put("kinds", &|| texts(statement.accesses.iter().map(|access| access.kind.as_str())));
+        put("unfiltered", &|| RestrictedExpression::new_bool(statement.unfiltered));
+        put("settings", &|| texts(statement.settings.iter().map(|setting| setting.name.as_str())));
+        put("fingerprint", &|| text(&statement.fingerprint.to_string()));
+        put("in_transaction", &|| RestrictedExpression::new_bool(facts.in_transaction));
+        put("session_rows", &|| long(facts.session_rows));
+        put("statements_last_minute", &|| long(facts.statements_last_minute));
+        put("approvers", &|| texts(facts.approvers.iter().map(String::as_str)));
+        Context::from_pairs(pairs).map_err(cedar)
     }
+}
+
+fn texts<'t>(values: impl Iterator<Item = &'t str>) -> RestrictedExpression {
+    let values: BTreeSet<&str> = values.collect();
+    RestrictedExpression::new_set(values.into_iter().map(text))
+}
+
+fn long(number: u64) -> RestrictedExpression {
+    RestrictedExpression::new_long(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 impl Judgement {

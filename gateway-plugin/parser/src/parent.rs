@@ -4,6 +4,7 @@
 //! child. The gateway passes it nothing but the text: no environment, no descriptor but the two pipes.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,6 +14,12 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use writ_sql::wire::{self, Answer, HEAD, LONGEST_ANSWER, LONGEST_TEXT, Malformed, Reason};
+
+/// How much of an answer is read at once: more than most have.
+const FIRST: usize = 8192;
+/// How long a worker that has nothing else to do stays awake for an answer: nearly all come before, and to put an idle core to sleep and
+/// wake it takes half as long as to parse a report.
+const AWAKE: Duration = Duration::from_micros(200);
 
 /// How to run a parser, and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -88,6 +95,7 @@ struct Running {
     output: ChildStdout,
     number: u64,
     frame: Vec<u8>,
+    first: Box<[u8; FIRST]>,
 }
 
 /// Why a child is given up.
@@ -207,7 +215,7 @@ impl Running {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Death::Ended(std::io::ErrorKind::BrokenPipe.into()));
         };
-        let mut running = Self { child, input, output, number: 0, frame: Vec::new() };
+        let mut running = Self { child, input, output, number: 0, frame: Vec::new(), first: Box::new([0; FIRST]) };
         running.ask(b"SELECT 1", settings.start).await?;
         Ok(running)
     }
@@ -221,15 +229,49 @@ impl Running {
         self.frame.clear();
         wire::question(self.number, text, &mut self.frame)?;
         self.input.write_all(&self.frame).await?;
-        let mut head = [0; HEAD];
-        self.output.read_exact(&mut head).await?;
-        let head = wire::head(&head, LONGEST_ANSWER)?;
-        if head.number != self.number {
+        let (head, read) = self.begun().await?;
+        let begun = self.first.get(HEAD..read).unwrap_or_default();
+        // A child that says more than it was asked has lost count.
+        if head.number != self.number || begun.len() > head.body {
             return Err(Death::Answer(Malformed::Answer));
         }
+        if begun.len() == head.body {
+            return Ok(wire::read_answer(begun)?);
+        }
         self.frame.clear();
+        self.frame.extend_from_slice(begun);
         self.frame.resize(head.body, 0);
-        self.output.read_exact(&mut self.frame).await?;
+        let rest = self.frame.get_mut(read - HEAD..).unwrap_or_default();
+        self.output.read_exact(rest).await?;
         Ok(wire::read_answer(&self.frame)?)
     }
+
+    /// The head of an answer, and how much of the answer came with it: most often all, in one read.
+    async fn begun(&mut self) -> Result<(wire::Head, usize), Death> {
+        let mut read = 0;
+        loop {
+            let room = self.first.get_mut(read..).unwrap_or_default();
+            match attentive(self.output.read(room)).await? {
+                0 => return Err(Death::Ended(std::io::ErrorKind::UnexpectedEof.into())),
+                more => read += more,
+            }
+            if let Some((head, _)) = self.first.get(..read).and_then(<[u8]>::split_first_chunk) {
+                return Ok((wire::head(head, LONGEST_ANSWER)?, read));
+            }
+        }
+    }
+}
+
+/// Waits for an answer without sleeping for a while. Other tasks of the worker and other threads of its core come first.
+async fn attentive<T>(answer: impl Future<Output = T>) -> T {
+    let mut answer = pin!(answer);
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < AWAKE {
+        tokio::select! {
+            biased;
+            answered = &mut answer => return answered,
+            () = tokio::task::yield_now() => std::thread::yield_now(),
+        }
+    }
+    answer.await
 }

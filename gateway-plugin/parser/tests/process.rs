@@ -52,6 +52,33 @@ async fn many_ask_at_once_and_each_gets_its_own_answer() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_is_whole_however_it_arrives() {
+    // Shorter and longer than what is read at once.
+    let texts = [
+        "SELECT 1".to_owned(),
+        format!("SELECT {} FROM t", (0..2000).map(|n| format!("c{n}")).collect::<Vec<_>>().join(",")),
+    ];
+    for how in ["serve", "torn"] {
+        let parser = Parser::new(settings(&[how]));
+        for text in texts.iter().chain(&texts) {
+            assert_eq!(parser.analyse(text.as_bytes()).await, writ_parser::analyse(text.as_bytes()), "{how}");
+        }
+        assert_eq!(parser.deaths(), 0, "{how}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_answers_more_than_it_was_asked_is_given_up() {
+    let parser = Parser::new(settings(&["twice"]));
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        answers.push(parser.analyse(b"SELECT 1").await);
+    }
+    assert!(answers.contains(&Answer::Unknown(Reason::Died)), "{answers:?}");
+    assert!(parser.deaths() > 0);
+}
+
 /// A tree that needs more memory than the child has, so that it aborts.
 fn killer() -> String {
     format!("SELECT {}", vec!["f(a)"; 20_000].join(","))

@@ -318,12 +318,13 @@ impl Governed {
             let known = if let Text::Prepared(id) = text { self.prepared.get(id).map(Arc::clone) } else { None };
             return Ok(known.unwrap_or_else(Parsed::unknown));
         };
-        let Ok(outline) = writ_sql::outline(bytes) else { return Ok(Parsed::unknown()) };
+        // The text of a command that waited for the parser had an outline then.
         if let Some((id, parsed)) = self.parsed.borrow_mut().take()
             && id == command.id
         {
             return Ok(parsed);
         }
+        let Ok(outline) = writ_sql::outline(bytes) else { return Ok(Parsed::unknown()) };
         if let Some(parsed) = governor.borrow_mut().texts.get(outline.shape.as_bytes()) {
             return Ok(parsed);
         }

@@ -5,7 +5,9 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, ExitCode};
 
+use writ_parser::analyse;
 use writ_parser::child::{Limits, confine, serve};
+use writ_sql::wire::{self, HEAD, LONGEST_TEXT};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -16,6 +18,8 @@ fn main() -> ExitCode {
         (Some("report"), None) => report(),
         (Some("silent"), None) => io::copy(&mut io::stdin(), &mut io::sink()).map(drop),
         (Some("noise"), None) => noise(),
+        (Some("torn"), None) => answers(|frame| frame.chunks(5).try_for_each(said)),
+        (Some("twice"), None) => answers(|frame| said(&[frame, frame].concat())),
         _ => return ExitCode::FAILURE,
     };
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -25,6 +29,24 @@ fn main() -> ExitCode {
 fn noise() -> io::Result<()> {
     io::stdin().read_exact(&mut [0; 1])?;
     io::stdout().write_all(&[0x55; 4096])
+}
+
+/// Answers each question as a parser does, as `say` has it.
+fn answers(say: impl Fn(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut head = [0; HEAD];
+    loop {
+        io::stdin().read_exact(&mut head)?;
+        let wire::Head { number, body } = wire::head(&head, LONGEST_TEXT).map_err(io::Error::other)?;
+        let (mut text, mut frame) = (vec![0; body], Vec::new());
+        io::stdin().read_exact(&mut text)?;
+        wire::answer(number, &analyse(&text), &mut frame).map_err(io::Error::other)?;
+        say(&frame)?;
+    }
+}
+
+fn said(bytes: &[u8]) -> io::Result<()> {
+    io::stdout().write_all(bytes)?;
+    io::stdout().flush()
 }
 
 /// Says what is left to a confined process, one `name value` to a line.

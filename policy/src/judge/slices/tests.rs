@@ -34,6 +34,10 @@ const POLICIES: &[&str] = &[
     r#"forbid (principal, action in Writ::Action::"sql", resource) when { context.now + 9223372036854775807 > 0 };"#,
     r#"forbid (principal, action == Writ::Action::"sql:select", resource) when { Writ::Relation::"payments/public.gone".name == "gone" };"#,
     r#"forbid (principal, action == Writ::Action::"sql:select", resource) when { Writ::Target::"payments".name == "payments" && context.database == "none" };"#,
+    r#"forbid (principal, action in Writ::Action::"sql", resource) when { context has fingerprint && context["fingerprint"] like "01*" };"#,
+    r#"permit (principal, action in Writ::Action::"sql", resource) when { [{ c: context }].contains({ c: context }) };"#,
+    r#"forbid (principal, action in Writ::Action::"sql", resource) when { context == context };"#,
+    r#"permit (principal, action in Writ::Action::"sql", resource) when { (if context.unfiltered then context else context).kinds.contains("select") };"#,
     // Conditions that name an action: more actions matter than the one that is asked about.
     r#"permit (principal, action, resource) when { action in [Writ::Action::"sql:select", Writ::Action::"sql:ddl"] };"#,
     r#"forbid (principal, action, resource) when { Writ::Action::"sql:delete" in action && context has unfiltered };"#,
@@ -75,8 +79,9 @@ fn same(chosen: &BTreeSet<usize>, kind: usize, (schema, relation, column): (&str
     let (schemas, of) = (["public".to_owned()], statement(vec![does(KINDS[kind], relation, &["*"])], &[]));
     let facts = facts(&schemas);
     let asking = Asking { bundle: &bundle, cast: &lean, target: "payments", facts: &facts };
-    let context =
-        asking.context(&Statement { unfiltered, fingerprint: Fingerprint([1; 16]), ..of }).expect("a context");
+    let of = Statement { unfiltered, fingerprint: Fingerprint([1; 16]), ..of };
+    let context = asking.context(&of, |_| true).expect("a context");
+    let read = asking.context(&of, |attribute| bundle.governs().reads_of_context(attribute)).expect("what is read");
     let id = format!("payments/{schema}.{relation}");
     let table = asking.entity("Writ::Relation", &id, schema, relation).expect("a relation");
     let column = column_entity(&format!("{id}.{column}"), &table.uid()).expect("a column");
@@ -91,7 +96,8 @@ fn same(chosen: &BTreeSet<usize>, kind: usize, (schema, relation, column): (&str
     ] {
         let slice = bundle.slices().action(action).expect("a slice");
         let policies = slice.policies(thing).expect("policies");
-        let sliced = lean.question_on(&bundle, slice, &on.uid(), more.clone(), context.clone()).expect("a question");
+        let contexts = (read.clone(), Some(&context));
+        let sliced = lean.question_on(&bundle, slice, &on.uid(), more.clone(), contexts).expect("a question");
         let whole = whole(&bundle, &full, action, on, more, context.clone());
         assert_eq!(
             told(&sliced.ask(policies)),
