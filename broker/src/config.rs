@@ -87,6 +87,34 @@ pub struct WebhookConfig {
     /// In which form.
     #[serde(default)]
     pub format: WebhookFormat,
+    /// Whose answers are taken there; nobody's without it.
+    #[serde(default)]
+    pub answers: Option<AnswersConfig>,
+}
+
+/// Whose answers are taken in a channel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswersConfig {
+    /// The file with the secret that the channel signs with.
+    pub secret_file: PathBuf,
+    /// Which humans the channel's users are.
+    pub people: Vec<PersonConfig>,
+}
+
+/// A human whom a channel knows.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonConfig {
+    /// The channel's id of them.
+    pub id: String,
+    /// Who vouches for them elsewhere: their issuer.
+    pub issuer: String,
+    /// Their subject there.
+    pub subject: String,
+    /// The groups that they are in.
+    #[serde(default)]
+    pub groups: Vec<String>,
 }
 
 /// The form of a notice.

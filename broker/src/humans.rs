@@ -18,6 +18,7 @@ use crate::duration::Span;
 use crate::identity::config::ConfigFault;
 use crate::identity::verify::Verifier;
 use crate::refusal::Refusal;
+use crate::webhooks::answers::Person;
 
 /// The issuer that stands for the admin token in evidence.
 const LOCAL: &str = "writ";
@@ -140,6 +141,26 @@ impl Broker {
             Ok(_) => Ok(Permitted { actor, groups: groups(&human.get().claims) }),
             Err(denied) => {
                 tracing::info!(code = denied.code, "a human was refused");
+                Err(Refusal::forbidden())
+            }
+        }
+    }
+
+    /// A human who answered in a channel that vouches for them, if policy lets them answer. Policies know such a human by the claims
+    /// `groups`, as configured, and `channel`.
+    pub(crate) fn permit_person(&self, person: &Person, channel: &str) -> Result<Permitted, Refusal> {
+        let Person { actor, groups } = person;
+        let list = groups.iter().map(|group| Value::String(group.clone())).collect();
+        let claims = [("groups", Value::Array(list)), ("channel", Value::String(channel.to_owned()))];
+        let claims: Claims = claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let human = Human { issuer: actor.issuer.clone(), subject: actor.subject.clone(), claims };
+        #[expect(clippy::disallowed_methods, reason = "the channel signed, and configuration says who its user is")]
+        let human = Verified::by_identity(human);
+        let in_force = self.policy.borrow().clone();
+        match writ_policy::human(&in_force.bundle, &human, HumanAction::Approve, self.clock.now()) {
+            Ok(_) => Ok(Permitted { actor: actor.clone(), groups: groups.clone() }),
+            Err(denied) => {
+                tracing::info!(code = denied.code, channel, "a human was refused");
                 Err(Refusal::forbidden())
             }
         }

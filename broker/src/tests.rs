@@ -2,6 +2,7 @@
 
 mod approvals;
 mod canary;
+mod channels;
 mod clock;
 mod connections;
 mod evidence;

@@ -2,25 +2,33 @@
 //!
 //! Signed as Standard Webhooks says (<https://www.standardwebhooks.com>): `webhook-id`, `webhook-timestamp`, and `webhook-signature: v1,` with
 //! HMAC-SHA-256 over id, timestamp and body between dots. The id is the same for each attempt, so that a receiver takes it once.
-//! A message tells no parameters and no more of a statement than its beginning. Never: hold up an approval for a receiver.
+//! Answers that come back: [`answers`]. A message tells no parameters and no more of a statement than its beginning. Never: hold up an approval for a receiver.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
-use writ_broker_api::approval::ApprovalsQuery;
+use writ_broker_api::approval::{ApprovalsQuery, VoteRequest};
 use writ_core::approval::{Approval, ApprovalState, Waits};
 use zeroize::Zeroizing;
 
 use crate::broker::Broker;
 use crate::config::{WebhookConfig, WebhookFormat};
+use crate::refusal::Refusal;
+use answers::{Answers, Said, Unheard};
 
+pub(crate) mod answers;
+
+/// How many digits of a digest a notice names.
+const DIGEST_TOLD: usize = 16;
 /// How many notices may wait.
 pub(crate) const QUEUE: usize = 1024;
 /// How many are on their way at once.
@@ -45,6 +53,7 @@ pub struct Webhook {
     /// PagerDuty's routing key: its events API knows no signature.
     routing: Arc<Zeroizing<String>>,
     client: Client,
+    answers: Option<Arc<Answers>>,
 }
 
 impl core::fmt::Debug for Webhook {
@@ -64,7 +73,7 @@ impl Webhook {
         if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
             return Err("`url` is not https".to_owned());
         }
-        let secret = secret(&config.secret_file)?;
+        let secret = read_secret(&config.secret_file)?;
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -76,7 +85,12 @@ impl Webhook {
             .map_err(|_| "no HTTP client can be made".to_owned())?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
         let routing = String::from_utf8(secret.to_vec()).map_err(|_| "the secret is not text".to_owned())?;
+        let answers = config
+            .answers
+            .as_ref()
+            .map(|answers| Answers::new(config.format, answers, &read_secret(&answers.secret_file)?).map(Arc::new));
         Ok(Self {
+            answers: answers.transpose()?,
             name: config.name.clone(),
             url,
             format: config.format,
@@ -121,7 +135,12 @@ impl Webhook {
     }
 
     fn body(&self, approval: &Approval, place: &str) -> Value {
-        let told = told(approval, place);
+        let mut told = told(approval, place);
+        if self.answers.is_some() && approval.state == ApprovalState::Asked && self.format != WebhookFormat::Slack {
+            let word = if is_shown_whole(approval) { "approve (or deny)" } else { "deny" };
+            let digest = approval.digest.get(..DIGEST_TOLD).unwrap_or(&approval.digest);
+            let _ = write!(told, "\nto answer here: {word} {} {digest} and why", approval.id);
+        }
         match self.format {
             WebhookFormat::Json => json!({
                 "type": kind(approval),
@@ -133,13 +152,16 @@ impl Webhook {
                 "digest": approval.digest, "expires": approval.expires, "statement": beginning(approval), "place": place,
             }),
             // Text that is marked as plain: nothing of a statement becomes markup, a link or a mention.
-            WebhookFormat::Slack => json!({
-                "text": title(approval),
-                "blocks": [
-                    { "type": "header", "text": { "type": "plain_text", "text": title(approval), "emoji": false } },
-                    { "type": "section", "text": { "type": "plain_text", "text": told, "emoji": false } },
-                ],
-            }),
+            WebhookFormat::Slack => {
+                let mut blocks = vec![
+                    json!({ "type": "header", "text": { "type": "plain_text", "text": title(approval), "emoji": false } }),
+                    json!({ "type": "section", "text": { "type": "plain_text", "text": told, "emoji": false } }),
+                ];
+                if self.answers.is_some() && approval.state == ApprovalState::Asked {
+                    blocks.push(json!({ "type": "actions", "elements": buttons(approval) }));
+                }
+                json!({ "text": title(approval), "blocks": blocks })
+            }
             WebhookFormat::Teams => json!({
                 "type": "message",
                 "attachments": [{
@@ -166,7 +188,7 @@ impl Webhook {
     }
 }
 
-fn secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let shown = path.display();
     let bytes = crate::keys::files::read(path).map_err(|fault| fault.to_string())?;
     let bytes = bytes.ok_or_else(|| format!("`secret_file` `{shown}` is not there"))?;
@@ -223,7 +245,62 @@ fn told(approval: &Approval, place: &str) -> String {
     )
 }
 
+/// Whether a notice shows all of what is asked about: what it does not is approved elsewhere.
+pub(crate) fn is_shown_whole(approval: &Approval) -> bool {
+    approval.parameters.is_empty() && approval.statement.chars().nth(TOLD).is_none()
+}
+
+/// Slack's buttons: to approve where all is shown, and to deny.
+fn buttons(approval: &Approval) -> Vec<Value> {
+    let value = format!("{} {}", approval.id, approval.digest);
+    let button = |action: &str, text: &str, style: &str| {
+        json!({
+            "type": "button", "action_id": action, "value": value, "style": style,
+            "text": { "type": "plain_text", "text": text, "emoji": false },
+        })
+    };
+    let approve = is_shown_whole(approval).then(|| button("approve", "Approve", "primary"));
+    approve.into_iter().chain([button("deny", "Deny", "danger")]).collect()
+}
+
 impl Broker {
+    /// Takes an answer that somebody gave in the channel of this name: what they are told.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no such channel or its answers are not taken, the channel has not signed it lately, it is no answer, or nobody
+    /// is configured as its user; or as for a vote. The second part says whether the channel shows what the reply says.
+    pub(crate) async fn answer(&self, name: &str, headers: &HeaderMap, body: &[u8]) -> Result<String, (Refusal, bool)> {
+        let loaded = self.loaded.load();
+        let webhook = loaded.webhooks.iter().find(|webhook| webhook.name == name);
+        let answers = webhook.and_then(|webhook| webhook.answers.clone());
+        let answers = answers.ok_or_else(|| (Refusal::not_found("webhook"), false))?;
+        let said = answers.hear(headers, body, self.clock.now()).map_err(|unheard| match unheard {
+            Unheard::Unsigned | Unheard::Late => (Refusal::unauthenticated(), false),
+            Unheard::Nothing => (
+                Refusal::malformed("no answer: write `approve` or `deny`, the approval, its digest and why"),
+                answers.tells(),
+            ),
+        })?;
+        self.take_answer(name, &answers, said).await.map_err(|refusal| (refusal, answers.tells()))
+    }
+
+    async fn take_answer(&self, name: &str, answers: &Answers, said: Said) -> Result<String, Refusal> {
+        let person = answers.person(&said.user).ok_or_else(Refusal::forbidden)?;
+        let by = self.permit_person(person, name)?;
+        let approval = self.approval(said.approval).await?;
+        if !approval.digest.starts_with(&said.digest) {
+            return Err(Refusal::conflict("the digest is not that of what is asked: look at it again"));
+        }
+        if said.approve && !is_shown_whole(&approval) {
+            return Err(Refusal::conflict("it was not shown whole here: answer with `writ approvals approve`"));
+        }
+        let reason = if said.reason.is_empty() { "no reason given" } else { said.reason.as_str() };
+        let reason = format!("in {name}: {reason}");
+        let request = VoteRequest { approve: said.approve, reason, digest: approval.digest, window: None };
+        let voted = self.vote(said.approval, &by, &request).await?;
+        Ok(format!("{} is {}", voted.id, voted.state.as_str()))
+    }
+
     /// Tells of an approval, unless too much waits to be told: the approval itself is for `writ approvals ls` to show.
     pub(crate) fn tell(&self, approval: &Approval) {
         if !self.loaded.load().webhooks.is_empty() && self.notices.try_send(approval.clone()).is_err() {

@@ -60,6 +60,8 @@ pub const APPROVAL: &str = "/v1/approvals/{approval}";
 pub const APPROVAL_VOTES: &str = "/v1/approvals/{approval}/votes";
 /// `POST` lets what it is about go on by one human alone.
 pub const APPROVAL_BREAK_GLASS: &str = "/v1/approvals/{approval}/break-glass";
+/// `POST` takes an answer of a channel: Slack, Teams, PagerDuty. It is signed, and has no bearer.
+pub const WEBHOOK_ANSWERS: &str = "/v1/webhooks/{webhook}/answers";
 /// `POST` reviews that.
 pub const APPROVAL_REVIEWS: &str = "/v1/approvals/{approval}/reviews";
 /// `POST` freezes a workload, a target or everything; `GET` lists what is frozen.

@@ -1,8 +1,10 @@
 //! Questions to humans: gateways ask, humans answer.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
 use writ_broker_api::approval::{
     ApprovalReply, ApprovalRequest, ApprovalsQuery, BreakGlassRequest, ReviewRequest, VoteRequest,
 };
@@ -90,4 +92,19 @@ pub(super) async fn review(
     Checked(Json(request)): Checked<Json<ReviewRequest>>,
 ) -> Answer<Approval> {
     app.broker.review_glass(approval, &by, &request).await.map(Json)
+}
+
+/// What people said in Slack, Teams or PagerDuty. Teams shows what the reply says, whatever it is; the others go by its status.
+pub(super) async fn channel(
+    State(app): State<App>,
+    Checked(Path(webhook)): Checked<Path<String>>,
+    headers: HeaderMap,
+    Checked(body): Checked<Bytes>,
+) -> Result<Json<Value>, Refusal> {
+    let words = match app.broker.answer(&webhook, &headers, &body).await {
+        Ok(words) => words,
+        Err((refusal, true)) => refusal.fault.public.into_owned(),
+        Err((refusal, false)) => return Err(refusal),
+    };
+    Ok(Json(json!({ "type": "message", "text": words })))
 }

@@ -27,6 +27,8 @@ pub use listener::{Limits, Listener, ListenerFault};
 const MAX_BODY: usize = crate::identity::header::MAX_TOKEN_BYTES + 16 * 1024;
 /// The longest body that names a gateway's sessions: as many as the broker takes, and the JSON around them.
 const MAX_SYNC_BODY: usize = 4 * 1024 * 1024;
+/// The longest answer of a channel, in bytes.
+const MAX_CHANNEL_BODY: usize = 64 * 1024;
 /// How long a request may take, but for the stream.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 
@@ -67,6 +69,7 @@ pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::
         .route(paths::APPROVAL_VOTES, post(approvals::vote))
         .route(paths::APPROVAL_BREAK_GLASS, post(approvals::break_glass))
         .route(paths::APPROVAL_REVIEWS, post(approvals::review))
+        .route(paths::WEBHOOK_ANSWERS, post(approvals::channel).layer(DefaultBodyLimit::max(MAX_CHANNEL_BODY)))
         .route(paths::FREEZES, get(admin::freezes).post(admin::freeze))
         .route(paths::FREEZE, delete(admin::unfreeze))
         .route(paths::JOIN_TOKENS, post(admin::make_join_token))

@@ -16,7 +16,7 @@ use crate::broker::GatewayIdentity;
 use crate::humans::Permitted;
 use crate::refusal::Refusal;
 
-fn question(opened: &OpenReply) -> ApprovalRequest {
+pub(super) fn question(opened: &OpenReply) -> ApprovalRequest {
     let about = About {
         issuer: &opened.workload.issuer,
         subject: &opened.workload.subject,

@@ -79,6 +79,7 @@ pub(super) struct Place {
     pub(super) gateway: GatewayIdentity,
     pub(super) opening: OpeningKey,
     pub(super) rates: Value,
+    pub(super) webhooks: Value,
     issuer: EcdsaKeyPair,
     serial: AtomicU64,
 }
@@ -103,6 +104,7 @@ impl Place {
             gateway: GatewayIdentity { id: GatewayId::fresh(), sealing_key, serves: Labels::new() },
             opening,
             rates: json!({}),
+            webhooks: json!([]),
             issuer: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
             serial: AtomicU64::new(0),
         };
@@ -125,7 +127,7 @@ impl Place {
         serde_json::from_value(json!({
             "listen": "127.0.0.1:0", "url": URL, "audience": AUDIENCE,
             "state": self.state.path().join("state"), "policies": self.state.path().join("policies"),
-            "admin_token_file": self.state.path().join("admin.token"), "session_token_key_life": "1h", "provider_timeout": "1s", "gateway_lost": "120s", "rates": self.rates,
+            "admin_token_file": self.state.path().join("admin.token"), "session_token_key_life": "1h", "provider_timeout": "1s", "gateway_lost": "120s", "rates": self.rates, "webhook": self.webhooks,
             "issuer": [{
                 "name": "ci", "issuer": ISSUER, "algorithms": ["ES256"], "jwks": json!({"keys": [key]}).to_string(),
             }],

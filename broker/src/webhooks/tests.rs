@@ -18,7 +18,7 @@ fn config(directory: &std::path::Path, url: String, format: WebhookFormat) -> We
     let secret_file = directory.join("secret");
     std::fs::write(&secret_file, SECRET).unwrap();
     std::fs::set_permissions(&secret_file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    WebhookConfig { name: "test".to_owned(), url, secret_file, format }
+    WebhookConfig { name: "test".to_owned(), url, secret_file, format, answers: None }
 }
 
 fn approval() -> writ_core::approval::Approval {

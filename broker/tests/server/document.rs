@@ -181,6 +181,12 @@ fn public() -> Vec<Operation> {
         open("post", paths::TOKEN, "RFC 8693 token exchange: a workload's OIDC token for a session token.")
             .body(FORM, named::<token::ExchangeRequest>)
             .answer(JSON, named::<token::ExchangeReply>),
+        open(
+            "post",
+            paths::WEBHOOK_ANSWERS,
+            "An answer of a channel (Slack, Teams, PagerDuty), in the channel's form and signed as it signs.",
+        )
+        .answer(JSON, object),
         open("get", paths::CHECKPOINT, "The newest checkpoint: a C2SP signed note.").answer(TEXT, text),
         open("get", paths::LEDGER_TILE, "A tile of the ledger's hashes, as C2SP tlog-tiles lays it out.")
             .answer(BYTES, bytes),

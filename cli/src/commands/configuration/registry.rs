@@ -159,6 +159,46 @@ pub(super) const TABLES: &[Table] = &[
                 "\"/etc/writ/on-call.secret\"",
             ),
             optional("format", "text", "json", "`json`, `slack`, `teams` or `pagerduty`.", "\"slack\""),
+            optional(
+                "answers",
+                "table",
+                "",
+                "Whose answers are taken there, at `/v1/webhooks/NAME/answers`; nobody's where it is left out.",
+                "",
+            ),
+        ],
+    },
+    Table {
+        head: "[broker.webhook.answers]",
+        about: "Answers that people give in the channel; not for `json`.",
+        settings: &[
+            required(
+                "secret_file",
+                "path",
+                "What the channel signs with, 24 bytes or more: Slack's signing secret, the token of Teams' outgoing webhook, the secret of PagerDuty's subscription.",
+                "\"/etc/writ/slack.signing\"",
+            ),
+            required(
+                "people",
+                "list of tables",
+                "Which humans its users are: `[[broker.webhook.answers.people]]`.",
+                "",
+            ),
+        ],
+    },
+    Table {
+        head: "[[broker.webhook.answers.people]]",
+        about: "A human whom the channel knows.",
+        settings: &[
+            required("id", "text", "The channel's id of them.", "\"U024BE7LH\""),
+            required(
+                "issuer",
+                "text",
+                "The issuer that vouches for them when they log in.",
+                "\"https://login.example\"",
+            ),
+            required("subject", "text", "Their subject there.", "\"ann\""),
+            optional("groups", "list of texts", "[]", "The groups that they are in.", "[\"dba\"]"),
         ],
     },
     Table {

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use writ_broker::config::{BrokerConfig, HumansConfig, TargetConfig, WebhookConfig};
+use writ_broker::config::{AnswersConfig, BrokerConfig, HumansConfig, PersonConfig, TargetConfig, WebhookConfig};
 use writ_broker::identity::config::{CacheConfig, IssuerConfig};
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
@@ -56,7 +56,9 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<TelemetryConfig>("[telemetry]");
     same::<LogConfig>("[log]");
     same::<WebhookConfig>("[[broker.webhook]]");
-    assert_eq!(TABLES.len(), 17, "each table stands above");
+    same::<AnswersConfig>("[broker.webhook.answers]");
+    same::<PersonConfig>("[[broker.webhook.answers.people]]");
+    assert_eq!(TABLES.len(), 19, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -78,6 +80,9 @@ fn maximal(provider: &str) -> String {
     add("[broker.rates]", "[broker.rates]", &[]);
     add("[[broker.issuer]]", "[[broker.issuer]]", &["cache"]);
     add("[broker.issuer.cache]", "[broker.issuer.cache]", &[]);
+    add("[[broker.webhook]]", "[[broker.webhook]]", &[]);
+    add("[broker.webhook.answers]", "[broker.webhook.answers]", &[]);
+    add("[[broker.webhook.answers.people]]", "[[broker.webhook.answers.people]]", &[]);
     add("[[broker.target]]", "[[broker.target]]", &[]);
     let from = format!("[broker.target.provider.{provider}]");
     add(&from, &from, &[]);
@@ -118,6 +123,8 @@ fn required<T: DeserializeOwned>(head: &str, rest: &str) {
 fn what_must_be_given_is_what_the_types_require() {
     let provider = "[provider.static]\nuser = \"app\"\n";
     required::<BrokerConfig<ProviderTable>>("[broker]", "");
+    required::<WebhookConfig>("[[broker.webhook]]", "");
+    required::<PersonConfig>("[[broker.webhook.answers.people]]", "");
     required::<IssuerConfig>("[[broker.issuer]]", "");
     required::<CacheConfig>("[broker.issuer.cache]", "");
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
