@@ -16,5 +16,6 @@ mod masks;
 mod slow;
 mod spool;
 mod verdicts;
+mod versions;
 mod waits;
 mod world;
