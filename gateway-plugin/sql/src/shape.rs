@@ -77,6 +77,7 @@ impl Walk {
     fn token(&mut self, token: &Token<'_>, sink: &mut Sink) {
         self.tokens = self.tokens.saturating_add(1);
         match token.text {
+            _ if token.class != Class::Symbol => {}
             b"(" => self.depth = self.depth.saturating_add(1),
             b")" => self.depth = self.depth.saturating_sub(1),
             // Empty statements are none: a semicolon is written when another statement follows it.
@@ -93,7 +94,8 @@ impl Walk {
             }
             self.statements = self.statements.saturating_add(1);
         }
-        let part_of_name = std::mem::replace(&mut self.escape, token.text.eq_ignore_ascii_case(b"uescape"));
+        let escape = token.class == Class::Word && token.text.eq_ignore_ascii_case(b"uescape");
+        let part_of_name = std::mem::replace(&mut self.escape, escape);
         let text = if token.class.is_literal() && !part_of_name { &[] } else { token.text };
         if token.class == Class::Word {
             sink.put_folded(tag(token.class), text)
@@ -134,29 +136,34 @@ impl Sink {
     }
 
     fn put(&mut self, tag: u8, text: &[u8]) {
-        self.room(text.len() + 1);
-        match self.held.get_mut(self.length..self.length + text.len() + 1) {
-            Some([first, rest @ ..]) => {
-                *first = tag;
-                rest.copy_from_slice(text);
-                self.length += text.len() + 1;
-            }
-            _ => {
-                let context = self.context.get_or_insert_with(|| Context::new(&SHA256));
-                context.update(&[tag]);
-                context.update(text);
-            }
+        if !self.hold(tag, text, |byte| byte) {
+            self.long(tag, text);
         }
     }
 
     fn put_folded(&mut self, tag: u8, text: &[u8]) {
-        if text.len() < Self::HELD {
-            self.put(tag, text);
-            let from = self.length - text.len();
-            self.held.get_mut(from..self.length).unwrap_or_default().make_ascii_lowercase();
-        } else {
-            self.put(tag, &text.to_ascii_lowercase());
+        if !self.hold(tag, text, |byte| byte.to_ascii_lowercase()) {
+            self.long(tag, &text.to_ascii_lowercase());
         }
+    }
+
+    /// Writes it into `held`; `false` where it is longer than that. Byte by byte: most are short, and a call to copy them costs more.
+    #[inline]
+    fn hold(&mut self, tag: u8, text: &[u8], fold: impl Fn(u8) -> u8) -> bool {
+        self.room(text.len() + 1);
+        let Some([first, rest @ ..]) = self.held.get_mut(self.length..self.length + text.len() + 1) else {
+            return false;
+        };
+        *first = tag;
+        rest.iter_mut().zip(text).for_each(|(to, from)| *to = fold(*from));
+        self.length += text.len() + 1;
+        true
+    }
+
+    fn long(&mut self, tag: u8, text: &[u8]) {
+        let context = self.context.get_or_insert_with(|| Context::new(&SHA256));
+        context.update(&[tag]);
+        context.update(text);
     }
 
     /// Empties `held` into the context where this many bytes more do not fit.
