@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::{
-    ActionConstraint, Entities, Entity, EntityTypeName, EntityUid, Policy, PolicySet, PrincipalConstraint,
-    ResourceConstraint, Schema,
+    ActionConstraint, Entities, Entity, EntityUid, Policy, PolicySet, PrincipalConstraint, ResourceConstraint, Schema,
 };
 
 use super::Thing;
@@ -49,13 +48,16 @@ impl Slices {
     /// The slices of these policies.
     pub(crate) fn of(policies: &PolicySet, schema: &Schema) -> Result<Self, Unusable> {
         let entities = schema.action_entities().map_err(cedar)?;
+        let heads: Vec<Head> = policies.policies().map(Head::of).collect();
         let mut making = Making { policies, made: BTreeMap::new(), held: 0, whole: None };
         let mut actions = BTreeMap::new();
         for action in entities.iter().filter(|entity| entity.uid().id().unescaped().starts_with(SQL)) {
+            let does = |head: &Head| head.may_ask(action, &entities);
+            let asked: Vec<(usize, &Head)> = heads.iter().enumerate().filter(|(_, head)| does(head)).collect();
             let mut on = BTreeMap::new();
             for thing in [Thing::Target, Thing::Relation, Thing::Column, Thing::Function] {
-                let matching = |policy: &Policy| may_match(policy, action, &entities, thing);
-                on.insert(thing, making.slice(&matching)?);
+                let matching = asked.iter().filter(|(_, head)| head.may_be_on(thing)).map(|(number, _)| *number);
+                on.insert(thing, making.slice(matching.collect())?);
             }
             let uid = action.uid();
             actions.insert(uid.id().unescaped().to_owned(), Slice { uid, entity: action.clone(), on });
@@ -78,9 +80,8 @@ struct Making<'p> {
 }
 
 impl Making<'_> {
-    fn slice(&mut self, matching: &dyn Fn(&Policy) -> bool) -> Result<Arc<PolicySet>, Unusable> {
-        let numbered = || self.policies.policies().enumerate().filter(|(_, policy)| matching(policy));
-        let numbers: Vec<usize> = numbered().map(|(number, _)| number).collect();
+    /// The policies of these numbers, in order.
+    fn slice(&mut self, numbers: Vec<usize>) -> Result<Arc<PolicySet>, Unusable> {
         if let Some(made) = self.made.get(&numbers) {
             return Ok(Arc::clone(made));
         }
@@ -88,38 +89,55 @@ impl Making<'_> {
         if self.held > MOST {
             return Ok(Arc::clone(self.whole.get_or_insert_with(|| Arc::new(self.policies.clone()))));
         }
-        let slice = Arc::new(PolicySet::from_policies(numbered().map(|(_, policy)| policy.clone())).map_err(cedar)?);
+        let mut wanted = numbers.iter().peekable();
+        let chosen = self.policies.policies().enumerate().filter(|(number, _)| wanted.next_if_eq(&number).is_some());
+        let slice = Arc::new(PolicySet::from_policies(chosen.map(|(_, policy)| policy.clone())).map_err(cedar)?);
         self.made.insert(numbers, Arc::clone(&slice));
         Ok(slice)
     }
 }
 
-/// Whether a policy's head may match a workload's question of this action on such a thing.
-fn may_match(policy: &Policy, action: &Entity, actions: &Entities, thing: Thing) -> bool {
-    let on = thing.as_str();
-    let is = |named: &EntityTypeName, asked: &str| named.to_string() == asked;
-    let by = match policy.principal_constraint() {
-        PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
-        PrincipalConstraint::Eq(uid) => is(uid.type_name(), CALLER),
-        PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => is(&kind, CALLER),
-    };
-    let does = match policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(uid) => uid == action.uid(),
-        ActionConstraint::In(uids) => uids.iter().any(|uid| within(action, uid, actions)),
-    };
-    let to = match policy.resource_constraint() {
-        ResourceConstraint::Any | ResourceConstraint::In(_) => true,
-        ResourceConstraint::Eq(uid) => is(uid.type_name(), on),
-        ResourceConstraint::Is(kind) | ResourceConstraint::IsIn(kind, _) => is(&kind, on),
-    };
-    by && does && to
+/// What a policy's head says of a workload's question.
+struct Head {
+    /// It may match a workload.
+    caller: bool,
+    /// The actions that it names; all where it names none.
+    actions: Option<Vec<EntityUid>>,
+    /// The type of resource that it names; any where it names none.
+    on: Option<String>,
 }
 
-/// Whether the action is this one or in it.
-fn within(action: &Entity, group: &EntityUid, actions: &Entities) -> bool {
-    let uid = action.uid();
-    uid == *group || actions.is_ancestor_of(group, &uid)
+impl Head {
+    fn of(policy: &Policy) -> Self {
+        let caller = match policy.principal_constraint() {
+            PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
+            PrincipalConstraint::Eq(uid) => uid.type_name().to_string() == CALLER,
+            PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => kind.to_string() == CALLER,
+        };
+        let actions = match policy.action_constraint() {
+            ActionConstraint::Any => None,
+            ActionConstraint::Eq(uid) => Some(vec![uid]),
+            ActionConstraint::In(uids) => Some(uids),
+        };
+        let on = match policy.resource_constraint() {
+            ResourceConstraint::Any | ResourceConstraint::In(_) => None,
+            ResourceConstraint::Eq(uid) => Some(uid.type_name().to_string()),
+            ResourceConstraint::Is(kind) | ResourceConstraint::IsIn(kind, _) => Some(kind.to_string()),
+        };
+        Self { caller, actions, on }
+    }
+
+    /// Whether it may match a workload's question of this action: it names that, or what that is in. (`action == GROUP` is taken for
+    /// `action in GROUP`, which leaves out less.)
+    fn may_ask(&self, action: &Entity, actions: &Entities) -> bool {
+        let uid = action.uid();
+        let within = |group: &EntityUid| *group == uid || actions.is_ancestor_of(group, &uid);
+        self.caller && self.actions.as_ref().is_none_or(|named| named.iter().any(within))
+    }
+
+    fn may_be_on(&self, thing: Thing) -> bool {
+        self.on.as_ref().is_none_or(|kind| kind == thing.as_str())
+    }
 }
 
 #[cfg(test)]
