@@ -129,7 +129,7 @@ fn is_context(expression: Option<&Value>) -> bool {
 }
 
 /// A column's id as the id of its relation and its own name, which may stand in double quotes.
-fn split_column(id: &str) -> (&str, &str) {
+pub(crate) fn split_column(id: &str) -> (&str, &str) {
     let mut inside = false;
     let mut at = None;
     for (index, byte) in id.bytes().enumerate() {

@@ -154,7 +154,7 @@ impl Asking<'_> {
     }
 
     fn target(&self, kind: Kind, answers: &mut Answers) -> Result<(), No> {
-        self.ask(action(kind), (Thing::Target, self.cast.resource()), [], answers).map(drop).map_err(
+        self.ask(action(kind), (Thing::Target, self.target, self.cast.resource()), [], answers).map(drop).map_err(
             |(denied, action)| {
                 let on = self.target.to_owned();
                 No { denied, action, on }
@@ -181,13 +181,14 @@ impl Asking<'_> {
         let id = format!("{}/{}.{}", self.target, identifier(schema), identifier(name));
         let relation = self.entity("Writ::Relation", &id, schema, name).map_err(|unusable| self.no(unusable, &id))?;
         let uid = relation.uid();
-        let whole = self.ask(action(kind), (Thing::Relation, &uid), [relation.clone()], answers);
+        let whole = self.ask(action(kind), (Thing::Relation, &id, &uid), [relation.clone()], answers);
         let asks = self.columns(&id, columns, whole.is_ok());
         for column in &asks {
+            let of = &id;
             let id = format!("{id}.{column}");
             let entity = column_entity(&id, &uid).map_err(|unusable| self.no(unusable, &id))?;
             let on = entity.uid();
-            let answer = self.ask(action(kind), (Thing::Column, &on), [relation.clone(), entity], answers);
+            let answer = self.ask(action(kind), (Thing::Column, of, &on), [relation.clone(), entity], answers);
             match answer {
                 // What permits the relation permits its columns too, unless one of them is forbidden.
                 Err((denied, action))
@@ -233,7 +234,7 @@ impl Asking<'_> {
             let no = |unusable| self.no(unusable, &id);
             let entity = self.entity("Writ::Function", &id, schema, &function.name).map_err(no)?;
             let uid = entity.uid();
-            match self.ask("sql:function", (Thing::Function, &uid), [entity], answers) {
+            match self.ask("sql:function", (Thing::Function, &id, &uid), [entity], answers) {
                 Ok(_) => {}
                 Err((denied, _)) if denied.code == "policy.no_permit" => return Ok(false),
                 Err((denied, action)) => return Err(No { denied, action, on: id }),
@@ -264,7 +265,7 @@ impl Asking<'_> {
     /// What was not understood passes by a policy that names it, and by no other.
     fn unknown(&self, answers: &mut Answers) -> Result<(), No> {
         let on = || self.target.to_owned();
-        match self.ask("sql:unknown", (Thing::Target, self.cast.resource()), [], answers) {
+        match self.ask("sql:unknown", (Thing::Target, self.target, self.cast.resource()), [], answers) {
             Err((denied, action)) => Err(No { denied, action, on: on() }),
             Ok(policies) if policies.iter().any(|policy| self.bundle.governs().unknown.contains(policy)) => Ok(()),
             Ok(_) => {
@@ -303,7 +304,7 @@ impl Asking<'_> {
     fn ask(
         &self,
         action: &str,
-        (thing, on): (Thing, &EntityUid),
+        (thing, named, on): (Thing, &str, &EntityUid),
         entities: impl IntoIterator<Item = Entity>,
         answers: &mut Answers,
     ) -> Result<Vec<String>, (Denied, String)> {
@@ -315,7 +316,7 @@ impl Asking<'_> {
         }
         let no_slice = || Unusable::Cedar(format!("nothing is asked as `{action}` on a {}", thing.as_str()));
         let slice = self.bundle.slices().action(action);
-        let question = slice.and_then(|slice| Some((slice, slice.policies(thing)?))).ok_or_else(no_slice);
+        let question = slice.and_then(|slice| Some((slice, slice.policies(thing, named)?))).ok_or_else(no_slice);
         let question = question.and_then(|(slice, policies)| {
             let contexts = (answers.context.clone(), answers.whole.as_ref());
             let question = self.cast.question_on(self.bundle, slice, on, entities, contexts)?;

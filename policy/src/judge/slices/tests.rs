@@ -6,12 +6,12 @@ use cedar_policy::{Context, Entity, Request, Response};
 use proptest::prelude::*;
 use writ_core::statement::{Fingerprint, Kind, Statement};
 
-use super::{MOST, Making, Slices};
+use super::{Head, MOST, MOST_NAMED, Making, Slices};
 use crate::Bundle;
 use crate::decide::workload_cast;
 use crate::entities::{Cast, uid};
 use crate::judge::tests::{does, facts, statement};
-use crate::judge::{Asking, Thing, action, column_entity};
+use crate::judge::{Asking, Thing, action, column_entity, identifier};
 use crate::tests::{target, workload};
 
 /// What heads and conditions can be: of each kind some that match, some that do not, some that err.
@@ -38,6 +38,11 @@ const POLICIES: &[&str] = &[
     r#"permit (principal, action in Writ::Action::"sql", resource) when { [{ c: context }].contains({ c: context }) };"#,
     r#"forbid (principal, action in Writ::Action::"sql", resource) when { context == context };"#,
     r#"permit (principal, action in Writ::Action::"sql", resource) when { (if context.unfiltered then context else context).kinds.contains("select") };"#,
+    r#"permit (principal, action, resource in Writ::Column::"payments/public.orders.email");"#,
+    r#"permit (principal, action, resource == Writ::Column::"payments/pg_catalog.\"a\"\"b|c.d\".*");"#,
+    r#"forbid (principal, action, resource is Writ::Column in Writ::Relation::"payments/public.cards");"#,
+    r#"permit (principal, action, resource == Writ::Function::"payments/public.orders");"#,
+    r#"forbid (principal, action == Writ::Action::"sql:function", resource in Writ::Function::"payments/public.cards");"#,
     // Conditions that name an action: more actions matter than the one that is asked about.
     r#"permit (principal, action, resource) when { action in [Writ::Action::"sql:select", Writ::Action::"sql:ddl"] };"#,
     r#"forbid (principal, action, resource) when { Writ::Action::"sql:delete" in action && context has unfiltered };"#,
@@ -82,7 +87,7 @@ fn same(chosen: &BTreeSet<usize>, kind: usize, (schema, relation, column): (&str
     let of = Statement { unfiltered, fingerprint: Fingerprint([1; 16]), ..of };
     let context = asking.context(&of, |_| true).expect("a context");
     let read = asking.context(&of, |attribute| bundle.governs().reads_of_context(attribute)).expect("what is read");
-    let id = format!("payments/{schema}.{relation}");
+    let id = format!("payments/{}.{}", identifier(schema), identifier(relation));
     let table = asking.entity("Writ::Relation", &id, schema, relation).expect("a relation");
     let column = column_entity(&format!("{id}.{column}"), &table.uid()).expect("a column");
     let function = asking.entity("Writ::Function", &id, schema, relation).expect("a function");
@@ -95,7 +100,8 @@ fn same(chosen: &BTreeSet<usize>, kind: usize, (schema, relation, column): (&str
         ("sql:unknown", Thing::Target, &target, vec![]),
     ] {
         let slice = bundle.slices().action(action).expect("a slice");
-        let policies = slice.policies(thing).expect("policies");
+        let named = if thing == Thing::Target { "payments" } else { &id };
+        let policies = slice.policies(thing, named).expect("policies");
         let contexts = (read.clone(), Some(&context));
         let sliced = lean.question_on(&bundle, slice, &on.uid(), more.clone(), contexts).expect("a question");
         let whole = whole(&bundle, &full, action, on, more, context.clone());
@@ -116,7 +122,7 @@ proptest! {
         chosen in proptest::collection::btree_set(0..POLICIES.len(), 0..6),
         kind in 0..KINDS.len(),
         name in prop::sample::select(vec![
-            ("public", "orders", "email"), ("public", "cards", "number"), ("other", "orders", "id"), ("pg_catalog", "a\"b|c", "*"),
+            ("public", "orders", "email"), ("public", "cards", "number"), ("other", "orders", "id"), ("pg_catalog", "a\"b|c.d", "*"),
         ]),
         unfiltered: bool,
     ) {
@@ -128,7 +134,10 @@ proptest! {
 fn each_policy_alone_is_in_the_slices_that_it_may_match() {
     for index in 0..POLICIES.len() {
         for kind in 0..KINDS.len() {
-            same(&BTreeSet::from([index]), kind, ("public", "orders", "email"), true);
+            for name in [("public", "orders", "email"), ("public", "cards", "number"), ("pg_catalog", "a\"b|c.d", "*")]
+            {
+                same(&BTreeSet::from([index]), kind, name, true);
+            }
         }
     }
 }
@@ -156,7 +165,7 @@ fn a_policy_is_in_no_slice_that_its_head_rules_out() {
     let bundle = bundle(&(2..=2).collect());
     let count = |action, thing| {
         let slice = bundle.slices().action(action).expect("a slice");
-        slice.policies(thing).expect("policies").policies().count()
+        slice.policies(thing, "payments/public.orders").expect("policies").policies().count()
     };
     assert_eq!(count("sql:select", Thing::Relation), 1);
     assert_eq!(count("sql:select", Thing::Column), 0);
@@ -166,10 +175,47 @@ fn a_policy_is_in_no_slice_that_its_head_rules_out() {
 #[test]
 fn what_would_take_too_much_is_asked_whole() {
     let bundle = bundle(&(0..POLICIES.len()).collect());
-    let mut making = Making { policies: bundle.policies(), made: [].into(), held: MOST, whole: None };
+    let mut making = Making {
+        policies: bundle.policies(),
+        numbered: bundle.policies().policies().collect(),
+        made: [].into(),
+        held: MOST,
+        whole: None,
+    };
     let slice = making.slice(Vec::new()).expect("no slice at all");
     assert_eq!(slice.policies().count(), 0);
     let slice = making.slice(vec![1]).expect("a slice");
     assert_eq!(slice.policies().count(), bundle.policies().policies().count());
     assert!(Slices::of(bundle.policies(), bundle.schema()).is_ok());
+}
+
+#[test]
+fn policies_on_other_relations_are_not_asked() {
+    let text: String = (0..1000)
+        .map(|n| format!(r#"permit (principal, action == Writ::Action::"sql:select", resource in Writ::Relation::"payments/public.t{n}");"#))
+        .collect();
+    let bundle = Bundle::load(vec![("a.cedar".to_owned(), text)]).expect("the policies load");
+    let slice = bundle.slices().action("sql:select").expect("a slice");
+    let count = |thing, id| slice.policies(thing, id).expect("policies").policies().count();
+    assert_eq!(count(Thing::Relation, "payments/public.t7"), 1);
+    assert_eq!(count(Thing::Column, "payments/public.t7"), 1);
+    assert_eq!(count(Thing::Relation, "payments/public.other"), 0);
+}
+
+#[test]
+fn names_that_would_take_too_much_are_not_told_apart() {
+    let bundle = bundle(&(0..POLICIES.len()).collect());
+    let policies = bundle.policies();
+    let mut making =
+        Making { policies, numbered: policies.policies().collect(), made: [].into(), held: 0, whole: None };
+    let head = |names| Head { caller: true, actions: None, on: None, names };
+    let named: Vec<Head> = (0..MOST_NAMED).map(|number| head(Some(number.to_string()))).collect();
+    let any = head(None);
+    let few: Vec<(usize, &Head)> = named[..4].iter().chain([&any]).enumerate().collect();
+    let on = making.on(&few).expect("slices");
+    assert_eq!((on.named.len(), on.named["3"].policies().count(), on.any.policies().count()), (4, 2, 1));
+    let many: Vec<(usize, &Head)> = named.iter().chain([&any]).enumerate().collect();
+    let on = making.on(&many).expect("one slice");
+    assert!(on.named.is_empty());
+    assert_eq!(on.any.policies().count(), policies.policies().count(), "all of them");
 }
