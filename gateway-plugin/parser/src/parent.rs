@@ -21,6 +21,11 @@ const FIRST: usize = 8192;
 /// wake it takes half as long as to parse a report.
 const AWAKE: Duration = Duration::from_micros(200);
 
+/// How long giving way to other threads takes where there are more of them than the parser.
+const CROWDED: Duration = Duration::from_millis(1);
+/// How long a worker sleeps for answers after that.
+const ASLEEP: Duration = Duration::from_secs(1);
+
 /// How to run a parser, and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -96,6 +101,8 @@ struct Running {
     number: u64,
     frame: Vec<u8>,
     first: Box<[u8; FIRST]>,
+    /// Until when the core has other things to do than to stay awake.
+    sleeps: Option<std::time::Instant>,
 }
 
 /// Why a child is given up.
@@ -215,7 +222,8 @@ impl Running {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Death::Ended(std::io::ErrorKind::BrokenPipe.into()));
         };
-        let mut running = Self { child, input, output, number: 0, frame: Vec::new(), first: Box::new([0; FIRST]) };
+        let mut running =
+            Self { child, input, output, number: 0, frame: Vec::new(), first: Box::new([0; FIRST]), sleeps: None };
         running.ask(b"SELECT 1", settings.start).await?;
         Ok(running)
     }
@@ -251,7 +259,7 @@ impl Running {
         let mut read = 0;
         loop {
             let room = self.first.get_mut(read..).unwrap_or_default();
-            match attentive(self.output.read(room)).await? {
+            match attentive(self.output.read(room), &mut self.sleeps).await? {
                 0 => return Err(Death::Ended(std::io::ErrorKind::UnexpectedEof.into())),
                 more => read += more,
             }
@@ -262,15 +270,23 @@ impl Running {
     }
 }
 
-/// Waits for an answer without sleeping for a while. Other tasks of the worker and other threads of its core come first.
-async fn attentive<T>(answer: impl Future<Output = T>) -> T {
+/// Waits for an answer without sleeping for a while, but for a time in which it `sleeps`. Other tasks of the worker and other threads of
+/// its core come first; where these took long, the core is not to be had for waiting, and it sleeps for the next while.
+async fn attentive<T>(answer: impl Future<Output = T>, sleeps: &mut Option<std::time::Instant>) -> T {
     let mut answer = pin!(answer);
     let begun = std::time::Instant::now();
-    while begun.elapsed() < AWAKE {
+    let awake = sleeps.is_none_or(|until| until <= begun);
+    while awake && begun.elapsed() < AWAKE {
         tokio::select! {
             biased;
             answered = &mut answer => return answered,
-            () = tokio::task::yield_now() => std::thread::yield_now(),
+            () = tokio::task::yield_now() => {}
+        }
+        let before = std::time::Instant::now();
+        std::thread::yield_now();
+        if before.elapsed() > CROWDED {
+            *sleeps = before.checked_add(ASLEEP);
+            break;
         }
     }
     answer.await
