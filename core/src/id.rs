@@ -14,7 +14,7 @@ const ENCODED_LENGTH: usize = 26;
 
 /// Text that is not an identifier of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a {kind} identifier: it has the form `{prefix}-` and 26 characters of lower-case base32")]
+#[error("no {kind} identifier: it has the form `{prefix}-` and 26 characters of lower-case base32")]
 pub struct InvalidId {
     kind: &'static str,
     prefix: &'static str,
