@@ -6,7 +6,7 @@
 demo:
 	@scripts/setup demo
 	@cargo build --locked --profile demo -p writ
-	@target/demo/writ demo $(DEMO_ARGS)
+	@"$${CARGO_TARGET_DIR:-target}/demo/writ" demo $(DEMO_ARGS)
 
 test:
 	@scripts/test
