@@ -188,9 +188,18 @@ pub(super) async fn writ(scene: &Scene, arguments: &[&str], show: bool) -> Resul
     let mut command = Command::new(exe);
     command.args(arguments).arg("--state").arg(scene.stack.state_directory());
     if show {
-        return shown::run(&format!("writ {}", arguments.join(" ")), &mut command).await;
+        return shown::run(&format!("writ {}", pasted(arguments)), &mut command).await;
     }
     shown::quietly("writ", &mut command).await
+}
+
+/// Arguments as a shell takes them.
+fn pasted(arguments: &[&str]) -> String {
+    let quoted = arguments.iter().map(|argument| match argument.contains(' ') {
+        true => format!("\"{argument}\""),
+        false => (*argument).to_owned(),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 fn verify_arguments<'a>(scene: &'a Scene, evidence: &'a Path) -> [&'a str; 6] {
