@@ -18,6 +18,7 @@ use crate::failure::{Doing as _, Failure};
 use crate::out;
 
 mod audit;
+mod find;
 
 use audit::Audit;
 
@@ -55,6 +56,18 @@ pub(crate) enum Ledger {
         #[arg(long)]
         key: String,
     },
+    /// Print the entries that name a request, a writ, a session or anything else that has an identifier: why a request was refused,
+    /// for one. The ledger is verified meanwhile.
+    Find {
+        /// The identifier, as a client or a command showed it: `req-...`, `writ-...`, `apr-...`.
+        id: String,
+        /// The evidence directory.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// The ledger's key.
+        #[arg(long)]
+        key: Option<String>,
+    },
     /// Print the ledger's key: give it to auditors by a way of its own.
     Key,
 }
@@ -69,6 +82,7 @@ pub(crate) fn run(command: Ledger, connection: &Connection) -> Result<(), Failur
             let place = Place::find(dir, key, connection)?;
             verify_all(&place, &since)
         }
+        Ledger::Find { id, dir, key } => find::run(&Place::find(dir, key, connection)?, &id),
         Ledger::Prove { writ, dir, key } => prove(&Place::find(dir, key, connection)?, writ),
         Ledger::CheckProof { file, key } => check_proof(&file, &key),
         Ledger::Key => {
