@@ -64,8 +64,34 @@ fn an_existing_database_is_reached_with_what_is_printed() {
     let [export, psql] = printed_lines.as_slice() else { panic!("{said}") };
     let path = format!("{}:{}", binary().unwrap().parent().unwrap().display(), std::env::var("PATH").unwrap());
     let paste = format!("{export}; {psql} -X -A -t -c 'select current_user, current_database()'");
-    let rows = printed(Command::new("bash").args(["-c", &paste]).env("PATH", path).stdin(Stdio::null()));
+    let rows = printed(Command::new("bash").args(["-c", &paste]).env("PATH", &path).stdin(Stdio::null()));
     assert_eq!(rows.unwrap(), "app|shop");
+
+    // Denied by a policy that is changed while it runs, and the operator finds out why by what the client was told.
+    let policy = state.join("policies").join("dev.cedar");
+    let narrow = std::fs::read_to_string(&policy).unwrap().replace("\"production\"", "\"test\"");
+    std::fs::write(&policy, narrow).unwrap();
+    let again = || printed(Command::new("bash").args(["-c", &paste]).env("PATH", &path).stdin(Stdio::null()));
+    let until = Instant::now() + LIMIT;
+    let refused = loop {
+        match again() {
+            Err(refused) => break refused,
+            Ok(_) => assert!(Instant::now() < until, "the changed policy is not in force"),
+        }
+    };
+    let (_, request) = refused.split_once("(request ").expect(&refused);
+    let (request, _) = request.split_once(')').unwrap();
+    let find =
+        |id: &str| printed(Command::new(binary().unwrap()).arg("--state").arg(&state).args(["ledger", "find", id]));
+    let found = loop {
+        // The ledger's files are written a moment after the entry is durable.
+        match find(request) {
+            Ok(found) => break found,
+            Err(fault) => assert!(fault.contains("no entry of the ledger names") && Instant::now() < until, "{fault}"),
+        }
+    };
+    assert!(found.contains("policy.no_permit") && found.contains(request), "{found}");
+    assert!(find("req-1").unwrap_err().contains("`req-1` is no identifier"));
 
     for secret in ["admin-token", "request-token", "shop.password"] {
         assert_eq!(std::fs::metadata(state.join(secret)).unwrap().permissions().mode() & 0o777, 0o600, "{secret}");

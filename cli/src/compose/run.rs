@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config::{self, Config, Read};
 use super::serve::Server;
@@ -49,10 +49,23 @@ pub(crate) async fn run(path: &Path, roles: Roles) -> Result<(), Failure> {
     let mut read = config::read(path)?;
     choose(&mut read, roles)?;
     let metrics = telemetry::start(&read.config.log)?;
-    let mut files = watched(&read.config, &read.path);
+    let files = watched(&read.config, &read.path);
     let mut interrupt = Interrupt::new()?;
-    let mut hangup = signal(SignalKind::hangup()).doing("signals cannot be taken")?;
+    let hangup = signal(SignalKind::hangup()).doing("signals cannot be taken")?;
     let mut server = Server::start(read, Some(metrics)).await?;
+    follow(&mut server, path, files, &mut interrupt, Some(hangup)).await;
+    server.stop().await;
+    Ok(())
+}
+
+/// Reads the configuration again whenever one of `files` changes, and on `hangup`, until it is interrupted.
+pub(crate) async fn follow(
+    server: &mut Server,
+    path: &Path,
+    mut files: Vec<PathBuf>,
+    interrupt: &mut Interrupt,
+    mut hangup: Option<Signal>,
+) {
     let mut before = stamps(&files);
     let mut watch = tokio::time::interval(WATCH_EVERY);
     let mut renewal = tokio::time::interval(RENEW_EVERY);
@@ -60,7 +73,7 @@ pub(crate) async fn run(path: &Path, roles: Roles) -> Result<(), Failure> {
     loop {
         tokio::select! {
             () = interrupt.next() => break,
-            _ = hangup.recv() => {}
+            () = next(&mut hangup) => {}
             _ = renewal.tick() => {}
             _ = watch.tick() => {
                 let now = stamps(&files);
@@ -70,10 +83,18 @@ pub(crate) async fn run(path: &Path, roles: Roles) -> Result<(), Failure> {
                 before = now;
             }
         }
-        reload(&mut server, path, &mut files).await;
+        reload(server, path, &mut files).await;
     }
-    server.stop().await;
-    Ok(())
+}
+
+/// Waits for a signal; for ever where none is taken, or none can come any more.
+async fn next(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    core::future::pending().await
 }
 
 async fn reload(server: &mut Server, path: &Path, files: &mut Vec<PathBuf>) {
@@ -109,7 +130,7 @@ fn choose(read: &mut Read, roles: Roles) -> Result<(), Failure> {
 }
 
 /// The configuration, every policy, and every certificate that clients are shown.
-fn watched(config: &Config, path: &Path) -> Vec<PathBuf> {
+pub(crate) fn watched(config: &Config, path: &Path) -> Vec<PathBuf> {
     let policies = config.broker.as_ref().map(|broker| broker.policies.clone());
     let certificates = config.gateway.iter().flat_map(|gateway| &gateway.listeners);
     let certificates = certificates.filter_map(|listener| listener.certificate.clone());

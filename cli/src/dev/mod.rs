@@ -12,6 +12,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use crate::commands::Connection;
+use crate::compose::telemetry::{self, LogConfig};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::out;
@@ -47,7 +48,8 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
     let mut interrupt = Interrupt::with_hangup()?;
     let target = TargetSettings::from_url(&dev.target)?;
     let name = target.name.clone();
-    let stack = Stack::start(Settings {
+    telemetry::start(&LogConfig { filter: Some("warn".to_owned()), ..LogConfig::default() })?;
+    let mut stack = Stack::start(Settings {
         state: connection.state_directory()?,
         listen: Some(dev.listen),
         permitted: name.clone(),
@@ -66,9 +68,15 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
     out::line(&format!("  export PGPASSWORD=$(writ token --state {state})"));
     out::line(&format!("  psql \"{}\"", stack.connection_string(&name)));
     out::line("\nA token opens one session; ask for another for the next. Ctrl-C ends it.");
-    interrupt.next().await;
+    if let Some(policy) = stack.kept_policy() {
+        let policy = policy.display();
+        out::note(&format!(
+            "note: `{policy}` stands as it was: --target and --role do not change it; remove it to have it written anew"
+        ));
+    }
+    let followed = stack.follow(&mut interrupt).await;
     stack.stop().await;
-    Ok(())
+    followed
 }
 
 /// 256 random bits in hexadecimal.

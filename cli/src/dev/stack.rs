@@ -12,9 +12,10 @@ use super::issuer::{self, DevIssuer};
 use super::{TargetSettings, random_text};
 use crate::api::Profile;
 use crate::commands::token::IssuerProfile;
-use crate::compose::config;
 use crate::compose::serve::Server;
+use crate::compose::{config, run};
 use crate::failure::{Doing as _, Failure};
+use crate::interrupt::Interrupt;
 use crate::private;
 
 /// The audience of the dev gateway's tokens.
@@ -47,6 +48,8 @@ pub(crate) struct Stack {
     issuer: DevIssuer,
     server: Server,
     ledger_key: String,
+    /// The policy file that stood there before and says something else than these settings.
+    kept: Option<PathBuf>,
 }
 
 impl Stack {
@@ -60,11 +63,11 @@ impl Stack {
         let request_token = random_text()?;
         private::replace(&state.join("request-token"), request_token.as_bytes())?;
         let issuer = DevIssuer::start(Secret::new(request_token.as_bytes().to_vec())).await.doing("the dev issuer")?;
-        write_files(&settings, &issuer)?;
+        let kept = write_files(&settings, &issuer)?;
         let read = config::read(&state.join("writ.toml"))?;
         let server = Server::start(read, None).await?;
         let ledger_key = server.ledger_key().unwrap_or_default();
-        let stack = Self { state, issuer, server, ledger_key };
+        let stack = Self { state, issuer, server, ledger_key, kept };
         stack.write_profiles()?;
         Ok(stack)
     }
@@ -148,20 +151,41 @@ impl Stack {
         Err(Failure::new(format!("the recording of {session} did not arrive within {RECORDED_WITHIN:?}")))
     }
 
+    /// The policy file that stood there before and says something else than what these settings would make of it.
+    #[must_use]
+    pub(crate) fn kept_policy(&self) -> Option<&Path> {
+        self.kept.as_deref()
+    }
+
+    /// Reads configuration and policies again whenever they change, until it is interrupted.
+    ///
+    /// # Errors
+    /// If the configuration cannot be read.
+    pub(crate) async fn follow(&mut self, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        let path = self.state.join("writ.toml");
+        let files = run::watched(&config::read(&path)?.config, &path);
+        run::follow(&mut self.server, &path, files, interrupt, None).await;
+        Ok(())
+    }
+
     /// Stops everything, in the order in which evidence flows.
     pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
 }
 
-fn write_files(settings: &Settings, issuer: &DevIssuer) -> Result<(), Failure> {
+/// Writes what is not the user's own, and gives the policy file where it is and says something else.
+fn write_files(settings: &Settings, issuer: &DevIssuer) -> Result<Option<PathBuf>, Failure> {
     let state = &settings.state;
     let policies = state.join("policies");
     private::directory(&policies)?;
     let policy = policies.join("dev.cedar");
+    let wanted = dev_policy(settings);
     // The user may have changed it.
-    if !policy.exists() {
-        private::replace(&policy, dev_policy(settings).as_bytes())?;
+    let found = policy.exists();
+    let kept = found && std::fs::read(&policy).ok().as_deref() != Some(wanted.as_bytes());
+    if !found {
+        private::replace(&policy, wanted.as_bytes())?;
         if let Some((name, text)) = settings.masks {
             private::replace(&policies.join(format!("{name}.mask.toml")), text.as_bytes())?;
         }
@@ -172,7 +196,8 @@ fn write_files(settings: &Settings, issuer: &DevIssuer) -> Result<(), Failure> {
     for target in &settings.targets {
         private::replace(&password_file(state, target), target.admin_password.expose())?;
     }
-    private::replace(&state.join("writ.toml"), configuration(settings, issuer).as_bytes())
+    private::replace(&state.join("writ.toml"), configuration(settings, issuer).as_bytes())?;
+    Ok(kept.then_some(policy))
 }
 
 fn password_file(state: &Path, target: &TargetSettings) -> PathBuf {
@@ -183,7 +208,7 @@ fn dev_policy(settings: &Settings) -> String {
     let role = settings.role.as_ref().map(|role| format!("@role({})\n", quoted(role))).unwrap_or_default();
     let masks = settings.masks.map(|(name, _)| format!("@mask({})\n", quoted(name))).unwrap_or_default();
     format!(
-        "// The dev workload may use one target. Change this file while `writ dev` runs: it is read again at once.\n\
+        "// The dev workload may use one target. Change this file while `writ dev` runs: it is read again within seconds.\n\
          @id(\"dev-workload\")\n@ttl(\"15m\")\n{role}@record(\"full\")\n{masks}\
          permit (\n    principal is Writ::Workload,\n    action in Writ::Action::\"use\",\n    resource == Writ::Target::{}\n)\n\
          when {{ principal.hasTag(\"environment\") && principal.getTag(\"environment\") == \"production\" }};\n{}",
