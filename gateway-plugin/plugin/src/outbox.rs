@@ -2,8 +2,10 @@
 //!
 //! One folder for each session: `progress` (how far it is sealed), `commands-0`, `rows-0`, ... (segments, each behind its facts
 //! in one line of JSON), `close` (its end). A segment's progress is durable before the segment can be uploaded: after a crash,
-//! sealing goes on behind it. The folder goes when the broker has taken the session's end.
+//! sealing goes on behind it. When the broker has taken the session's end, the folder goes to `taken`, empty, for as long as the
+//! spool still holds the session's records: a recovery would seal them again, as other bytes, which the broker refuses for ever.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,11 @@ use writ_core::id::SessionId;
 use writ_record::segment::{Closed, Progress, Sealed, Stream, StreamProgress};
 
 use crate::identity::{private_directory, replace};
+
+/// Sessions that the broker has whole and the spool not yet without.
+const TAKEN: &str = "taken";
+/// In the folder of a session of which the spool holds nothing any more.
+const UNSPOOLED: &str = "unspooled";
 
 /// The outbox of one gateway.
 #[derive(Debug, Clone)]
@@ -53,10 +60,11 @@ impl Outbox {
     /// If the directory cannot be made.
     pub(crate) fn open(root: &Path) -> Result<Self, Fault> {
         private_directory(root)?;
+        private_directory(&root.join(TAKEN))?;
         Ok(Self { root: root.to_owned() })
     }
 
-    fn folder(&self, session: SessionId) -> PathBuf {
+    pub(crate) fn folder(&self, session: SessionId) -> PathBuf {
         self.root.join(session.to_string())
     }
 
@@ -189,9 +197,41 @@ impl Outbox {
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// The broker has taken the session's end: nothing of it is kept.
+    /// The broker has taken the session's end: nothing of it is kept but, while the spool holds its records, that it was taken.
     pub(crate) fn done(&self, session: SessionId) {
-        let _ = std::fs::remove_dir_all(self.folder(session));
+        let folder = self.folder(session);
+        if folder.join(UNSPOOLED).exists() {
+            let _ = std::fs::remove_dir_all(folder);
+            return;
+        }
+        let mark = self.mark(session);
+        // In one step, so that no crash leaves neither. Where it fails, the end is uploaded again after the next start.
+        if let Err(error) = std::fs::rename(&folder, &mark) {
+            tracing::warn!(%session, %error, "a session that was uploaded stays in the outbox");
+            return;
+        }
+        let entries = std::fs::read_dir(&mark).into_iter().flatten().filter_map(Result::ok);
+        entries.for_each(|entry| drop(std::fs::remove_file(entry.path())));
+    }
+
+    fn mark(&self, session: SessionId) -> PathBuf {
+        self.root.join(TAKEN).join(session.to_string())
+    }
+
+    /// The sessions that the broker has whole, of those that the spool still holds.
+    pub(crate) fn marked(&self) -> BTreeSet<SessionId> {
+        let entries = std::fs::read_dir(self.root.join(TAKEN)).into_iter().flatten();
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    /// The spool holds nothing of a session any more.
+    pub(crate) fn unspooled(&self, session: SessionId) {
+        let mark = self.mark(session);
+        if mark.exists() {
+            let _ = std::fs::remove_dir_all(mark);
+        } else if self.folder(session).exists() {
+            let _ = std::fs::write(self.folder(session).join(UNSPOOLED), []);
+        }
     }
 }
 

@@ -237,6 +237,7 @@ impl Sealing {
     /// Deletes files of which everything is in the outbox; each worker's newest is still written to.
     fn forget(&self, files: &mut Vec<Followed>, known: &mut Known) {
         let newest = newest(files);
+        let mut gone = BTreeSet::new();
         files.retain(|file| {
             let kept = file.sessions.iter().all(|(session, last)| known.is_kept(*session, *last));
             if newest.contains(&file.path) || !kept {
@@ -244,12 +245,18 @@ impl Sealing {
             }
             let bytes = std::fs::metadata(&file.path).map_or(0, |facts| facts.len());
             match std::fs::remove_file(&file.path) {
-                Ok(()) => self.budget.give_back(bytes),
+                Ok(()) => {
+                    self.budget.give_back(bytes);
+                    gone.extend(file.sessions.keys().copied());
+                }
                 Err(error) => tracing::error!(%error, "a spool file cannot be deleted"),
             }
             false
         });
         let stands = |session: &SessionId| files.iter().any(|file| file.sessions.contains_key(session));
+        // One that goes on stands in a later file before it ends.
+        let over = |session: &&SessionId| known.ended.contains(session) && !stands(session);
+        gone.iter().filter(over).for_each(|session| self.outbox.unspooled(*session));
         known.ended.retain(stands);
         known.stored.retain(|session, _| stands(session));
     }
@@ -296,7 +303,8 @@ pub(crate) fn recover(
         stored.map_err(|fault| io::Error::other(fault.detail.into_owned()))
     };
     let progress = |session| outbox.progress(session);
-    let recovered = crate::spool::seal_left(spool, budget, sealer, &mut **open_key, &progress, &mut store)?;
+    let taken = outbox.marked();
+    let recovered = crate::spool::seal_left(spool, budget, sealer, &mut **open_key, &progress, &taken, &mut store)?;
     let ended = outbox.end_left().map_err(|fault| io::Error::other(fault.detail.into_owned()))?;
     let sessions = recovered.unfinished.len() + ended;
     for left in recovered.files {
@@ -306,6 +314,10 @@ pub(crate) fn recover(
         if !left.must_stay() {
             left.delete(budget)?;
         }
+    }
+    // A file that stays, since a record of it cannot be decrypted, may hold any of them.
+    if std::fs::read_dir(spool)?.next().is_none() {
+        taken.into_iter().chain(outbox.sessions()).for_each(|session| outbox.unspooled(session));
     }
     Ok(sessions)
 }

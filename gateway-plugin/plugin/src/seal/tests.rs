@@ -224,3 +224,61 @@ fn a_session_of_which_all_was_kept_is_ended_after_a_crash() {
     assert_eq!((end.end, end.commands, end.command_segments), (SessionEnd::Crash, 10, 1));
     assert_eq!(bench.sealing.outbox.end_left().unwrap(), 0);
 }
+
+/// What the upload does once the broker has everything.
+fn upload(outbox: &Outbox, session: SessionId) {
+    assert!(outbox.close(session).is_some());
+    outbox.waiting(session).iter().for_each(|waiting| outbox.taken(waiting));
+    outbox.done(session);
+    assert!(outbox.sessions().is_empty());
+}
+
+#[test]
+fn what_the_broker_has_whole_is_not_sealed_again_at_the_next_start() {
+    let mut bench = Bench::new(1 << 20);
+    let mut session = bench.begin();
+    let id = session.session();
+    bench.say(&mut session, 0);
+    bench.end(session, 1);
+    bench.turn();
+    upload(&bench.sealing.outbox, id);
+    assert_eq!((bench.files(), bench.sealing.outbox.marked()), (1, [id].into()));
+
+    let Bench { dir, spool, mut sealing, work, .. } = bench;
+    drop((spool, work));
+    let spools = dir.path().join("spool");
+    let mut sealer = Sealer::new(SealSettings::default()).unwrap();
+    let crashed = recover(&spools, &sealing.budget, &mut sealer, &mut sealing.open_key, &sealing.outbox).unwrap();
+    assert_eq!((crashed, sealing.outbox.sessions().len()), (0, 0));
+    assert_eq!((std::fs::read_dir(spools).unwrap().count(), sealing.outbox.marked().len()), (0, 0));
+}
+
+#[test]
+fn a_session_is_marked_as_taken_for_as_long_as_the_spool_holds_it() {
+    for upload_first in [true, false] {
+        let mut bench = Bench::new(4096);
+        let mut session = bench.begin();
+        let id = session.session();
+        bench.say(&mut session, 0);
+        bench.end(session, 1);
+        bench.turn();
+        if upload_first {
+            upload(&bench.sealing.outbox, id);
+            assert_eq!(bench.sealing.outbox.marked(), [id].into());
+        }
+        let first = bench.spool.path().to_owned();
+        let mut other = bench.begin();
+        for number in 0..100 {
+            bench.say(&mut other, number);
+            bench.turn();
+        }
+        assert!(!first.exists(), "{}", bench.files());
+        assert!(!bench.sealing.outbox.folder(other.session()).join("unspooled").exists(), "it goes on");
+        bench.end(other, 100);
+        if !upload_first {
+            bench.sealing.outbox.done(id);
+        }
+        assert!(bench.sealing.outbox.marked().is_empty());
+        assert!(!bench.sealing.outbox.sessions().contains(&id));
+    }
+}

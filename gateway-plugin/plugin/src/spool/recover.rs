@@ -3,7 +3,7 @@
 //! A file whose lock is held belongs to a live worker and is left alone. The caller deletes a file only after everything
 //! that was sealed from it is stored, by [`Left::delete`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -151,7 +151,7 @@ fn track(item: &Item<'_>, unfinished: &mut BTreeMap<SessionId, Timestamp>) {
 }
 
 /// Recovers `dir` into `sealer`: every record is sealed from `progress` on, and every session without an end is closed
-/// as crashed. What is sealed goes to `store` as it is made; it must be durable when `store` returns.
+/// as crashed; those that are `taken` are left out, since the broker has them whole. What is sealed goes to `store` as it is made; it must be durable when `store` returns.
 ///
 /// # Errors
 /// If a file cannot be read, a record cannot be sealed, or `store` fails. Nothing was deleted: try again.
@@ -161,11 +161,14 @@ pub fn seal_left(
     sealer: &mut Sealer,
     open_key: &mut dyn FnMut(&SessionMeta) -> Option<DataKey>,
     progress: &dyn Fn(SessionId) -> Progress,
+    taken: &BTreeSet<SessionId>,
     store: &mut dyn FnMut(Output) -> io::Result<()>,
 ) -> io::Result<Recovered> {
     let mut out = Vec::new();
-    let recovered = recover(dir, budget, open_key, &mut |item| {
+    let mut recovered = recover(dir, budget, open_key, &mut |item| {
         match item {
+            Item::Open { meta, .. } if taken.contains(&meta.session) => {}
+            Item::Record { session, .. } if taken.contains(&session) => {}
             Item::Open { meta, key, order } => {
                 let session = meta.session;
                 sealer.open(meta, key, progress(session));
@@ -177,6 +180,7 @@ pub fn seal_left(
         }
         out.drain(..).try_for_each(&mut *store)
     })?;
+    recovered.unfinished.retain(|session, _| !taken.contains(session));
     for (session, at) in &recovered.unfinished {
         sealer.crashed(*session, *at, &mut out).map_err(failed)?;
         out.drain(..).try_for_each(&mut *store)?;

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -147,7 +147,8 @@ fn a_live_worker_is_left_alone_and_a_dead_one_is_sealed_as_crashed() {
         Ok(())
     };
     let none = |_| Progress::default();
-    let found = seal_left(bench.dir.path(), &budget, &mut sealer, &mut open_key, &none, &mut store).unwrap();
+    let found =
+        seal_left(bench.dir.path(), &budget, &mut sealer, &mut open_key, &none, &BTreeSet::new(), &mut store).unwrap();
     assert_eq!(ends, BTreeMap::from([(ended_id, (SessionEnd::Client, 5)), (cut_id, (SessionEnd::Crash, 5))]));
     assert_eq!(found.unfinished, BTreeMap::from([(cut_id, at(5))]));
     assert_eq!(budget.used(), used);
