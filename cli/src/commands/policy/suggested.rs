@@ -69,6 +69,12 @@ impl Uses {
     }
 }
 
+/// Whether it is a column of a relation that is known whole.
+fn is_of_a_known_relation((thing, id): &(Thing, String), known: &BTreeSet<(Thing, String)>) -> bool {
+    let whole = |(of, relation): &(Thing, String)| *of == Thing::Relation && is_column_of(id, &format!("{relation}."));
+    *thing == Thing::Column && known.iter().any(whole)
+}
+
 /// Whether a column's id continues its relation's by one name.
 fn is_column_of(column: &str, relation: &str) -> bool {
     let Some(name) = column.strip_prefix(relation) else { return false };
@@ -134,7 +140,7 @@ fn shared(did: &Did) -> BTreeMap<Shared, Vec<&'static str>> {
                 && did.allowed.condition(action) == condition
                 && let Some(known) = allowed.get(action)
             {
-                things.retain(|thing| !known.contains(thing));
+                things.retain(|thing| !known.contains(thing) && !is_of_a_known_relation(thing, known));
             }
             let mut kinds: BTreeMap<Thing, BTreeSet<String>> = BTreeMap::new();
             for (thing, id) in things {

@@ -86,6 +86,19 @@ fn what_humans_approved_is_held_again_unless_it_was_allowed_too() {
     assert!(held.contains("db/a.b") && !held.contains("db/a.a"), "{text}");
 }
 
+/// What a held `DELETE` reads in its condition must not hold every `SELECT` of that column.
+#[test]
+fn a_column_of_a_relation_that_was_read_whole_is_not_held() {
+    let read = ("sql:select", Thing::Relation, "db/public.orders");
+    let (delete, longer) = (
+        ("sql:delete", Thing::Relation, "db/public.orders"),
+        ("sql:select", Thing::Column, "db/public.orders_of_old.id"),
+    );
+    let text = proposed("job", &[asked(&[read], &[], false)], &[asked(&[delete, COLUMN, longer], &[], false)]);
+    let (_, held) = text.split_once("@hold(\"10m\")").unwrap();
+    assert!(held.contains("sql:delete") && held.contains("orders_of_old.id") && !held.contains("orders.id"), "{text}");
+}
+
 #[test]
 fn no_name_gets_out_of_its_place() {
     let subject = "a\"); permit (principal, action, resource); //\\";
