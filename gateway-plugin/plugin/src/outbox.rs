@@ -210,6 +210,11 @@ impl Outbox {
             tracing::warn!(%session, %error, "a session that was uploaded stays in the outbox");
             return;
         }
+        if mark.join(UNSPOOLED).exists() {
+            // The spool let it go between the look and the rename.
+            let _ = std::fs::remove_dir_all(mark);
+            return;
+        }
         let entries = std::fs::read_dir(&mark).into_iter().flatten().filter_map(Result::ok);
         entries.for_each(|entry| drop(std::fs::remove_file(entry.path())));
     }
