@@ -1,9 +1,12 @@
 //! No secret stands where somebody can read it: not in logs, metrics, evidence, files, processes, nor in what a client is told.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,22 +18,33 @@ use super::canary::{Canary, Place, files, found, minted, processes};
 use super::evidence::{admin, eventually};
 
 const STATIC_PASSWORD: &str = "canary-static-0f6d1c93b7";
+/// What signs what receivers of webhooks are told, what signs their answers, and the address that lets anybody write there.
+const WEBHOOK: [&str; 3] =
+    ["canary-webhook-5b1e7a90c4d2", "canary-answers-c81f0d6e35a7", "canary-address-92ad47be10f3"];
 /// What only the customer's own database and the customer may see.
 const CUSTOMERS: &str = "canary-customer-4111-1111";
 
-fn stack() -> Stack {
+/// With a channel that is told of approvals.
+fn stack() -> (Stack, TcpListener) {
+    let channel = TcpListener::bind("127.0.0.1:0").unwrap();
+    channel.set_nonblocking(true).unwrap();
     let stack = Stack::start_with(&[], |cluster, at, configuration| {
         let port = cluster.port();
         std::fs::write(at.join("static.password"), STATIC_PASSWORD).unwrap();
         let policy = "@id(\"static\")\n@record(\"full\")\npermit (principal is Writ::Workload, action in \
-                      Writ::Action::\"use\", resource == Writ::Target::\"fixed\");\n";
+                      Writ::Action::\"use\", resource == Writ::Target::\"fixed\");\n\
+                      @id(\"held\") @hold(\"2m\") @role(\"app\")\npermit (principal is Writ::Workload, action == \
+                      Writ::Action::\"connect\", resource == Writ::Target::\"payments\")\n\
+                      when { context has database && context.database == \"template1\" };\n";
         std::fs::write(at.join("policies/static.cedar"), policy).unwrap();
         let target = format!(
             "\n[[broker.target]]\nname = \"fixed\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"disable\"\n\n\
              [broker.target.provider.static]\nuser = \"fixed\"\npassword_file = \"{}/static.password\"\n",
             at.display()
         );
-        Ok(configuration.replace("filter = \"info\"", "filter = \"debug\"") + &target)
+        Ok(configuration.replace("filter = \"info\"", "filter = \"debug\"")
+            + &target
+            + &webhook(at, channel.local_addr().unwrap().port()))
     })
     .unwrap();
     stack.superuser(&format!("create role fixed login password '{STATIC_PASSWORD}'")).unwrap();
@@ -42,7 +56,67 @@ fn stack() -> Stack {
     stack.superuser("select pg_reload_conf()").unwrap();
     eventually(|| stack.superuser("show log_statement").and_then(|all| if all == "all" { Ok(()) } else { Err(all) }))
         .unwrap();
-    stack
+    (stack, channel)
+}
+
+fn webhook(at: &Path, port: u16) -> String {
+    let [secret, answers, address] = WEBHOOK;
+    for (name, secret) in [("webhook.secret", secret), ("answers.secret", answers)] {
+        std::fs::write(at.join(name), secret).unwrap();
+        std::fs::set_permissions(at.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let at = at.display();
+    format!(
+        "\n[[broker.webhook]]\nname = \"ops\"\nformat = \"slack\"\nurl = \"http://127.0.0.1:{port}/services/{address}\"\n\
+         secret_file = \"{at}/webhook.secret\"\n\n[broker.webhook.answers]\nsecret_file = \"{at}/answers.secret\"\n\n\
+         [[broker.webhook.answers.people]]\nid = \"U1\"\nissuer = \"https://people.test\"\nsubject = \"ann\"\n"
+    )
+}
+
+/// A question that the channel is told and refuses, and an answer that it did not sign.
+fn asked(stack: &Stack, channel: &TcpListener) -> Vec<Place> {
+    let mut held = psql(stack, "payments", &stack.token().unwrap(), "select 1");
+    let held = held.env("PGDATABASE", "template1").env("PGCONNECT_TIMEOUT", "60");
+    let mut held = held.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let told =
+        eventually(|| channel.accept().map_err(|error| error.to_string())).map(|(connection, _)| refuse(connection));
+    let listed = admin(stack, &["approvals", "ls", "--json"]);
+    held.kill().unwrap();
+    held.wait().unwrap();
+    let told = told.unwrap();
+    assert!(String::from_utf8_lossy(&told).contains("template1"), "the channel is told of it");
+    eventually(|| {
+        let log = std::fs::read_to_string(stack.state().join("serve.log")).map_err(|error| error.to_string())?;
+        if log.contains("a webhook was refused") { Ok(()) } else { Err("the log does not say so".to_owned()) }
+    })
+    .unwrap();
+    let headers = "X-Slack-Request-Timestamp: 1\nX-Slack-Signature: v0=00\n";
+    vec![
+        Place::new("what the channel is told", told),
+        Place::new("writ approvals ls", listed.unwrap()),
+        curl(stack, "/v1/webhooks/ops/answers", &["--header", "@-", "--data", "payload=x"], headers),
+    ]
+}
+
+/// Refuses a request; returns its body.
+fn refuse(mut connection: TcpStream) -> Vec<u8> {
+    connection.set_nonblocking(false).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (mut read, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let count = connection.read(&mut part).unwrap();
+        assert!(count > 0, "the request ended early");
+        read.extend_from_slice(&part[..count]);
+        let text = String::from_utf8_lossy(&read).to_ascii_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
+        if body.len() >= length.unwrap() {
+            connection
+                .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .unwrap();
+            return body.as_bytes().to_vec();
+        }
+    }
 }
 
 /// Everything that is secret here, and where it may stand.
@@ -56,6 +130,11 @@ fn canaries(stack: &Stack) -> Vec<Canary> {
     for name in ["login.password", "static.password", "admin-token"] {
         let Ok(secret) = std::fs::read(at.join(name)) else { continue };
         all.push(Canary::new(name, secret.trim_ascii(), &[at.join(name)]));
+    }
+    for (secret, name) in WEBHOOK.iter().zip(["webhook.secret", "answers.secret", "writ.toml"]) {
+        if at.join("webhook.secret").exists() {
+            all.push(Canary::new(name, secret.as_bytes(), &[at.join(name)]));
+        }
     }
     // The claims of a token may be known; who has its signature has the token.
     let signatures = stack.secrets().into_iter().filter_map(|token| Some(token.rsplit_once('.')?.1.to_owned()));
@@ -173,10 +252,11 @@ fn fingerprints(stack: &Stack) -> Vec<String> {
 
 #[test]
 fn no_secret_stands_where_somebody_can_read_it() {
-    let stack = stack();
+    let (stack, channel) = stack();
     let session_token = stack.session_token().unwrap();
     let mut places = vec![told("a session token", &mut psql(&stack, "payments", &session_token, "select 1"))];
     places.extend(refusals(&stack));
+    places.extend(asked(&stack, &channel));
     // In the midst of sessions, with their spools open and their roles alive.
     let mut running = [slow(&stack, "payments"), slow(&stack, "fixed")];
     eventually(|| {
