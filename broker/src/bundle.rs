@@ -37,6 +37,14 @@ pub enum PolicyFault {
         /// Why.
         source: std::io::Error,
     },
+    /// The directory cannot be read.
+    #[error("`policies` names the directory of policies; `{path}` cannot be read as one: {source}")]
+    Directory {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// There are too many, or one is too long.
     #[error("there are more than {MAX_FILES} policy files, or one is longer than {MAX_FILE} bytes")]
     TooMuch,
@@ -57,8 +65,9 @@ pub fn read_files(directory: &Path) -> Result<Vec<(String, String)>, PolicyFault
         let path = path.display().to_string();
         move |source| PolicyFault::Io { path, source }
     };
+    let unread = |source| PolicyFault::Directory { path: directory.display().to_string(), source };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(io(directory))? {
+    for entry in std::fs::read_dir(directory).map_err(unread)? {
         let path = entry.map_err(io(directory))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if !name.ends_with(".cedar") && !name.ends_with(writ_policy::bundle::MASK_SUFFIX) {

@@ -21,6 +21,8 @@ use crate::store::{Change, Condition, MAX_FREEZES};
 
 /// The longest issuer or subject of a scope, in bytes.
 const MAX_NAME: usize = 2048;
+/// How many targets are listed to an operator who named another.
+const MOST_SHOWN: usize = 20;
 
 impl Broker {
     /// Freezes a workload, a target, or everything.
@@ -104,10 +106,20 @@ impl Broker {
             }
             FreezeScope::Target { target } => match self.loaded.load().targets.find(target.as_str()) {
                 Some(_) => Ok(()),
-                None => Err(Refusal::not_found("target")),
+                None => Err(self.no_target()),
             },
             FreezeScope::All => Ok(()),
         }
+    }
+
+    fn no_target(&self) -> Refusal {
+        let loaded = self.loaded.load();
+        let mut names = loaded.targets.iter().map(|served| format!("`{}`", served.target.name));
+        let shown = names.by_ref().take(MOST_SHOWN).collect::<Vec<_>>().join(", ");
+        let more = names.next().map_or("", |_| ", and others");
+        let mut refusal = Refusal::not_found("target");
+        refusal.fault = refusal.fault.help(format!("write one of those that are configured: {shown}{more}"));
+        refusal
     }
 }
 

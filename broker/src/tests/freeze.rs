@@ -135,6 +135,10 @@ async fn what_cannot_be_meant_is_refused() {
     ] {
         let refusal = world.broker.freeze(request.clone(), operator()).await.unwrap_err();
         assert_eq!(refusal.status, status, "{request:?}");
+        if status == 404 {
+            let help = refusal.fault.help.unwrap();
+            assert_eq!(help, format!("write one of those that are configured: `{TARGET}`, `other`"));
+        }
     }
     assert_eq!(world.broker.unfreeze(FreezeId::fresh(), "why", operator()).await.unwrap_err().status, 404);
     let frozen = freeze(&world, FreezeScope::All).await;
