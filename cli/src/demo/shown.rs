@@ -85,7 +85,10 @@ impl Shown {
             return Err(Failure::new(format!("this step did not show what it claims: {otherwise}")));
         }
         match words.iter().find(|word| !self.text.contains(**word)) {
-            Some(word) => Err(Failure::new(format!("this step did not show what it claims: `{word}` is missing"))),
+            Some(word) => {
+                let printed = out::harmless(self.text.trim_end());
+                Err(Failure::new(format!("this step did not show what it claims: `{word}` is missing in: {printed}")))
+            }
             None => Ok(()),
         }
     }
