@@ -48,8 +48,8 @@ impl Broker {
         self.withdraw_frozen(&freeze.scope).await;
         tracing::warn!(freeze = %freeze.id, "access was frozen");
         metrics::counter!("writ_frozen_total").increment(1);
+        // The gateways first, so that clients hear why. What they report as closed is taken back at once, the rest with the next tick.
         self.ordered.notify_waiters();
-        self.due.notify_one();
         Ok(freeze)
     }
 

@@ -168,8 +168,8 @@ impl Broker {
             Change::Revoke { writ: writ.id, due: self.clock.now(), attempts: 0 },
         ];
         self.evidence.write(vec![event], Vec::new(), changes).await?;
+        // The gateway first, so that the client hears why. What it reports as closed is taken back at once, else with the next tick.
         self.ordered.notify_waiters();
-        self.due.notify_one();
         Ok(())
     }
 }
