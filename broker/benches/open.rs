@@ -20,7 +20,7 @@ use writ_broker::targets::{Served, Targets};
 use writ_broker::{Broker, GatewayIdentity};
 use writ_broker_api::gateway::{EnrolRequest, OpenRequest};
 use writ_broker_api::sealed::OpeningKey;
-use writ_core::credential::{Credential, CredentialKind, Fingerprint, Secret};
+use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
@@ -58,7 +58,8 @@ impl Provider for Memory {
             let secret = Secret::new(writ.id.to_string().into_bytes());
             let fingerprint = Fingerprint::of_random(&secret);
             let (kind, expires) = (CredentialKind::DatabaseRole, Some(writ.expires));
-            let credential = Credential { kind, principal: writ.id.to_string(), secret, expires, fingerprint };
+            let (principal, audit, revocation) = (writ.id.to_string(), writ.id.to_string(), Revocation::Individual);
+            let credential = Credential { kind, principal, secret, expires, fingerprint, audit, revocation };
             Ok(Minted::new(intended, credential))
         })
     }
@@ -190,7 +191,7 @@ async fn paced(
 
 fn ask(token: String) -> OpenRequest {
     let (target, client) = ("main".to_owned(), "192.0.2.7:4711".to_owned());
-    OpenRequest { token, target, role: None, database: None, client, approval: None }
+    OpenRequest { token, target, protocol: Protocol::Postgres, role: None, database: None, client, approval: None }
 }
 
 async fn enrolled(broker: &Broker) -> Result<GatewayIdentity, Failure> {

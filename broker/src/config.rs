@@ -142,13 +142,13 @@ pub struct TargetConfig<P> {
     #[serde(default)]
     pub labels: Labels,
     /// What it speaks.
-    #[serde(default = "defaults::protocol")]
+    #[serde(default)]
     pub protocol: Protocol,
     /// Its host name or address.
     pub host: String,
     /// Its port.
-    #[serde(default = "defaults::port")]
-    pub port: u16,
+    #[serde(default)]
+    pub port: Option<u16>,
     /// `verify-full` (default), or `disable` for a loopback address.
     #[serde(default = "defaults::tls")]
     pub tls: UpstreamTls,
@@ -157,6 +157,14 @@ pub struct TargetConfig<P> {
     pub ca_file: Option<PathBuf>,
     /// What mints for it: one table, named after the provider.
     pub provider: P,
+}
+
+impl<P> TargetConfig<P> {
+    /// Its port: the configured, or its protocol's own.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or_else(|| self.protocol.port())
+    }
 }
 
 /// How humans log in.
@@ -174,7 +182,7 @@ pub struct HumansConfig {
 }
 
 mod defaults {
-    use super::{Protocol, Span, UpstreamTls};
+    use super::{Span, UpstreamTls};
 
     pub(super) const fn session_token_life() -> Span {
         Span::seconds(300)
@@ -199,12 +207,6 @@ mod defaults {
     }
     pub(super) const fn max_segment_bytes() -> usize {
         64 * 1024 * 1024
-    }
-    pub(super) const fn protocol() -> Protocol {
-        Protocol::Postgres
-    }
-    pub(super) const fn port() -> u16 {
-        5432
     }
     pub(super) const fn tls() -> UpstreamTls {
         UpstreamTls::VerifyFull

@@ -13,12 +13,14 @@ use writ_broker_api::approval::ApprovalReply;
 use writ_broker_api::gateway::{OpenReply, OpenRequest};
 use writ_broker_api::sealed::Base64;
 use writ_core::approval::Approval;
+use writ_core::credential::Secret;
 use writ_core::event::{Event, WorkloadFacts};
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::{Grant, Obligations, PolicyHash};
 use writ_core::id::{ApprovalId, RequestId};
-use writ_core::proof::{Logged, Verified};
+use writ_core::proof::{Asker, Logged, Verified};
 use writ_core::provider::ProviderFault;
+use writ_core::target::Target;
 use writ_core::time::{Timestamp, after};
 use writ_core::workload::{TokenKind, Workload};
 use writ_core::writ::{CredentialFacts, Writ, WritState};
@@ -128,6 +130,10 @@ impl Broker {
             return Err(not_served());
         }
 
+        if served.target.protocol != asked.open.protocol {
+            return Err(other_protocol(&served.target, asked.open));
+        }
+
         // 3. Whether: policy, default deny.
         let grant = self.decide(asked, &workload, &served)?;
 
@@ -156,17 +162,14 @@ impl Broker {
         // 6. The credential, labelled with the writ's id.
         let limit = self.settings.provider_timeout;
         let unlogged = self.unlogged.clone();
+        let token = Secret::new(asked.open.token.as_bytes().to_vec());
+        let intended = intended.asked_by(Asker { workload: workload.into_inner(), token });
         let minted = match served.mint(intended, limit).await {
             Ok(minted) => minted.on_abandon(move |writ| drop(unlogged.send(writ))),
             Err(fault) => return Err(self.mint_failed(&writ, &fault).await),
         };
-        let facts = minted.credential().map(|credential| CredentialFacts {
-            kind: credential.kind,
-            principal: credential.principal.clone(),
-            fingerprint: credential.fingerprint.clone(),
-            expires: credential.expires,
-            long_lived: served.provider.describe().long_lived,
-        });
+        let long_lived = served.provider.describe().long_lived;
+        let facts = minted.credential().map(|credential| CredentialFacts::of(credential, long_lived));
         let facts = facts.ok_or_else(|| broken("provider.empty", "the provider gave no credential"))?;
 
         // 7. COMMIT POINT B: not logged, not released.
@@ -462,11 +465,21 @@ fn not_served() -> Fault {
         .detail("the target lacks a label that the gateway was enrolled for: enrol a gateway for it")
 }
 
+/// Nothing is minted for a gateway that could not use it. In the words of a target that is not there.
+fn other_protocol(target: &Target, open: &OpenRequest) -> Fault {
+    let (speaks, spoken) = (target.protocol.as_str(), open.protocol.as_str());
+    Fault { code: "target.protocol", ..unknown_target() }.detail(format!(
+        "the target speaks `{speaks}` and the client `{spoken}`: connect through a listener for `{speaks}`"
+    ))
+}
+
 /// The fault as the caller may know it: why a token was refused, and whether a target is there, stand in the ledger alone.
 fn as_told(fault: Fault) -> Fault {
     let code = match fault.code {
         code if code.starts_with("identity.") => "identity.refused",
-        code if code.starts_with("policy.") || matches!(code, "target.unknown" | "target.not_served") => {
+        code if code.starts_with("policy.")
+            || matches!(code, "target.unknown" | "target.not_served" | "target.protocol") =>
+        {
             "access.refused"
         }
         code => code,

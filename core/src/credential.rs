@@ -48,6 +48,27 @@ pub enum CredentialKind {
     DatabaseRole,
     /// A password that somebody configured. It outlives the writ: the weakest kind, and labelled so.
     StaticPassword,
+    /// Temporary credentials of an AWS role: STS gave them. The secret is the JSON that AWS calls `credential_process`
+    /// output, version 1.
+    AwsSession,
+    /// A login token of RDS or Aurora, signed for one user of one endpoint. The secret stands where a password would.
+    RdsToken,
+    /// A bearer token for an EKS cluster's API server (`k8s-aws-v1`).
+    EksToken,
+    /// A bound token of a Kubernetes service account.
+    KubernetesToken,
+}
+
+/// How a credential can be taken back before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revocation {
+    /// The target forgets it: this one, and no other.
+    Individual,
+    /// Only together with everything else of its role that is as old: an operator's explicit act.
+    WholeRole,
+    /// Not at all: it lives until its own end, and the gateway ends the session.
+    None,
 }
 
 /// A public fingerprint of a credential: enough to find it again, nothing to use it with.
@@ -74,6 +95,12 @@ impl Fingerprint {
         Self(format!("static:{source}"))
     }
 
+    /// A fingerprint that the target itself shows in its audit: an access key's id, a token's `jti`. It is public there.
+    #[must_use]
+    pub fn of_public(kind: &str, id: &str) -> Self {
+        Self(format!("{kind}:{id}"))
+    }
+
     /// The fingerprint as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -94,4 +121,9 @@ pub struct Credential {
     pub expires: Option<Timestamp>,
     /// A public fingerprint.
     pub fingerprint: Fingerprint,
+    /// What the target's own audit calls it: the join key between its log and the ledger. The principal where the audit
+    /// knows nothing finer.
+    pub audit: String,
+    /// How it can be taken back.
+    pub revocation: Revocation,
 }

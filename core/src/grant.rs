@@ -61,6 +61,10 @@ pub struct Obligations {
     pub ttl_seconds: u64,
     /// The role at the target that the session acts as, where policy names one.
     pub role: Option<String>,
+    /// The part of what the target's role may do that the session may do, where policy names one: a name that the target's
+    /// provider knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// How much is recorded.
     pub record: RecordLevel,
     /// How many sessions one workload token may open.

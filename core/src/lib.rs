@@ -4,9 +4,10 @@
 //! and the proofs that one part hands to the next. Read in this order: [`workload`] and [`target`] (who asks for what),
 //! [`grant`] (what policy answered), [`writ`] (what the answer is written down as), [`provider`] and [`credential`]
 //! (what is minted for it), [`command`], [`statement`] and [`verdict`] (what is asked through it), [`event`] (what of all this is
-//! evidence), [`freeze`] (what an operator forbids at once), [`proof`] (the chain of trust between these, as values that cannot be forged).
+//! evidence), [`assertion`] (how Writ shows itself to targets), [`freeze`] (what an operator forbids at once), [`proof`] (the chain of trust between these, as values that cannot be forged).
 
 pub mod approval;
+pub mod assertion;
 pub mod command;
 pub mod credential;
 pub mod event;

@@ -4,8 +4,9 @@
 //! ones here cross crates, so their constructors are public and clippy's `disallowed-methods` forbids them everywhere
 //! but in the maker, which carries the one `#[expect]` with its reason.
 
-use crate::credential::Credential;
+use crate::credential::{Credential, Secret};
 use crate::grant::PolicyHash;
+use crate::workload::Workload;
 use crate::writ::Writ;
 
 /// A value that was verified against the issuer. Made by `broker::identity::verify`.
@@ -32,19 +33,43 @@ impl<T> Verified<T> {
 /// A writ whose intent is durable in the ledger: commit point A. Made by `broker::evidence::intend`. A provider mints
 /// for nothing less.
 #[derive(Debug)]
-pub struct Intended(Writ);
+pub struct Intended {
+    writ: Writ,
+    asker: Option<Asker>,
+}
+
+/// For whom a credential is minted: what a provider may put into it, or pass on to the target.
+#[derive(Debug)]
+pub struct Asker {
+    /// The workload.
+    pub workload: Workload,
+    /// The token that it showed, for targets that trust its issuer themselves.
+    pub token: Secret,
+}
 
 impl Intended {
     /// Only `broker::evidence` may call this, after the intent is durable.
     #[must_use]
     pub const fn durable(writ: Writ) -> Self {
-        Self(writ)
+        Self { writ, asker: None }
+    }
+
+    /// Names the workload, and the token that it showed.
+    #[must_use]
+    pub fn asked_by(self, asker: Asker) -> Self {
+        Self { asker: Some(asker), ..self }
     }
 
     /// The writ.
     #[must_use]
     pub const fn writ(&self) -> &Writ {
-        &self.0
+        &self.writ
+    }
+
+    /// The workload, where the broker knows one.
+    #[must_use]
+    pub const fn asker(&self) -> Option<&Asker> {
+        self.asker.as_ref()
     }
 }
 
@@ -60,7 +85,7 @@ impl Minted {
     /// Ties what was minted to its writ. Providers call this.
     #[must_use]
     pub fn new(intended: Intended, credential: Credential) -> Self {
-        Self { writ: Some(intended.0), credential: Some(credential), abandoned: None }
+        Self { writ: Some(intended.writ), credential: Some(credential), abandoned: None }
     }
 
     /// Names whom to call if this is dropped unlogged. The broker sets it as soon as the provider returns.

@@ -51,11 +51,37 @@ impl<'de> Deserialize<'de> for TargetName {
 pub type Labels = BTreeMap<String, String>;
 
 /// The protocol that a target speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// PostgreSQL's frontend/backend protocol, version 3.
+    #[default]
     Postgres,
+    /// AWS's APIs over HTTPS.
+    Aws,
+    /// The API of a Kubernetes cluster.
+    Kubernetes,
+}
+
+impl Protocol {
+    /// Its name in configurations and policies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Aws => "aws",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+
+    /// The port where it is spoken by custom.
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Postgres => 5432,
+            Self::Aws | Self::Kubernetes => 443,
+        }
+    }
 }
 
 /// How the gateway secures its connection to the target.

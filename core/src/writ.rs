@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::{CredentialKind, Fingerprint};
+use crate::credential::{Credential, CredentialKind, Fingerprint, Revocation};
 use crate::grant::{Obligations, PolicyHash};
 use crate::id::{GatewayId, SessionId, WritId};
 use crate::target::TargetName;
@@ -65,12 +65,34 @@ pub struct Writ {
 pub struct CredentialFacts {
     /// What kind it is.
     pub kind: CredentialKind,
-    /// What the target's own audit calls it: the join key.
+    /// The user, role or principal that the target knows it by.
     pub principal: String,
+    /// What the target's own audit calls it, where that is not the principal: the join key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<String>,
+    /// How it can be taken back; absent in what was written before there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<Revocation>,
     /// A public fingerprint.
     pub fingerprint: Fingerprint,
     /// Its end, as the target granted it; `None` where it does not end by itself.
     pub expires: Option<Timestamp>,
     /// Whether it outlives the writ: a static password that the provider read and did not mint.
     pub long_lived: bool,
+}
+
+impl CredentialFacts {
+    /// What may be known of a credential.
+    #[must_use]
+    pub fn of(credential: &Credential, long_lived: bool) -> Self {
+        Self {
+            kind: credential.kind,
+            principal: credential.principal.clone(),
+            audit: (credential.audit != credential.principal).then(|| credential.audit.clone()),
+            revocation: Some(credential.revocation),
+            fingerprint: credential.fingerprint.clone(),
+            expires: credential.expires,
+            long_lived,
+        }
+    }
 }

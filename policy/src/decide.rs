@@ -16,7 +16,7 @@ use writ_core::workload::{Claims, Issuer, Subject, Workload};
 
 use crate::bundle::Bundle;
 use crate::entities::{Cast, Principal, Question, Unusable, system, target as target_entity, text};
-use crate::obligations::{self, Stated};
+use crate::obligations::{self, Named, Stated};
 use crate::terms::Combined;
 
 /// What `connect` knows besides workload and target.
@@ -306,7 +306,14 @@ pub(crate) fn settle(
     let stated: Option<Vec<&Stated>> = policies.iter().map(|id| bundle.stated(id)).collect();
     let combined = obligations::combine(stated.into_iter().flatten(), context.ttl_cap_seconds).map_err(|conflict| {
         let (one, other) = (conflict.one.escape_debug(), conflict.other.escape_debug());
-        deny("policy.role_conflict", format!("matching policies name the roles `{one}` and `{other}`"))
+        match conflict.of {
+            Named::Role => {
+                deny("policy.role_conflict", format!("matching policies name the roles `{one}` and `{other}`"))
+            }
+            Named::Scope => {
+                deny("policy.scope_conflict", format!("matching policies name the scopes `{one}` and `{other}`"))
+            }
+        }
     })?;
     let Some(obligations) = combined.filter(|obligations| obligations.ttl_seconds > 0) else {
         return Err(deny("policy.no_time", "the grant leaves no time for a session".to_owned()));

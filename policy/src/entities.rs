@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, Response, RestrictedExpression,
 };
-use writ_core::target::{Protocol, Target};
+use writ_core::target::Target;
 use writ_core::workload::{Claims, Issuer, Subject};
 
 use crate::bundle::Bundle;
@@ -180,9 +180,7 @@ pub(crate) fn text(value: &str) -> RestrictedExpression {
 }
 
 pub(crate) fn target(target: &Target) -> Result<Entity, Unusable> {
-    let protocol = match target.protocol {
-        Protocol::Postgres => "postgres",
-    };
+    let protocol = target.protocol.as_str();
     let attributes = [("name".to_owned(), text(target.name.as_str())), ("protocol".to_owned(), text(protocol))];
     let labels = target.labels.iter().map(|(name, value)| (name.clone(), text(value)));
     Entity::new_with_tags(uid("Writ::Target", target.name.as_str())?, attributes, [], labels).map_err(cedar)

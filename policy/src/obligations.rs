@@ -17,11 +17,12 @@ pub const DEFAULT_USES: u32 = 1;
 /// What is recorded where a policy names nothing.
 pub const DEFAULT_RECORD: RecordLevel = RecordLevel::Commands;
 
-const KNOWN: &str = "known are @id; on `connect` and `sql` @hold, @approvers and @approvals; on `connect` @ttl, @role, @record, @uses, @connection_limit, @mask, @read_only, \
+const KNOWN: &str = "known are @id; on `connect` and `sql` @hold, @approvers and @approvals; on `connect` @ttl, @role, @scope, @record, @uses, @connection_limit, @mask, @read_only, \
      @statement_timeout, @session_rows, @session_bytes and @statements_per_minute; on `sql` @hold_in_transaction and @rows";
-const CONNECT: [&str; 11] = [
+const CONNECT: [&str; 12] = [
     "ttl",
     "role",
+    "scope",
     "record",
     "uses",
     "connection_limit",
@@ -52,6 +53,7 @@ pub(crate) fn mistake(message: String, help: &'static str) -> Mistake {
 pub(crate) struct Stated {
     ttl_seconds: Option<u64>,
     role: Option<String>,
+    scope: Option<String>,
     record: Option<RecordLevel>,
     uses: Option<u32>,
     connection_limit: Option<u32>,
@@ -101,6 +103,7 @@ impl Stated {
         match key {
             "ttl" => self.ttl_seconds = Some(duration(key, value)?),
             "role" => self.role = Some(role(value)?),
+            "scope" => self.scope = Some(scope(value)?),
             "record" => self.record = Some(record(value)?),
             "uses" => self.uses = Some(count(key, value)?),
             "mask" => self.masks = mask_sets(value)?,
@@ -120,6 +123,7 @@ impl Stated {
         Obligations {
             ttl_seconds: self.ttl_seconds.unwrap_or(DEFAULT_TTL_SECONDS),
             role: self.role.clone(),
+            scope: self.scope.clone(),
             record: self.record.unwrap_or(DEFAULT_RECORD),
             uses: self.uses.unwrap_or(DEFAULT_USES),
             connection_limit: self.connection_limit,
@@ -134,11 +138,19 @@ impl Stated {
     }
 }
 
-/// Two policies that permitted name different roles.
+/// Two policies that permitted name different roles, or different scopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RoleConflict {
+pub(crate) struct Conflict {
+    pub(crate) of: Named,
     pub(crate) one: String,
     pub(crate) other: String,
+}
+
+/// What policies name, and must agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    Role,
+    Scope,
 }
 
 /// The strictest of what all matching permits grant by themselves, so that one more permit never loosens anything.
@@ -146,7 +158,7 @@ pub(crate) struct RoleConflict {
 pub(crate) fn combine<'a>(
     stated: impl IntoIterator<Item = &'a Stated>,
     ttl_cap_seconds: u64,
-) -> Result<Option<Obligations>, RoleConflict> {
+) -> Result<Option<Obligations>, Conflict> {
     let mut combined: Option<Obligations> = None;
     for next in stated.into_iter().map(Stated::alone) {
         combined = Some(match combined {
@@ -158,20 +170,24 @@ pub(crate) fn combine<'a>(
         .map(|obligations| Obligations { ttl_seconds: obligations.ttl_seconds.min(ttl_cap_seconds), ..obligations }))
 }
 
-fn strictest(one: Obligations, other: Obligations) -> Result<Obligations, RoleConflict> {
-    let role = match (one.role, other.role) {
-        (Some(one), Some(other)) if one != other => return Err(RoleConflict { one, other }),
-        (one, other) => one.or(other),
-    };
+fn strictest(one: Obligations, other: Obligations) -> Result<Obligations, Conflict> {
     Ok(Obligations {
         ttl_seconds: one.ttl_seconds.min(other.ttl_seconds),
-        role,
+        role: agreed(Named::Role, one.role, other.role)?,
+        scope: agreed(Named::Scope, one.scope, other.scope)?,
         record: one.record.max(other.record),
         uses: one.uses.min(other.uses),
         connection_limit: least(one.connection_limit, other.connection_limit),
         limits: Box::new(one.limits.strictest(*other.limits)),
         masks: one.masks.into_iter().chain(other.masks).collect::<BTreeSet<_>>().into_iter().collect(),
     })
+}
+
+fn agreed(of: Named, one: Option<String>, other: Option<String>) -> Result<Option<String>, Conflict> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Err(Conflict { of, one, other }),
+        (one, other) => Ok(one.or(other)),
+    }
 }
 
 pub(crate) fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
@@ -241,6 +257,16 @@ fn record(value: &str) -> Result<RecordLevel, Mistake> {
     }
 }
 
+/// The name of a scope.
+fn scope(value: &str) -> Result<String, Mistake> {
+    if is_set_name(value) {
+        return Ok(value.to_owned());
+    }
+    let help =
+        "write a scope of the target's provider: letters, digits, `-` and `_`, at most 63, like @scope(\"read\")";
+    Err(mistake(format!("`{value}` cannot name a scope for `@scope`"), help))
+}
+
 /// Names of sets of masks, with commas between them.
 fn mask_sets(value: &str) -> Result<BTreeSet<String>, Mistake> {
     let sets: BTreeSet<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
@@ -253,7 +279,7 @@ fn mask_sets(value: &str) -> Result<BTreeSet<String>, Mistake> {
     }
 }
 
-/// Whether a set of masks may have this name.
+/// Whether a set of masks or a scope may have this name.
 pub(crate) fn is_set_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=NAME_LENGTH).contains(&name.len()) && name.bytes().all(plain)

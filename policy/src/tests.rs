@@ -126,6 +126,10 @@ fn the_cap_holds_and_a_cap_of_nothing_denies() {
 #[test]
 fn differing_roles_deny() {
     assert_eq!(code(asked("@role(\"a\") permit HEAD; @role(\"b\") permit HEAD;", json!({}))), "policy.role_conflict");
+    assert_eq!(
+        code(asked("@scope(\"a\") permit HEAD; @scope(\"b\") permit HEAD;", json!({}))),
+        "policy.scope_conflict"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use writ_core::event::SessionEnd;
 use writ_core::grant::{Obligations, PolicyHash};
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
-use writ_core::target::Target;
+use writ_core::target::{Protocol, Target};
 use writ_core::time::Timestamp;
 use writ_core::workload::Workload;
 
@@ -64,6 +64,10 @@ pub struct OpenRequest {
     pub token: String,
     /// The target's name as the client gave it.
     pub target: String,
+    /// What the client speaks. A target that speaks something else is not opened.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub protocol: Protocol,
     /// The role at the target that the client asks for, if it does.
     pub role: Option<String>,
     /// The database or other part of the target that the client asks for.

@@ -96,6 +96,7 @@ fn writ(gateway: GatewayId, state: WritState, opened: i64, expires: i64) -> Writ
         obligations: Obligations {
             ttl_seconds: 60,
             role: None,
+            scope: None,
             record: RecordLevel::Commands,
             uses: 1,
             connection_limit: None,

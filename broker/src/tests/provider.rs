@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use writ_core::credential::{Credential, CredentialKind, Fingerprint, Secret};
+use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
@@ -101,7 +101,9 @@ fn credential(writ: &Writ) -> Credential {
     let secret = Secret::new(format!("{CANARY}-{}", writ.id).into_bytes());
     let fingerprint = Fingerprint::of_random(&secret);
     let kind = CredentialKind::DatabaseRole;
-    Credential { kind, principal: format!("role_{}", writ.id), secret, expires: Some(writ.expires), fingerprint }
+    let principal = format!("role_{}", writ.id);
+    let (audit, revocation) = (principal.clone(), Revocation::Individual);
+    Credential { kind, principal, secret, expires: Some(writ.expires), fingerprint, audit, revocation }
 }
 
 fn fault(mode: Mode) -> ProviderFault {

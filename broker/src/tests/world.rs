@@ -200,6 +200,7 @@ pub(super) fn request(token: String, target: &str) -> OpenRequest {
     OpenRequest {
         token,
         target: target.to_owned(),
+        protocol: Protocol::Postgres,
         role: None,
         database: None,
         client: "192.0.2.7:4711".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use writ_core::credential::{Credential, CredentialKind, Fingerprint, Secret};
+use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
@@ -31,6 +31,8 @@ impl Provider for InMemory {
                 fingerprint: Fingerprint::of_random(&secret),
                 secret,
                 expires: Some(intended.writ().expires),
+                audit: intended.writ().id.to_string(),
+                revocation: Revocation::Individual,
             };
             Ok(Minted::new(intended, credential))
         })

@@ -123,7 +123,7 @@ fn target(config: &TargetConfig<ProviderTable>) -> Target {
         name: config.name.clone(),
         labels: config.labels.clone(),
         protocol: config.protocol,
-        address: Address { host: config.host.clone(), port: config.port, tls: config.tls, ca_pem: None },
+        address: Address { host: config.host.clone(), port: config.port(), tls: config.tls, ca_pem: None },
         provider: provider.to_owned(),
     }
 }

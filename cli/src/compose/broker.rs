@@ -120,7 +120,7 @@ fn served(config: &TargetConfig<ProviderTable>) -> Result<Served, Failure> {
     let name = &config.name;
     let ca_pem = config.ca_file.as_ref().map(std::fs::read_to_string).transpose();
     let ca_pem = ca_pem.doing(format!("`ca_file` of target `{name}` cannot be read"))?;
-    let address = Address { host: config.host.clone(), port: config.port, tls: config.tls, ca_pem };
+    let address = Address { host: config.host.clone(), port: config.port(), tls: config.tls, ca_pem };
     let doing = format!("target `{name}`");
     let provider: Arc<dyn Provider> = match &config.provider {
         ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),

@@ -103,6 +103,7 @@ impl Evidence for Embedded {
         let ask = Ask {
             token,
             target: request.target.as_str().to_owned(),
+            protocol: writ_core::target::Protocol::Postgres,
             role: request.role,
             database: Some(request.database),
             client: request.peer.to_string(),

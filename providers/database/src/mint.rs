@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
-use writ_core::credential::{Credential, CredentialKind, Fingerprint};
+use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation};
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::ProviderFault;
 use writ_core::writ::Writ;
@@ -47,7 +47,9 @@ pub(crate) async fn mint(pool: &Pool, config: &DatabaseConfig, intended: Intende
     }
     let fingerprint = Fingerprint::of_random(&password);
     let kind = CredentialKind::DatabaseRole;
-    let credential = Credential { kind, principal, secret: password, expires: Some(expires), fingerprint };
+    let (audit, revocation) = (principal.clone(), Revocation::Individual);
+    let credential =
+        Credential { kind, principal, secret: password, expires: Some(expires), fingerprint, audit, revocation };
     Ok(Minted::new(intended, credential))
 }
 

@@ -62,6 +62,7 @@ pub fn writ(role: Option<String>, life: Duration) -> Writ {
         obligations: Obligations {
             ttl_seconds: life.as_secs(),
             role,
+            scope: None,
             record: RecordLevel::Commands,
             uses: 1,
             connection_limit: None,

@@ -13,7 +13,7 @@ pub mod config;
 use std::fmt;
 use std::time::Duration;
 
-use writ_core::credential::{Credential, CredentialKind, Fingerprint};
+use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
@@ -81,6 +81,8 @@ impl Provider for StaticProvider {
                 secret: self.read(deadline).await?,
                 expires: None,
                 fingerprint: Fingerprint::of_source(&self.source.label()),
+                audit: self.user.clone(),
+                revocation: Revocation::None,
             };
             Ok(Minted::new(intended, credential))
         })
