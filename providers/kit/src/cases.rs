@@ -11,13 +11,13 @@ use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
-use crate::harness::{Harness, intended, target, writ};
+use crate::harness::{Harness, Trouble, intended, target, writ};
 
 type Outcome = Result<(), String>;
 type Case = for<'a> fn(&'a dyn Harness) -> Pending<'a, Outcome>;
 
 /// Every case, in the order in which they run.
-pub(crate) const ALL: [(&str, Case); 13] = [
+pub(crate) const ALL: [(&str, Case); 14] = [
     ("a probe of a sound target succeeds", |h| Box::pin(probe_succeeds(h))),
     ("what is minted works at the target", |h| Box::pin(minted_works(h))),
     ("the writ's id labels what is minted", |h| Box::pin(label_found(h))),
@@ -28,6 +28,7 @@ pub(crate) const ALL: [(&str, Case); 13] = [
     ("a refusal is called a refusal and leaves nothing", |h| Box::pin(refusal(h))),
     ("a target that is down is unreachable within the deadline", |h| Box::pin(down(h))),
     ("a target that never answers is unreachable within the deadline", |h| Box::pin(silent(h))),
+    ("trouble at the target has its name, and leaves nothing", |h| Box::pin(trouble(h))),
     ("what is minted and dropped is reported", |h| Box::pin(dropped_is_reported(h))),
     ("a sweep keeps the live and the unexpired", |h| Box::pin(sweep_keeps(h))),
     ("nothing shows a secret", |h| Box::pin(nothing_shows(h))),
@@ -77,10 +78,12 @@ async fn minted_works(h: &dyn Harness) -> Outcome {
 async fn label_found(h: &dyn Harness) -> Outcome {
     let writ = writ(h.role(), LIFE);
     let minted = mint(h, &writ).await?;
-    let principal = &credential(&minted)?.principal;
-    ensure(h.knows(principal).await, "the target does not know the principal")?;
+    let credential = credential(&minted)?;
+    ensure(h.knows(&credential.principal).await, "the target does not know the principal")?;
     if !h.provider().describe().long_lived {
-        ensure(principal.contains(&writ.id.to_string()), format!("`{principal}` does not hold the writ's id"))?;
+        let (principal, audit, id) = (&credential.principal, &credential.audit, writ.id.to_string());
+        let labelled = principal.contains(&id) || audit.contains(&id) || h.knows(&id).await;
+        ensure(labelled, format!("neither `{principal}` nor `{audit}` leads to the writ"))?;
     }
     revoke(h, &writ).await
 }
@@ -93,15 +96,19 @@ async fn end_as_granted(h: &dyn Harness) -> Outcome {
         return ensure(credential.expires.is_none(), "a long-lived credential claims an end");
     }
     let expires = credential.expires.ok_or("a short-lived credential names no end")?;
-    ensure(expires <= writ.expires, "the credential outlives its writ")?;
+    let least = Timestamp::now().as_second() + h.shortest_life().as_secs().cast_signed();
+    let latest = writ.expires.as_second().max(least + 1);
+    ensure(expires.as_second() <= latest, "the credential outlives its writ")?;
     ensure(writ.expires.as_second() - expires.as_second() <= 1, "the credential ends long before its writ")?;
     let actual = h.end_of(&credential.principal).await;
     ensure(actual == Some(expires), format!("reported {expires}, the target has {actual:?}"))?;
     revoke(h, &writ).await
 }
 
+/// A target that keeps nothing of what it gave cannot tell a second time from the first; there the broker's intent, which is
+/// spent by the first mint, is what holds.
 async fn one_writ_one_credential(h: &dyn Harness) -> Outcome {
-    if h.provider().describe().long_lived {
+    if !h.provider().describe().revocable {
         return Ok(());
     }
     let writ = writ(h.role(), LIFE);
@@ -177,6 +184,41 @@ async fn all_unreachable(provider: &dyn writ_core::provider::Provider, role: Opt
     ensure(began.elapsed() < SHORT * 4 + SLACK, format!("four calls took {:?}", began.elapsed()))?;
     let unreachable = faults.iter().all(|fault| matches!(fault, Some(ProviderFault::Unreachable(_))));
     ensure(unreachable, format!("{faults:?}"))
+}
+
+async fn trouble(h: &dyn Harness) -> Outcome {
+    for trouble in Trouble::ALL {
+        let Some(provider) = h.troubled(trouble) else { continue };
+        let writ = writ(h.role(), LIFE);
+        let minted = provider.mint(kit_target(), intended(&writ), DEADLINE).await;
+        ensure(is_answer_to(trouble, &minted, &writ, h.shortest_life()), format!("{trouble:?}: {minted:?}"))?;
+        if minted.is_err() {
+            ensure(!h.knows(&writ.id.to_string()).await, format!("{trouble:?} left a principal"))?;
+        }
+        revoke(h, &writ).await.map_err(|finding| format!("{trouble:?}: {finding}"))?;
+    }
+    Ok(())
+}
+
+fn is_answer_to(trouble: Trouble, minted: &Result<Minted, ProviderFault>, writ: &Writ, shortest: Duration) -> bool {
+    let refused = matches!(minted, Err(ProviderFault::Refused(_)));
+    let ours = matches!(minted, Err(ProviderFault::Misconfigured(_)));
+    match trouble {
+        Trouble::WrongAudience | Trouble::ExpiredAssertion | Trouble::Untrusted => refused || ours,
+        Trouble::Throttled | Trouble::ServerError | Trouble::CutShort => {
+            matches!(minted, Err(ProviderFault::Unreachable(_)))
+        }
+        Trouble::FarExpiry => minted.is_err(),
+        // Whoever cannot work with such a clock says so; whoever can is held to what was granted.
+        Trouble::ClockAhead | Trouble::ClockBehind => match minted {
+            Err(fault) => refused && fault.detail().contains("clock"),
+            Ok(minted) => {
+                let latest = writ.expires.as_second().max(writ.opened.as_second() + shortest.as_secs().cast_signed());
+                let expires = minted.credential().and_then(|credential| credential.expires);
+                expires.is_some_and(|expires| expires.as_second() <= latest + 600)
+            }
+        },
+    }
 }
 
 async fn dropped_is_reported(h: &dyn Harness) -> Outcome {

@@ -38,8 +38,58 @@ pub trait Harness: Sync {
     /// A role that the target refuses to grant, where the target has roles.
     fn refused_role(&self) -> Option<String>;
 
+    /// The shortest life that the target grants: a credential for a shorter writ lives this long, and the gateway ends the
+    /// session before it.
+    fn shortest_life(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// The same provider over a target in trouble, where it can get into this one.
+    fn troubled(&self, trouble: Trouble) -> Option<&dyn Provider> {
+        let _ = trouble;
+        None
+    }
+
     /// Secrets that must show nowhere: the provider's own password among them.
     fn canaries(&self) -> Vec<String>;
+}
+
+/// What may go wrong at a target, or between it and Writ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// What Writ shows is for another audience than the target's.
+    WrongAudience,
+    /// What Writ shows has expired.
+    ExpiredAssertion,
+    /// The target trusts another issuer, or another subject.
+    Untrusted,
+    /// The target asks every caller to come back later.
+    Throttled,
+    /// The target answers that it failed.
+    ServerError,
+    /// The target's answer ends in its middle.
+    CutShort,
+    /// The target says that what it gave lives for years.
+    FarExpiry,
+    /// The target's clock is ten minutes ahead of Writ's.
+    ClockAhead,
+    /// The target's clock is ten minutes behind Writ's.
+    ClockBehind,
+}
+
+impl Trouble {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::WrongAudience,
+        Self::ExpiredAssertion,
+        Self::Untrusted,
+        Self::Throttled,
+        Self::ServerError,
+        Self::CutShort,
+        Self::FarExpiry,
+        Self::ClockAhead,
+        Self::ClockBehind,
+    ];
 }
 
 /// An open session at the target.

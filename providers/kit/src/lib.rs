@@ -8,7 +8,7 @@
 mod cases;
 mod harness;
 
-pub use harness::{Harness, LiveSession, intended, writ};
+pub use harness::{Harness, LiveSession, Trouble, intended, writ};
 
 /// Runs every case and gives back what broke: empty means that the contract holds.
 pub async fn run(harness: &dyn Harness) -> Vec<String> {
