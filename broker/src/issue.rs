@@ -434,7 +434,7 @@ fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ, approval: Optio
         target: writ.target.clone(),
         database: asked.open.database.as_deref().map(cut),
         client: cut(&asked.open.client),
-        obligations: writ.obligations.clone(),
+        obligations: Box::new(writ.obligations.clone()),
         policy_hash: writ.policy_hash.clone(),
         policies: writ.policies.clone(),
         expires: writ.expires,

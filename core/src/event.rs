@@ -272,7 +272,7 @@ pub enum Event {
         /// The client's address as the gateway saw it.
         client: String,
         /// What policy attached.
-        obligations: Obligations,
+        obligations: Box<Obligations>,
         /// The policy set.
         policy_hash: PolicyHash,
         /// The policies in it that permitted.
