@@ -93,7 +93,7 @@ impl Humans {
             None => None,
         };
         let login = config.humans.as_ref().map(|humans| Login {
-            issuer: humans.issuer.issuer.clone(),
+            issuer: humans.issuer.issuer(),
             client_id: humans.client_id.clone(),
             audience: humans.client_id.clone(),
         });

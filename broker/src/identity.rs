@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`config`] (what is trusted), [`header`] (the token's form), [`jwks`] (which keys count),
 //! [`cache`] and [`discovery`] (where they come from), [`claims`] (what the token must say), [`verify`] (all of it in
-//! order), [`session_token`], [`exchange`] and [`dpop`] (RFC 8693 and RFC 9449 at `/v1/token`), [`fault`] (why not).
+//! order), [`presets`] (what is known of issuers without being told), [`session_token`], [`exchange`] and [`dpop`] (RFC 8693 and RFC 9449 at `/v1/token`), [`fault`] (why not).
 
 pub mod cache;
 pub mod claims;
@@ -18,6 +18,7 @@ pub mod fault;
 pub mod header;
 pub mod json;
 pub mod jwks;
+pub mod presets;
 pub mod session_token;
 pub mod verify;
 

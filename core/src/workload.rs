@@ -50,6 +50,10 @@ name!(
     Audience
 );
 
+/// The member of `ci` among the claims that lists by what others than a job's owners may decide what it runs:
+/// `pull_request`, `pull_request_target`, `workflow_run`, `merge_request`, `ssh_rerun`. Presets of issuers write it.
+pub const EXPOSURES: &str = "exposures";
+
 /// The claims of a verified token, by name. Values are JSON as the issuer wrote it.
 pub type Claims = BTreeMap<String, Value>;
 

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use cedar_policy::{AuthorizationError, Decision, PolicyId, Response, RestrictedExpression};
+use serde_json::Value;
 use writ_core::command::CommandTag;
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::{Grant, PolicyHash};
@@ -12,7 +13,7 @@ use writ_core::proof::{Clearance, Verified};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::verdict::{HoldTerms, Verdict};
-use writ_core::workload::{Claims, Issuer, Subject, Workload};
+use writ_core::workload::{Claims, EXPOSURES, Issuer, Subject, Workload};
 
 use crate::bundle::Bundle;
 use crate::entities::{Cast, Principal, Question, Unusable, system, target as target_entity, text};
@@ -146,6 +147,7 @@ pub fn connect(
     let cast = workload_cast(bundle, workload.get(), target).map_err(|unusable| unusable_denied(bundle, unusable))?;
     let question = connect_question(bundle, &cast, context).map_err(|unusable| unusable_denied(bundle, unusable))?;
     let policies = allowed(bundle, &question.ask(bundle.policies()))?;
+    let policies = accepting(bundle, workload.get(), policies)?;
     let obligations = settle(bundle, &policies, context)?;
     let hold = held(bundle, &policies);
     #[expect(
@@ -273,6 +275,33 @@ pub(crate) fn allowed(bundle: &Bundle, response: &Response) -> Result<Vec<String
             Err(Denied::new("policy.no_permit", bundle, policies, "no policy permits this"))
         }
         Decision::Deny => Err(Denied::new("policy.forbidden", bundle, policies, "a policy forbids this")),
+    }
+}
+
+/// The policies among those that permitted which accept that others may decide what the workload runs, where they may.
+pub(crate) fn accepting(bundle: &Bundle, workload: &Workload, policies: Vec<String>) -> Result<Vec<String>, Denied> {
+    let exposures = exposures(workload);
+    if exposures.is_empty() {
+        return Ok(policies);
+    }
+    let accepts = |id: &&String| bundle.stated(id).is_some_and(|stated| stated.accepts(&exposures));
+    let accepting: Vec<String> = policies.iter().filter(accepts).cloned().collect();
+    if !accepting.is_empty() {
+        return Ok(accepting);
+    }
+    let named = exposures.join(", ").escape_debug().to_string();
+    let detail = format!("the workload may run what others wrote (`{named}`), which no matching policy `@accepts`");
+    Err(Denied::new("policy.exposed", bundle, policies, detail))
+}
+
+/// By what others may decide what the workload runs. What is not readable accepts nothing.
+fn exposures(workload: &Workload) -> Vec<&str> {
+    match workload.claims.get("ci").and_then(|ci| ci.get(EXPOSURES)) {
+        None => Vec::new(),
+        Some(Value::Array(exposures)) => {
+            exposures.iter().map(|exposure| exposure.as_str().unwrap_or("unreadable")).collect()
+        }
+        Some(_) => vec!["unreadable"],
     }
 }
 

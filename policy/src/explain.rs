@@ -14,7 +14,7 @@ use writ_core::workload::Workload;
 
 use crate::bundle::Bundle;
 use crate::decide::{
-    ConnectContext, Denied, allowed, bound_here, command_question, connect_question, held, name, settle,
+    ConnectContext, Denied, accepting, allowed, bound_here, command_question, connect_question, held, name, settle,
     unusable_denied, workload_cast,
 };
 use crate::entities::{Question, Unusable};
@@ -70,8 +70,9 @@ pub fn explain_connect(bundle: &Bundle, workload: &Workload, target: &Target, co
     }
     let question = workload_cast(bundle, workload, target).and_then(|cast| connect_question(bundle, &cast, context));
     explain(bundle, question, |policies| {
-        let obligations = settle(bundle, policies, context)?;
-        Ok((Some(obligations), held(bundle, policies)))
+        let policies = accepting(bundle, workload, policies.to_vec())?;
+        let obligations = settle(bundle, &policies, context)?;
+        Ok((Some(obligations), held(bundle, &policies)))
     })
 }
 

@@ -18,8 +18,8 @@ pub const DEFAULT_USES: u32 = 1;
 pub const DEFAULT_RECORD: RecordLevel = RecordLevel::Commands;
 
 const KNOWN: &str = "known are @id; on `connect` and `sql` @hold, @approvers and @approvals; on `connect` @ttl, @role, @scope, @record, @uses, @connection_limit, @mask, @read_only, \
-     @statement_timeout, @session_rows, @session_bytes and @statements_per_minute; on `sql` @hold_in_transaction and @rows";
-const CONNECT: [&str; 12] = [
+     @statement_timeout, @session_rows, @session_bytes, @statements_per_minute and @accepts; on `sql` @hold_in_transaction and @rows";
+const CONNECT: [&str; 13] = [
     "ttl",
     "role",
     "scope",
@@ -32,10 +32,12 @@ const CONNECT: [&str; 12] = [
     "session_rows",
     "session_bytes",
     "statements_per_minute",
+    "accepts",
 ];
 const STATEMENT: [&str; 2] = ["hold_in_transaction", "rows"];
 const EITHER: [&str; 3] = ["hold", "approvers", "approvals"];
 const NAME_LENGTH: usize = 63;
+const EXPOSURES: [&str; 5] = ["pull_request", "pull_request_target", "workflow_run", "merge_request", "ssh_rerun"];
 
 /// One mistake in one annotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,7 @@ pub(crate) struct Stated {
     connection_limit: Option<u32>,
     limits: SessionLimits,
     masks: BTreeSet<String>,
+    accepts: BTreeSet<String>,
     /// What a statement that it permits comes with; and how a connection that it permits is held.
     pub(crate) terms: Terms,
 }
@@ -106,6 +109,7 @@ impl Stated {
             "scope" => self.scope = Some(scope(value)?),
             "record" => self.record = Some(record(value)?),
             "uses" => self.uses = Some(count(key, value)?),
+            "accepts" => self.accepts = accepted(value)?,
             "mask" => self.masks = mask_sets(value)?,
             "connection_limit" => self.connection_limit = Some(count(key, value)?),
             "read_only" => self.limits.read_only = flag(key, value)?,
@@ -130,6 +134,11 @@ impl Stated {
             limits: Box::new(self.limits),
             masks: self.masks.iter().cloned().collect(),
         }
+    }
+
+    /// Whether it permits a workload with these exposures.
+    pub(crate) fn accepts(&self, exposures: &[&str]) -> bool {
+        exposures.iter().all(|exposure| self.accepts.contains(*exposure))
     }
 
     /// The sets of masks that it names, sorted.
@@ -254,6 +263,18 @@ fn record(value: &str) -> Result<RecordLevel, Mistake> {
             let message = format!("`{value}` is not a level for `@record`");
             Err(mistake(message, "write @record(\"commands\") or @record(\"full\")"))
         }
+    }
+}
+
+/// Exposures, with commas between them.
+fn accepted(value: &str) -> Result<BTreeSet<String>, Mistake> {
+    let named: BTreeSet<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+    match named.iter().find(|name| !EXPOSURES.contains(&name.as_str())) {
+        None => Ok(named),
+        Some(name) => Err(mistake(
+            format!("`{name}` is nothing that `@accepts` knows"),
+            "write some of pull_request, pull_request_target, workflow_run, merge_request and ssh_rerun",
+        )),
     }
 }
 

@@ -133,6 +133,27 @@ fn differing_roles_deny() {
 }
 
 #[test]
+fn what_others_may_have_written_runs_only_where_a_policy_accepts_it() {
+    let exposed = |by: serde_json::Value| json!({"ci": {"exposures": by}});
+    let both = exposed(json!(["pull_request_target", "ssh_rerun"]));
+    let target = exposed(json!(["pull_request_target"]));
+    assert_eq!(code(asked("permit HEAD;", target.clone())), "policy.exposed");
+    assert_eq!(code(asked("@accepts(\"pull_request\") permit HEAD;", target.clone())), "policy.exposed");
+    assert_eq!(code(asked("@accepts(\"pull_request_target\") permit HEAD;", both.clone())), "policy.exposed");
+    assert_eq!(code(asked("permit HEAD;", exposed(json!("pull_request")))), "policy.exposed");
+    assert_eq!(code(asked("permit HEAD;", exposed(json!([7])))), "policy.exposed");
+    assert!(asked("@accepts(\"pull_request_target, ssh_rerun\") permit HEAD;", both).is_ok());
+    assert!(asked("permit HEAD;", json!({"ci": {"event": "push"}})).is_ok());
+    assert!(asked("permit HEAD;", exposed(json!([]))).is_ok());
+    let text = "@id(\"open\") @ttl(\"1h\") permit HEAD; @id(\"narrow\") @ttl(\"5m\") @accepts(\"pull_request_target\") permit HEAD;";
+    let grant = asked(text, target.clone()).expect("allowed");
+    assert_eq!((grant.policies(), grant.obligations().ttl_seconds), (&["narrow".to_owned()][..], 300));
+    let explained =
+        explain_connect(&bundle("permit HEAD;"), &workload(target), &self::target(), &context()).to_string();
+    assert!(explained.contains("policy.exposed") && explained.contains("@accepts"), "{explained}");
+}
+
+#[test]
 fn a_role_that_was_asked_for_must_be_the_one_granted() {
     let ask = |text: &str, role: &str| {
         let context = ConnectContext { database_role: Some(role.to_owned()), ..context() };

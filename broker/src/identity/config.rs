@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::shown;
 use super::header::media_type;
+use super::presets::Preset;
 use super::session_token;
 use crate::duration::Span;
 
@@ -86,12 +87,21 @@ impl Algorithm {
 pub struct IssuerConfig {
     /// What the operator calls it, in messages and metrics.
     pub name: String,
+    /// What is known of this issuer: then address, algorithms and limits need not be given, and tokens must have its form.
+    #[serde(default)]
+    pub preset: Option<Preset>,
+    /// Whose issuer it is, where the preset's differ by customer: GitHub's enterprise slug, CircleCI's organization,
+    /// Bitbucket's workspace, Entra's directory, SPIFFE's trust domain.
+    #[serde(default)]
+    pub tenant: Option<String>,
     /// The `iss` claim, byte by byte: a trailing slash matters.
+    #[serde(default)]
     pub issuer: String,
     /// The audiences that its tokens may be for, instead of the gateway group's.
     #[serde(default)]
     pub audiences: Vec<String>,
     /// The algorithms that it signs with. Pinned here, never taken from the token or the issuer's document.
+    #[serde(default)]
     pub algorithms: Vec<Algorithm>,
     /// The types that its tokens' headers may have; `absent` stands for none.
     #[serde(default = "default_typ")]
@@ -99,9 +109,9 @@ pub struct IssuerConfig {
     /// The `azp` claims that are accepted. Empty: `azp` is not looked at.
     #[serde(default)]
     pub authorized_parties: Vec<String>,
-    /// The longest life (`exp` less `iat`) that is accepted.
-    #[serde(default = "default_max_lifetime")]
-    pub max_lifetime: Span,
+    /// The longest life (`exp` less `iat`) that is accepted: the preset's own, or an hour.
+    #[serde(default)]
+    pub max_lifetime: Option<Span>,
     /// The greatest age (now less `iat`) that is accepted. Absent: `max_lifetime` alone bounds it.
     #[serde(default)]
     pub max_age: Option<Span>,
@@ -117,6 +127,9 @@ pub struct IssuerConfig {
     /// A file with its keys as a JWK set in JSON. Then nothing is fetched.
     #[serde(default)]
     pub jwks_file: Option<PathBuf>,
+    /// The address of its JWK set, where it has no discovery document, or of its SPIFFE bundle.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
     /// Further hosts, `host` or `host:port`, that its discovery document may name for its keys.
     #[serde(default)]
     pub jwks_hosts: Vec<String>,
@@ -163,9 +176,8 @@ fn default_typ() -> Vec<String> {
     [ABSENT, "JWT", "JOSE"].map(str::to_owned).to_vec()
 }
 
-const fn default_max_lifetime() -> Span {
-    Span::seconds(3600)
-}
+/// The longest life of a token where nobody says otherwise.
+const DEFAULT_MAX_LIFETIME: Span = Span::seconds(3600);
 
 const fn default_leeway() -> Span {
     Span::seconds(30)
@@ -188,6 +200,41 @@ impl IssuerConfig {
         self.jwks.is_none() && self.jwks_file.is_none()
     }
 
+    /// The longest life that is accepted.
+    #[must_use]
+    pub fn longest_life(&self) -> Span {
+        self.max_lifetime.unwrap_or(DEFAULT_MAX_LIFETIME)
+    }
+
+    /// The configuration with everything filled in that its preset knows.
+    ///
+    /// # Errors
+    /// [`ConfigFault`] if the preset needs to be told more, or was told what has no meaning for it.
+    pub fn resolved(&self) -> Result<Self, ConfigFault> {
+        let mut resolved = self.clone();
+        match self.preset {
+            Some(preset) => preset.fill(&mut resolved).map_err(|problem| self.fault(problem))?,
+            None if self.tenant.is_some() => return Err(self.fault("`tenant` is given without a `preset`: remove it")),
+            None => {}
+        }
+        Ok(resolved)
+    }
+
+    /// Adds the named attributes of its preset to the claims of a token, and checks that the token has its form. It proves
+    /// nothing of the token.
+    ///
+    /// # Errors
+    /// [`IdentityFault`](super::IdentityFault) for what this issuer would not have written.
+    pub fn attribute(&self, claims: &mut super::json::Object) -> Result<(), super::IdentityFault> {
+        self.preset.map_or(Ok(()), |preset| preset.apply(claims, self.tenant.as_deref()))
+    }
+
+    /// The `iss` claim of its tokens, where the configuration is sound enough to tell.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.resolved().map_or_else(|_| self.issuer.clone(), |resolved| resolved.issuer)
+    }
+
     /// The types that are accepted, as they are compared.
     pub(crate) fn types(&self) -> BTreeSet<Option<String>> {
         self.typ.iter().map(|typ| (typ != ABSENT).then(|| media_type(typ))).collect()
@@ -203,7 +250,8 @@ impl IssuerConfig {
     /// # Errors
     /// [`ConfigFault`] naming the first.
     pub fn validate(&self) -> Result<(), ConfigFault> {
-        let problem = self.names_problem().or_else(|| self.times_problem()).or_else(|| self.keys_problem());
+        let filled = self.resolved()?;
+        let problem = filled.names_problem().or_else(|| filled.times_problem()).or_else(|| filled.keys_problem());
         problem.map_or(Ok(()), |problem| Err(self.fault(problem)))
     }
 
@@ -230,7 +278,7 @@ impl IssuerConfig {
         let zero = Span::seconds(0);
         if self.leeway > MAX_LEEWAY {
             Some(format!("`leeway` is {}: write at most {MAX_LEEWAY}", self.leeway))
-        } else if self.max_lifetime == zero {
+        } else if self.longest_life() == zero {
             Some("`max_lifetime` is 0s: write how long its tokens may live, such as \"1h\"".into())
         } else if self.max_age == Some(zero) {
             Some("`max_age` is 0s: leave it out, or write how old its tokens may be".into())
@@ -246,13 +294,17 @@ impl IssuerConfig {
     }
 
     fn keys_problem(&self) -> Option<String> {
-        if self.jwks.is_some() && self.jwks_file.is_some() {
-            return Some("both `jwks` and `jwks_file` are given: keep one".into());
+        let given = [self.jwks.is_some(), self.jwks_file.is_some(), self.jwks_url.is_some()];
+        if given.into_iter().filter(|given| *given).count() > 1 {
+            return Some("more than one of `jwks`, `jwks_file` and `jwks_url` is given: keep one".into());
         }
         if !self.discovers() {
             return None;
         }
-        let Ok(url) = Url::parse(&self.issuer) else {
+        if self.preset == Some(Preset::Spiffe) && self.jwks_url.is_none() {
+            return Some("give `jwks_url`, the trust domain's bundle endpoint, or `jwks_file`, its bundle".into());
+        }
+        let Ok(url) = Url::parse(self.jwks_url.as_ref().unwrap_or(&self.issuer)) else {
             return Some(format!(
                 "`{}` is no address to fetch keys from: give `jwks_file`, or an https address",
                 shown(&self.issuer)

@@ -17,7 +17,8 @@ use serde_json::Value;
 use super::cache::{Fetched, Fetching, Source, freshness};
 use super::config::{ConfigFault, IssuerConfig};
 use super::fault::shown;
-use super::jwks::KeySet;
+use super::jwks::{KeySet, Use};
+use super::verify::key_use;
 
 /// The longest document that is read.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -29,9 +30,27 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 pub struct Discovery {
     client: Client,
     issuer: String,
-    document: Url,
+    start: Start,
+    purpose: Use,
     jwks_hosts: Vec<String>,
     reach: Reach,
+}
+
+/// Where fetching begins.
+#[derive(Debug)]
+enum Start {
+    /// At the issuer's document, which says where its keys are.
+    Document(Url),
+    /// At its keys.
+    Keys(Url),
+}
+
+impl Start {
+    const fn url(&self) -> &Url {
+        match self {
+            Self::Document(url) | Self::Keys(url) => url,
+        }
+    }
 }
 
 /// Which addresses may be called.
@@ -52,23 +71,32 @@ impl Discovery {
     /// [`ConfigFault`] if the issuer is no address or its certificates cannot be read.
     pub fn new(config: &IssuerConfig) -> Result<Self, ConfigFault> {
         let issuer = &config.issuer;
-        let base = issuer.strip_suffix('/').unwrap_or(issuer);
-        let document = Url::parse(&format!("{base}/.well-known/openid-configuration"))
-            .map_err(|_| config.fault("`issuer` is no address: give `jwks_file`, or an https address"))?;
+        let start = match &config.jwks_url {
+            Some(url) => Url::parse(url).map(Start::Keys).map_err(|_| config.fault("`jwks_url` is no address"))?,
+            None => {
+                let base = issuer.strip_suffix('/').unwrap_or(issuer);
+                Url::parse(&format!("{base}/.well-known/openid-configuration"))
+                    .map(Start::Document)
+                    .map_err(|_| config.fault("`issuer` is no address: give `jwks_file`, or an https address"))?
+            }
+        };
         let reach = match () {
-            () if config.allow_http_loopback && is_loopback(&document) => Reach::Loopback,
+            () if config.allow_http_loopback && is_loopback(start.url()) => Reach::Loopback,
             () if config.internal => Reach::Internal,
             () => Reach::Public,
         };
         let client = client(config, reach)?;
-        Ok(Self { client, issuer: issuer.clone(), document, jwks_hosts: config.jwks_hosts.clone(), reach })
+        let (issuer, jwks_hosts, purpose) = (issuer.clone(), config.jwks_hosts.clone(), key_use(config));
+        Ok(Self { client, issuer, start, purpose, jwks_hosts, reach })
     }
 
     async fn discover(&self) -> Result<Fetched, String> {
-        let (body, _) = self.get(&self.document).await?;
-        let address = self.jwks_uri(&body)?;
+        let address = match &self.start {
+            Start::Keys(address) => address.clone(),
+            Start::Document(document) => self.jwks_uri(&self.get(document).await?.0)?,
+        };
         let (body, fresh) = self.get(&address).await?;
-        let keys = KeySet::parse(&body)
+        let keys = KeySet::parse_for(&body, self.purpose)
             .map_err(|fault| format!("the key set at `{}` is of no use: {fault}", shown(address.as_str())))?;
         Ok(Fetched { keys, fresh })
     }
@@ -79,7 +107,7 @@ impl Discovery {
     /// If it is not JSON, is another issuer's, or leads to where nothing may be fetched.
     pub fn jwks_uri(&self, document: &[u8]) -> Result<Url, String> {
         let document: Value = serde_json::from_slice(document)
-            .map_err(|_| format!("the document at `{}` is not JSON", shown(self.document.as_str())))?;
+            .map_err(|_| format!("the document at `{}` is not JSON", shown(self.start.url().as_str())))?;
         let named = document.get("issuer").and_then(Value::as_str).unwrap_or_default();
         if named != self.issuer {
             return Err(format!(
@@ -101,7 +129,7 @@ impl Discovery {
             let port = address.port_or_known_default().unwrap_or_default();
             *host == format!("{name}:{port}") || (host == name && port == 443)
         };
-        if place(&address) == place(&self.document) || self.jwks_hosts.iter().any(listed) {
+        if place(&address) == place(self.start.url()) || self.jwks_hosts.iter().any(listed) {
             return Ok(address);
         }
         Err(format!("`jwks_uri` leads to `{}`, which is neither the issuer's host nor in `jwks_hosts`", shown(text)))

@@ -119,6 +119,14 @@ pub enum IdentityFault {
     /// A required claim is absent.
     #[error("the token has no claim `{0}`")]
     Missing(&'static str),
+    /// The token is not as its issuer, which a preset knows, writes them.
+    #[error("the token is not as `{preset}` writes them: {problem}")]
+    Shape {
+        /// The preset.
+        preset: &'static str,
+        /// What is different.
+        problem: String,
+    },
     /// A claim has the wrong form.
     #[error("the claim `{0}` is not what it must be")]
     Malformed(&'static str),
@@ -175,6 +183,7 @@ impl IdentityFault {
             Self::KeysUnavailable { .. } => "identity.keys_unavailable",
             Self::Signature(_) => "identity.signature",
             Self::Missing(_) => "identity.missing_claim",
+            Self::Shape { .. } => "identity.shape",
             Self::Malformed(_) => "identity.malformed_claim",
             Self::Audience(_) => "identity.audience",
             Self::AuthorizedParty(_) => "identity.authorized_party",

@@ -15,6 +15,15 @@ const MAX_KEYS: usize = 128;
 /// The fewest and most bits of an RSA modulus: RFC 7518, 3.3 asks for 2048, and beyond 8192 a check costs too much.
 const RSA_BITS: core::ops::RangeInclusive<usize> = 2048..=8192;
 
+/// What a key is marked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// `sig` (RFC 7517, 4.2), or not marked.
+    Signature,
+    /// `jwt-svid`: a SPIFFE bundle holds X.509 authorities beside the keys of JWT-SVIDs, and each key says which it is.
+    JwtSvid,
+}
+
 /// A JWK set that is none, or that holds nothing of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwksFault {
@@ -42,14 +51,22 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Reads a JWK set.
+    /// Reads a JWK set of signature keys.
     ///
     /// # Errors
     /// [`JwksFault`] if it is none or no key in it counts.
     pub fn parse(bytes: &[u8]) -> Result<Self, JwksFault> {
+        Self::parse_for(bytes, Use::Signature)
+    }
+
+    /// Reads a JWK set of keys that are marked for this use.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_for(bytes: &[u8], purpose: Use) -> Result<Self, JwksFault> {
         let document: Value = serde_json::from_slice(bytes).map_err(|_| JwksFault::Malformed)?;
         let keys = document.get("keys").and_then(Value::as_array).ok_or(JwksFault::Malformed)?;
-        let keys: Vec<Key> = keys.iter().take(MAX_KEYS).filter_map(Key::from_jwk).collect();
+        let keys: Vec<Key> = keys.iter().take(MAX_KEYS).filter_map(|jwk| Key::marked(jwk, purpose)).collect();
         if keys.is_empty() { Err(JwksFault::Empty) } else { Ok(Self { keys }) }
     }
 
@@ -76,8 +93,12 @@ impl Key {
     /// The key that a JWK describes, if it counts.
     #[must_use]
     pub fn from_jwk(jwk: &Value) -> Option<Self> {
+        Self::marked(jwk, Use::Signature)
+    }
+
+    fn marked(jwk: &Value, purpose: Use) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-        if jwk.get("d").is_some() || !may_verify(jwk) {
+        if jwk.get("d").is_some() || !may_verify(jwk, purpose) {
             return None;
         }
         let mut key = match text("kty")? {
@@ -158,8 +179,11 @@ impl Key {
 }
 
 /// Whether `use` and `key_ops` let the key verify signatures (RFC 7517, 4.2 and 4.3).
-fn may_verify(jwk: &Value) -> bool {
-    let by_use = jwk.get("use").is_none_or(|purpose| purpose.as_str() == Some("sig"));
+fn may_verify(jwk: &Value, purpose: Use) -> bool {
+    let by_use = match (purpose, jwk.get("use").map(Value::as_str)) {
+        (Use::Signature, None | Some(Some("sig"))) | (Use::JwtSvid, Some(Some("jwt-svid"))) => true,
+        (Use::Signature | Use::JwtSvid, _) => false,
+    };
     let verify = |operations: &Vec<Value>| operations.iter().any(|operation| operation.as_str() == Some("verify"));
     let by_operations = jwk.get("key_ops").is_none_or(|operations| operations.as_array().is_some_and(verify));
     by_use && by_operations

@@ -6,4 +6,5 @@ mod config;
 mod exchange;
 mod issuers;
 mod keys;
+mod presets;
 mod support;

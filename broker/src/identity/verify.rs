@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use serde_json::Value;
 use writ_core::proof::Verified;
 use writ_core::time::Timestamp;
 use writ_core::workload::{Issuer, Subject, TokenId, TokenKind, Workload};
@@ -19,7 +20,8 @@ use super::discovery::Discovery;
 use super::fault::{IdentityFault, shown};
 use super::header::{Compact, Header};
 use super::json::Object;
-use super::jwks::KeySet;
+use super::jwks::{KeySet, Use};
+use super::presets::{self, Preset};
 use super::session_token::{self, Ring, SessionIssuer};
 use crate::duration::Span;
 
@@ -38,6 +40,8 @@ struct Trusted {
     types: BTreeSet<Option<String>>,
     claims: ClaimRules,
     keys: Keys,
+    preset: Option<Preset>,
+    tenant: Option<String>,
 }
 
 #[derive(Debug)]
@@ -85,6 +89,7 @@ impl Verifier {
         }
         for config in issuers {
             config.validate()?;
+            let config = &config.resolved()?;
             if audience.is_empty() && config.audiences.is_empty() {
                 return Err(config.fault("no audience is configured: name the gateway group, or give `audiences`"));
             }
@@ -138,15 +143,17 @@ impl Verifier {
     /// # Errors
     /// [`IdentityFault`]: why not.
     pub async fn verify_claims(&self, token: &str, now: Timestamp) -> Result<Checked, IdentityFault> {
-        let compact = Compact::parse(token)?;
-        let issuer = compact.claims.get("iss").ok_or(IdentityFault::Missing("iss"))?;
-        let issuer = issuer.as_str().ok_or(IdentityFault::Malformed("iss"))?.to_owned();
+        let mut compact = Compact::parse(token)?;
+        let issuer = self.named(&compact.claims)?;
         let trusted = self.issuers.get(&issuer).ok_or_else(|| IdentityFault::UnknownIssuer(shown(&issuer)))?;
         let algorithm = trusted.algorithm(&compact.header)?;
         trusted.check_type(&compact.header)?;
         trusted.check_signature(&compact, algorithm, now).await?;
         let Registered { subject, issued_at, expires, token_id } =
             trusted.claims.check(&compact.claims, compact.signed, now)?;
+        if let Some(preset) = trusted.preset {
+            preset.apply(&mut compact.claims, trusted.tenant.as_deref())?;
+        }
         Ok(Checked {
             issuer: Issuer::new(issuer),
             subject,
@@ -156,6 +163,20 @@ impl Verifier {
             issued_at,
             expires,
         })
+    }
+}
+
+impl Verifier {
+    /// The issuer that a token names: by `iss`, or by the trust domain of its subject where it is a JWT-SVID, whose `iss` is
+    /// optional and says nothing.
+    fn named(&self, claims: &Object) -> Result<String, IdentityFault> {
+        let subject = claims.get("sub").and_then(Value::as_str);
+        let domain = subject.and_then(presets::trust_domain).map(|domain| format!("spiffe://{domain}"));
+        if let Some(domain) = domain.filter(|domain| self.issuers.contains_key(domain)) {
+            return Ok(domain);
+        }
+        let issuer = claims.get("iss").ok_or(IdentityFault::Missing("iss"))?;
+        issuer.as_str().map(str::to_owned).ok_or(IdentityFault::Malformed("iss"))
     }
 }
 
@@ -170,12 +191,14 @@ impl Trusted {
             claims: ClaimRules {
                 audiences,
                 authorized_parties: config.authorized_parties.clone(),
-                max_lifetime: config.max_lifetime,
+                max_lifetime: config.longest_life(),
                 max_age: config.max_age,
                 leeway: config.leeway,
                 require_jti: config.require_jti,
             },
             keys: keys(config)?,
+            preset: config.preset,
+            tenant: config.tenant.clone(),
         })
     }
 
@@ -195,6 +218,8 @@ impl Trusted {
                 require_jti: true,
             },
             keys: Keys::Own(sessions.ring()),
+            preset: None,
+            tenant: None,
         }
     }
 
@@ -260,6 +285,12 @@ fn keys(config: &IssuerConfig) -> Result<Keys, ConfigFault> {
             .map_err(|error| config.fault(format!("`jwks_file` `{}` cannot be read: {error}", path.display())))?,
         (None, None) => Vec::new(),
     };
-    let keys = KeySet::parse(&document).map_err(|fault| config.fault(format!("its key set is of no use: {fault}")))?;
+    let keys = KeySet::parse_for(&document, key_use(config))
+        .map_err(|fault| config.fault(format!("its key set is of no use: {fault}")))?;
     Ok(Keys::Fixed(keys.into()))
+}
+
+/// What keys of this issuer are marked for.
+pub(super) fn key_use(config: &IssuerConfig) -> Use {
+    if config.preset == Some(Preset::Spiffe) { Use::JwtSvid } else { Use::Signature }
 }

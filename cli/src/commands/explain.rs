@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use serde_json::{Map, Value};
 use writ_broker::config::{BrokerConfig, TargetConfig};
+use writ_broker::identity::IssuerConfig;
 use writ_core::command::CommandTag;
 use writ_core::target::{Address, Target};
 use writ_core::time::{Clock as _, SystemClock, Timestamp};
@@ -73,7 +74,13 @@ pub(crate) fn run(explain: &Explain) -> Result<(), Failure> {
     for doubt in doubts(&broker, &token, now) {
         out::note(&out::harmless(&doubt));
     }
-    let workload = workload(token)?;
+    let mut workload = workload(token)?;
+    let named = |issuer: &&IssuerConfig| issuer.issuer() == workload.issuer.as_str();
+    if let Some(issuer) = broker.issuers.iter().find(named)
+        && let Err(fault) = issuer.attribute(&mut workload.claims)
+    {
+        out::note(&out::harmless(&format!("the broker would refuse the token: {fault}")));
+    }
     let context = ConnectContext {
         now,
         client_address: explain.client_address.clone(),
@@ -171,7 +178,7 @@ fn decode(token: &str) -> Result<Decoded, Failure> {
 fn doubts(broker: &BrokerConfig<ProviderTable>, claims: &Decoded, now: Timestamp) -> Vec<String> {
     let mut found = Vec::new();
     let named = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
-    let Some(issuer) = broker.issuers.iter().find(|issuer| issuer.issuer == named) else {
+    let Some(issuer) = broker.issuers.iter().find(|issuer| issuer.issuer() == named) else {
         return vec![format!("the broker would refuse the token: no issuer `{named}` is configured")];
     };
     let own = [broker.audience.clone()];

@@ -192,7 +192,7 @@ fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static s
     found.extend(gateway.listeners.iter().filter_map(Listener::mistake));
     if let Some(broker) = &config.broker {
         let named = gateway.listeners.iter().filter_map(|listener| listener.oauth.as_ref());
-        let known = |oauth: &OAuth| broker.issuers.iter().any(|issuer| oauth.is_of(&issuer.issuer));
+        let known = |oauth: &OAuth| broker.issuers.iter().any(|issuer| oauth.is_of(&issuer.issuer()));
         if !named.into_iter().all(known) {
             let problem =
                 "the broker would refuse every token of this issuer: add a `[[broker.issuer]]` with the same `issuer`";

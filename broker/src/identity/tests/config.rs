@@ -21,7 +21,7 @@ fn three_lines_are_enough() {
     assert_eq!(config.validate(), Ok(()));
     assert!(config.discovers());
     assert_eq!(config.leeway.to_string(), "30s");
-    assert_eq!(config.max_lifetime.to_string(), "1h");
+    assert_eq!(config.longest_life().to_string(), "1h");
     assert!(Verifier::new(&[config], AUDIENCE, None).is_ok());
 }
 
@@ -41,7 +41,10 @@ fn mistakes_are_named_with_what_to_write() {
             json!({"typ": ["application/DPOP+jwt"]}),
             "issuer `ci`: `typ` lists `dpop+jwt`, which is the broker's own: remove it",
         ),
-        (json!({"jwks": "{}", "jwks_file": "x"}), "issuer `ci`: both `jwks` and `jwks_file` are given: keep one"),
+        (
+            json!({"jwks": "{}", "jwks_file": "x"}),
+            "issuer `ci`: more than one of `jwks`, `jwks_file` and `jwks_url` is given: keep one",
+        ),
         (
             json!({"issuer": "http://issuer.example"}),
             "issuer `ci`: `issuer` is not an https address: plain http needs `allow_http_loopback` and a loopback host",

@@ -206,10 +206,25 @@ pub(super) const TABLES: &[Table] = &[
         about: "An OIDC issuer whose tokens are accepted.",
         settings: &[
             required("name", "text", "What the operator calls it, in messages and metrics.", "\"ci\""),
-            required(
+            optional(
+                "preset",
+                "text",
+                "",
+                "What is known of this issuer: then address, algorithms and limits need not be given, and tokens must have its form. `github-actions`, `kubernetes`, `gitlab`, `aws`, `gcp`, `azure`, `spiffe`, `buildkite`, `circleci`, `bitbucket` or `terraform-cloud`; see [issuers](issuers/README.md).",
+                "\"github-actions\"",
+            ),
+            optional(
+                "tenant",
+                "text",
+                "",
+                "Whose issuer it is, where the preset's differ by customer: GitHub's enterprise slug, CircleCI's organization, Bitbucket's workspace, Entra's directory, SPIFFE's trust domain.",
+                "\"octo-enterprise\"",
+            ),
+            optional(
                 "issuer",
                 "text",
-                "The `iss` claim, byte by byte: a trailing slash matters.",
+                "",
+                "The `iss` claim, byte by byte: a trailing slash matters. Needed where no preset knows it.",
                 "\"https://token.actions.githubusercontent.com\"",
             ),
             optional(
@@ -219,10 +234,11 @@ pub(super) const TABLES: &[Table] = &[
                 "The audiences that its tokens may be for, instead of the gateway group's.",
                 "[\"payments\"]",
             ),
-            required(
+            optional(
                 "algorithms",
                 "list of texts",
-                "The algorithms that it signs with, of `RS256`, `PS256`, `ES256`, `ES384`, `EdDSA`. Never taken from the token.",
+                "[]",
+                "The algorithms that it signs with, of `RS256`, `PS256`, `ES256`, `ES384`, `EdDSA`. Never taken from the token. Needed where no preset knows them.",
                 "[\"RS256\", \"PS256\", \"ES256\", \"ES384\", \"EdDSA\"]",
             ),
             optional(
@@ -242,8 +258,8 @@ pub(super) const TABLES: &[Table] = &[
             optional(
                 "max_lifetime",
                 "duration",
-                "1h",
-                "The longest life (`exp` less `iat`) that is accepted.",
+                "",
+                "The longest life (`exp` less `iat`) that is accepted. Left out: the preset's own, or 1h.",
                 "\"30m\"",
             ),
             optional(
@@ -265,7 +281,7 @@ pub(super) const TABLES: &[Table] = &[
                 "jwks",
                 "text",
                 "",
-                "Its keys as a JWK set in JSON. Then nothing is fetched. Not together with `jwks_file`.",
+                "Its keys as a JWK set in JSON. Then nothing is fetched. Not together with `jwks_file` or `jwks_url`.",
                 "'{\"keys\": []}'",
             ),
             optional(
@@ -274,6 +290,13 @@ pub(super) const TABLES: &[Table] = &[
                 "",
                 "A file with its keys as a JWK set in JSON. Then nothing is fetched.",
                 "\"jwks.json\"",
+            ),
+            optional(
+                "jwks_url",
+                "text",
+                "",
+                "The address of its JWK set, where it has no discovery document, or of its SPIFFE bundle.",
+                "\"https://spire.example/bundle\"",
             ),
             optional(
                 "jwks_hosts",
@@ -346,9 +369,15 @@ pub(super) const TABLES: &[Table] = &[
         settings: &[
             required("name", "text", "Its name, which clients give as the user name.", "\"payments\""),
             optional("labels", "table of texts", "{}", "Its labels, for policies.", "{ environment = \"production\" }"),
-            optional("protocol", "text", "postgres", "What it speaks.", "\"postgres\""),
+            optional(
+                "protocol",
+                "text",
+                "postgres",
+                "What it speaks: `postgres`, `aws` or `kubernetes`.",
+                "\"postgres\"",
+            ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "5432", "Its port.", "5433"),
+            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws` and `kubernetes`.", "5433"),
             optional(
                 "tls",
                 "text",
