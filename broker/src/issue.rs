@@ -22,7 +22,7 @@ use writ_core::proof::{Asker, Logged, Verified};
 use writ_core::provider::ProviderFault;
 use writ_core::target::Target;
 use writ_core::time::{Timestamp, after};
-use writ_core::workload::{TokenKind, Workload};
+use writ_core::workload::{TokenKind, Workload, actors};
 use writ_core::writ::{CredentialFacts, Writ, WritState};
 use writ_policy::{ConnectContext, Denied};
 use zeroize::Zeroizing;
@@ -449,6 +449,8 @@ pub(crate) fn facts(workload: &Workload) -> WorkloadFacts {
         subject: workload.subject.clone(),
         token_kind: workload.token_kind,
         token_id: workload.token_id.clone(),
+        // A chain that is not well formed was refused with its token.
+        actors: actors(&workload.claims).unwrap_or_default(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::grant::{Obligations, PolicyHash};
 use crate::id::{ApprovalId, FreezeId, GatewayId, RequestId, SessionId, WritId};
 use crate::target::{Labels, TargetName};
 use crate::time::Timestamp;
-use crate::workload::{Issuer, Subject, TokenId, TokenKind};
+use crate::workload::{Delegate, Issuer, Subject, TokenId, TokenKind};
 use crate::writ::CredentialFacts;
 
 /// The version of [`Entry`]'s form.
@@ -119,6 +119,9 @@ pub struct WorkloadFacts {
     pub token_kind: TokenKind,
     /// Which token.
     pub token_id: TokenId,
+    /// Through whom it acts, where its token says so: the one that acts first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actors: Vec<Delegate>,
 }
 
 /// How a session ended.

@@ -107,3 +107,45 @@ pub struct Workload {
     /// The only target that the token may be used for, where it says so (session tokens do).
     pub bound_target: Option<crate::target::TargetName>,
 }
+
+/// Somebody through whom a workload acts (RFC 8693, 4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Delegate {
+    /// Who vouches for it, where the token says so; else the token's own issuer does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Issuer>,
+    /// What the issuer calls it.
+    pub subject: Subject,
+}
+
+/// A chain of actors that is not well formed, or too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`act` is not a chain of at most {MAX_ACTORS} objects that each name a `sub`")]
+pub struct InvalidActors;
+
+/// The most actors in a chain.
+pub const MAX_ACTORS: usize = 8;
+
+/// The chain of actors in a token's claims, the one that acts first; empty where the workload acts for itself.
+///
+/// # Errors
+/// [`InvalidActors`] if the claim `act` is there and is no such chain.
+pub fn actors(claims: &Claims) -> Result<Vec<Delegate>, InvalidActors> {
+    let mut chain = Vec::new();
+    let mut next = claims.get("act");
+    while let Some(actor) = next {
+        let text = |member: &str| match actor.get(member) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(Some(text)),
+            Some(_) => Err(InvalidActors),
+        };
+        let subject = text("sub")?.ok_or(InvalidActors)?;
+        let issuer = text("iss")?.map(Issuer::new);
+        if chain.len() == MAX_ACTORS {
+            return Err(InvalidActors);
+        }
+        chain.push(Delegate { issuer, subject: Subject::new(subject) });
+        next = actor.get("act");
+    }
+    Ok(chain)
+}

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use serde_json::Value;
 use writ_core::proof::Verified;
 use writ_core::time::Timestamp;
-use writ_core::workload::{Issuer, Subject, TokenId, TokenKind, Workload};
+use writ_core::workload::{Issuer, Subject, TokenId, TokenKind, Workload, actors};
 
 use super::cache::{Cache, Source};
 use super::claims::{ClaimRules, Registered};
@@ -151,6 +151,7 @@ impl Verifier {
         trusted.check_signature(&compact, algorithm, now).await?;
         let Registered { subject, issued_at, expires, token_id } =
             trusted.claims.check(&compact.claims, compact.signed, now)?;
+        actors(&compact.claims).map_err(|_| IdentityFault::Malformed("act"))?;
         if let Some(preset) = trusted.preset {
             preset.apply(&mut compact.claims, trusted.tenant.as_deref())?;
         }

@@ -132,3 +132,24 @@ fn the_authorized_party_is_checked_where_it_is_configured() {
     assert_eq!(outcome(&verifier, &by(json!(["runner"]))), "identity.malformed_claim");
     assert_eq!(outcome(&verifier, &good()), "identity.missing_claim");
 }
+
+#[test]
+fn a_chain_of_actors_is_well_formed_and_short() {
+    let chain = |length: usize| {
+        (0..length).fold(json!(null), |act, _| match act {
+            Value::Null => json!({"sub": "agent"}),
+            act => json!({"sub": "agent", "act": act}),
+        })
+    };
+    table(vec![
+        (json!({"act": {"sub": "agent", "iss": "https://agents.example"}}), "accepted"),
+        (json!({"act": chain(8)}), "accepted"),
+        (json!({"act": chain(9)}), "identity.malformed_claim"),
+        (json!({"act": "agent"}), "identity.malformed_claim"),
+        (json!({"act": {}}), "identity.malformed_claim"),
+        (json!({"act": {"sub": ""}}), "identity.malformed_claim"),
+        (json!({"act": {"sub": 7}}), "identity.malformed_claim"),
+        (json!({"act": {"sub": "agent", "act": null}}), "identity.malformed_claim"),
+        (json!({"act": {"sub": "agent", "iss": 7}}), "identity.malformed_claim"),
+    ]);
+}
