@@ -22,8 +22,8 @@ use crate::identity::config::ConfigFault;
 use crate::identity::jwks::Key;
 use crate::identity::session_token::{self, SessionIssuer, SessionTokenFault};
 use crate::identity::verify::Verifier;
-use crate::keys::session::Fresh;
-use crate::keys::{Introduced, KeyFault, Keys, SessionKeys};
+use crate::keys::rotating::Fresh;
+use crate::keys::{Introduced, KeyFault, Keys, RotatingKeys};
 use crate::rates::{Caller, Rates, RatesConfig};
 use crate::refusal::{Refusal, no_evidence};
 use crate::store::sqlite::Sqlite;
@@ -228,7 +228,8 @@ impl Broker {
         let policies = bundle::load(bundle::read_files(&config.policies)?)?;
         let number = store.policy_number(policies.hash().as_str()).await?;
         let in_force = bundle::sign(policies, number, clock.now(), &keys.bundle)?;
-        write_start(&evidence, &keys, &in_force, config_hash).await?;
+        let issuer = loaded.targets.issuer().map(|issuer| issuer.introduced()).unwrap_or_default();
+        write_start(&evidence, keys.introduced.iter().chain(issuer), &in_force, config_hash).await?;
 
         let (unlogged, abandoned) = mpsc::unbounded_channel();
         let (notices, told) = mpsc::channel(crate::webhooks::QUEUE);
@@ -313,7 +314,7 @@ impl Broker {
         let mut keys = self.keys.session_token.lock().await;
         let due = keys.is_due(now, settings.session_token_key_life);
         if due {
-            let fresh = Fresh::make(now)?;
+            let fresh = Fresh::make(keys.purpose(), now)?;
             let Introduced { purpose, public } = fresh.introduced.clone();
             self.evidence.event(Event::KeyIntroduced { purpose: purpose.to_owned(), public }).await?;
             keys.rotate(fresh)?;
@@ -324,6 +325,20 @@ impl Broker {
             tracing::info!(due, former = keys.former().count(), "the keys of session tokens changed");
         }
         forgotten.map(drop).map_err(StartFault::from)
+    }
+
+    /// The same for the keys of the broker as an issuer, where it is one.
+    ///
+    /// # Errors
+    /// As for [`Self::rotate_session_key`].
+    pub(crate) async fn rotate_issuer_key(&self) -> Result<(), StartFault> {
+        let loaded = self.loaded.load();
+        let Some(issuer) = loaded.targets.issuer() else { return Ok(()) };
+        let write = async |made: Introduced| -> Result<(), StartFault> {
+            let event = Event::KeyIntroduced { purpose: made.purpose.to_owned(), public: made.public };
+            Ok(self.evidence.event(event).await?)
+        };
+        issuer.turn(write).await
     }
 
     /// The key that verifies the ledger's checkpoints, in the form of C2SP signed-note.
@@ -368,12 +383,12 @@ fn settings<P>(config: &BrokerConfig<P>, recordings: PathBuf) -> Settings {
 /// Beyond a session token's life: the leeway of its verification, and the clocks of replicas.
 const OVERLAP_MARGIN: Duration = Duration::from_secs(60);
 
-fn session_issuer<P>(config: &BrokerConfig<P>, keys: &SessionKeys) -> Result<SessionIssuer, SessionTokenFault> {
+fn session_issuer<P>(config: &BrokerConfig<P>, keys: &RotatingKeys) -> Result<SessionIssuer, SessionTokenFault> {
     let (url, audience) = (config.url.clone(), config.audience.clone());
     SessionIssuer::new(url, audience, config.session_token_life, keys.signing(), &former(keys)?)
 }
 
-fn former(keys: &SessionKeys) -> Result<Vec<Key>, SessionTokenFault> {
+fn former(keys: &RotatingKeys) -> Result<Vec<Key>, SessionTokenFault> {
     keys.former().map(session_token::public_key).collect()
 }
 
@@ -393,13 +408,11 @@ fn webhook(config: &WebhookConfig) -> Result<Webhook, StartFault> {
 
 async fn write_start(
     evidence: &Evidence,
-    keys: &Keys,
+    introduced: impl Iterator<Item = &Introduced>,
     in_force: &InForce,
     config_hash: String,
 ) -> Result<(), EvidenceFault> {
-    let mut events: Vec<Event> = keys
-        .introduced
-        .iter()
+    let mut events: Vec<Event> = introduced
         .map(|key| Event::KeyIntroduced { purpose: key.purpose.to_owned(), public: key.public.clone() })
         .collect();
     events.push(Event::BrokerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_hash });

@@ -11,6 +11,7 @@ use writ_core::target::{Labels, Protocol, TargetName, UpstreamTls};
 
 use crate::duration::Span;
 use crate::identity::config::IssuerConfig;
+use crate::issuer::IssuingConfig;
 use crate::rates::RatesConfig;
 
 /// The broker.
@@ -33,6 +34,9 @@ pub struct BrokerConfig<P> {
     /// The issuers whose tokens are accepted.
     #[serde(default, rename = "issuer")]
     pub issuers: Vec<IssuerConfig>,
+    /// The broker as an issuer itself, for targets that trust one; without it no target is shown an assertion.
+    #[serde(default)]
+    pub issues: Option<IssuingConfig>,
     /// What workloads may reach.
     #[serde(default = "Vec::new", rename = "target")]
     pub targets: Vec<TargetConfig<P>>,
@@ -279,6 +283,8 @@ impl<P> BrokerConfig<P> {
                 .filter_map(|issuer| issuer.validate().err())
                 .map(|fault| ConfigMistake::new("broker.issuer", fault.to_string())),
         );
+        let issues = self.issues.as_ref().and_then(IssuingConfig::mistake);
+        found.extend(issues.map(|problem| ConfigMistake::new("broker.issues", problem)));
         let mut names = BTreeSet::new();
         for target in &self.targets {
             let setting = format!("broker.target `{}`", target.name);

@@ -20,6 +20,7 @@ pub mod json;
 pub mod jwks;
 pub mod presets;
 pub mod session_token;
+pub(crate) mod signing;
 pub mod verify;
 
 pub use config::{Algorithm, IssuerConfig};

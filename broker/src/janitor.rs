@@ -75,6 +75,9 @@ impl Broker {
         if let Err(fault) = self.rotate_session_key().await {
             tracing::error!(%fault, "the key of session tokens cannot be changed; the one before stays in use");
         }
+        if let Err(fault) = self.rotate_issuer_key().await {
+            tracing::error!(%fault, "the issuer's key cannot be changed; the one before stays in use");
+        }
     }
 
     async fn settle_lost_gateways(self: &Arc<Self>, now: Timestamp) {

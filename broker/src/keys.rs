@@ -6,6 +6,7 @@
 //! | `ledger.key` | signs checkpoints |
 //! | `bundle.key` | signs policy bundles |
 //! | `session-token-<seconds>.key` | signs session tokens; made anew on a schedule |
+//! | `issuer-<seconds>.key` | signs assertions to targets, where the broker is an issuer; made anew on a schedule |
 //! | `recording.key` | wraps the data keys of recordings |
 //! | `mask.key` | the keyed masks: goes, sealed, to gateways whose sessions are masked; one for all, so that joins work |
 //!
@@ -27,11 +28,11 @@ use crate::ca::CertificateAuthority;
 
 pub mod files;
 pub mod recording;
-pub mod session;
+pub mod rotating;
 pub mod signer;
 
 pub use recording::{FileRecordingKey, RecordingKey};
-pub use session::SessionKeys;
+pub use rotating::RotatingKeys;
 pub use signer::{FileSigner, SignFault, Signer};
 
 /// A key that cannot be read, made or used.
@@ -87,7 +88,7 @@ pub struct Keys {
     /// Signs policy bundles.
     pub bundle: BundleKey,
     /// Sign session tokens.
-    pub session_token: Mutex<SessionKeys>,
+    pub session_token: Mutex<RotatingKeys>,
     /// Wraps data keys.
     pub recording: Arc<dyn RecordingKey>,
     /// Makes the tokens of keyed masks.
@@ -155,7 +156,8 @@ impl Keys {
         let ca = CertificateAuthority::load_or_create(directory, &mut introduced)?;
         let ledger = FileSigner::from_seed(seed(directory, "ledger", &mut introduced)?.expose(), "ledger")?;
         let bundle = BundleKey::from_seed(&seed(directory, "bundle", &mut introduced)?)?;
-        let session_token = Mutex::new(SessionKeys::load_or_create(directory, now, &mut introduced)?);
+        let session_token =
+            Mutex::new(RotatingKeys::load_or_create(directory, rotating::SESSION_TOKEN, now, &mut introduced)?);
         let recording = seed(directory, "recording", &mut introduced)?;
         let mask = seed(directory, "mask", &mut introduced)?;
         Ok(Self {

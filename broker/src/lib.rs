@@ -17,6 +17,7 @@ mod glass;
 pub mod humans;
 pub mod identity;
 pub mod issue;
+pub mod issuer;
 mod janitor;
 pub mod keys;
 pub mod rates;

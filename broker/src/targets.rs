@@ -10,6 +10,8 @@ use writ_core::provider::{Pending, Provider, ProviderFault, Swept};
 use writ_core::target::{Labels, Target, TargetName};
 use writ_core::writ::Writ;
 
+use crate::issuer::OidcIssuer;
+
 /// A target and its provider.
 #[derive(Debug, Clone)]
 pub struct Served {
@@ -59,26 +61,42 @@ impl Served {
     }
 }
 
-/// All targets.
+/// All targets, and the issuer by whose assertions some of them know the broker.
 #[derive(Debug, Clone, Default)]
-pub struct Targets(BTreeMap<TargetName, Arc<Served>>);
+pub struct Targets {
+    served: BTreeMap<TargetName, Arc<Served>>,
+    issuer: Option<Arc<OidcIssuer>>,
+}
 
 impl Targets {
     /// The target with this name as a client wrote it, if there is one.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Arc<Served>> {
         let name = TargetName::new(name).ok()?;
-        self.0.get(&name).cloned()
+        self.served.get(&name).cloned()
+    }
+
+    /// Names the issuer that the providers were given.
+    #[must_use]
+    pub fn asserted_by(self, issuer: Option<Arc<OidcIssuer>>) -> Self {
+        Self { issuer, ..self }
+    }
+
+    /// The issuer that the providers were given.
+    #[must_use]
+    pub const fn issuer(&self) -> Option<&Arc<OidcIssuer>> {
+        self.issuer.as_ref()
     }
 
     /// Every target.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Served>> {
-        self.0.values()
+        self.served.values()
     }
 }
 
 impl FromIterator<Served> for Targets {
     fn from_iter<I: IntoIterator<Item = Served>>(served: I) -> Self {
-        Self(served.into_iter().map(|served| (served.target.name.clone(), Arc::new(served))).collect())
+        let served = served.into_iter().map(|served| (served.target.name.clone(), Arc::new(served))).collect();
+        Self { served, issuer: None }
     }
 }

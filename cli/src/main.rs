@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use writ_parser::child::Limits;
 
 use crate::commands::{
-    Connection, approvals, configuration, freeze, gateways, ledger, login, policy, sessions, token, writs,
+    Connection, approvals, configuration, freeze, gateways, issuer, ledger, login, policy, sessions, token, writs,
 };
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
@@ -74,6 +74,9 @@ enum Command {
     /// The ledger.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// The broker as an issuer, for targets that trust one.
+    #[command(subcommand)]
+    Issuer(issuer::IssuerCommand),
     /// Gateways.
     #[command(subcommand)]
     Gateways(gateways::Gateways),
@@ -142,6 +145,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Unfreeze(command) => freeze::lift(command, &connection).await,
         Command::Policy(command) => policy::run(&command, &connection).await,
         Command::Ledger(command) => ledger::run(command, &connection),
+        Command::Issuer(command) => issuer::run(&command, &connection).await,
         Command::Gateways(command) => gateways::run(command, &connection).await,
         // It was run before there was a runtime.
         Command::SqlParser => Ok(()),

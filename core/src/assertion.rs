@@ -50,3 +50,19 @@ pub trait Assertions: Send + Sync + fmt::Debug {
     /// there is none, [`ProviderFault::Unreachable`] if the signer does not answer.
     fn assert<'a>(&'a self, assertion: Assertion<'a>) -> Pending<'a, Result<Secret, ProviderFault>>;
 }
+
+/// Signs assertions with one key, wherever it is: in a file of the broker's, or behind a key management service that never
+/// gives it away.
+pub trait AssertionSigner: Send + Sync + fmt::Debug {
+    /// The algorithm's name in a JOSE header (RFC 7518, 3.1): `ES256` or `RS256`.
+    fn algorithm(&self) -> &'static str;
+
+    /// The public half as a JWK (RFC 7517), without `kid`, `use` and `alg`.
+    fn public(&self) -> serde_json::Value;
+
+    /// The signature over `message` in the form of RFC 7518, 3: R and S of fixed width for ECDSA.
+    ///
+    /// # Errors
+    /// [`ProviderFault`] if nothing was signed.
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Pending<'a, Result<Vec<u8>, ProviderFault>>;
+}

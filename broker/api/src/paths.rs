@@ -8,6 +8,10 @@ pub const READYZ: &str = "/readyz";
 pub const METRICS: &str = "/metrics";
 /// The OpenAPI document. Open to all.
 pub const OPENAPI: &str = "/openapi.json";
+/// The discovery document of the broker as an issuer. Open to all.
+pub const DISCOVERY: &str = "/.well-known/openid-configuration";
+/// The keys of the broker as an issuer. Open to all.
+pub const JWKS: &str = "/.well-known/jwks.json";
 /// RFC 8693 token exchange. The workload's token is the authentication.
 pub const TOKEN: &str = "/v1/token";
 /// How humans log in: issuer and client id. Open to all.

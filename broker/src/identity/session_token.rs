@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -23,6 +22,7 @@ use super::config::Algorithm;
 use super::fault::IdentityFault;
 use super::header::MAX_TOKEN_BYTES;
 use super::jwks::{Key, KeySet};
+use super::signing::SigningKey;
 use super::verify::Checked;
 use crate::duration::Span;
 
@@ -84,11 +84,6 @@ struct Carried {
     claims: Claims,
 }
 
-enum SigningKey {
-    Es256(EcdsaKeyPair),
-    EdDsa(Ed25519KeyPair),
-}
-
 /// The broker as an issuer of session tokens.
 pub struct SessionIssuer {
     issuer: String,
@@ -112,7 +107,8 @@ impl fmt::Debug for Ring {
 
 impl Ring {
     fn new(pkcs8: &[u8], former: &[Key]) -> Result<Self, SessionTokenFault> {
-        let signing = SigningKey::read(pkcs8)?;
+        let fits = |key: &SigningKey| key.algorithm() != Algorithm::Rs256;
+        let signing = SigningKey::read(pkcs8).filter(fits).ok_or(SessionTokenFault::Key)?;
         let key = Key::from_jwk(&signing.public()).ok_or(SessionTokenFault::Key)?;
         let kid = key.thumbprint().to_owned();
         let former = former.iter().map(|key| key.clone().named(key.thumbprint()));
@@ -130,7 +126,7 @@ impl Ring {
 /// # Errors
 /// [`SessionTokenFault::Key`] if it is neither ECDSA P-256 nor Ed25519.
 pub fn public_key(pkcs8: &[u8]) -> Result<Key, SessionTokenFault> {
-    Key::from_jwk(&SigningKey::read(pkcs8)?.public()).ok_or(SessionTokenFault::Key)
+    SigningKey::read(pkcs8).and_then(|key| Key::from_jwk(&key.public())).ok_or(SessionTokenFault::Key)
 }
 
 impl fmt::Debug for SessionIssuer {
@@ -199,7 +195,7 @@ impl SessionIssuer {
         let header = json!({ "alg": ring.signing.algorithm().name(), "typ": TYP, "kid": ring.kid });
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(&header), encode(&body));
-        let signature = ring.signing.sign(signed.as_bytes())?;
+        let signature = ring.signing.sign(signed.as_bytes()).ok_or(SessionTokenFault::Signing)?;
         let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
         if token.len() > MAX_TOKEN_BYTES { Err(SessionTokenFault::TooLong) } else { Ok(token) }
     }
@@ -229,45 +225,6 @@ impl SessionIssuer {
 
     pub(crate) fn ring(&self) -> Arc<ArcSwap<Ring>> {
         Arc::clone(&self.ring)
-    }
-}
-
-impl SigningKey {
-    fn read(pkcs8: &[u8]) -> Result<Self, SessionTokenFault> {
-        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8) {
-            return Ok(Self::Es256(pair));
-        }
-        Ed25519KeyPair::from_pkcs8(pkcs8).map(Self::EdDsa).map_err(|_| SessionTokenFault::Key)
-    }
-
-    const fn algorithm(&self) -> Algorithm {
-        match self {
-            Self::Es256(_) => Algorithm::Es256,
-            Self::EdDsa(_) => Algorithm::EdDsa,
-        }
-    }
-
-    fn public(&self) -> Value {
-        match self {
-            Self::Es256(pair) => {
-                let point = pair.public_key().as_ref();
-                let half = |range| point.get(range).map(|bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes));
-                json!({ "kty": "EC", "crv": "P-256", "x": half(1..33), "y": half(33..65) })
-            }
-            Self::EdDsa(pair) => {
-                json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()) })
-            }
-        }
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SessionTokenFault> {
-        match self {
-            Self::Es256(pair) => match pair.sign(&SystemRandom::new(), message) {
-                Ok(signature) => Ok(signature.as_ref().to_vec()),
-                Err(_) => Err(SessionTokenFault::Signing),
-            },
-            Self::EdDsa(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-        }
     }
 }
 

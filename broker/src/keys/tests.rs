@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use writ_core::id::SessionId;
 
-use super::session::Fresh;
+use super::rotating::{Fresh, SESSION_TOKEN};
 use super::*;
 
 fn now() -> Timestamp {
@@ -87,13 +87,13 @@ fn session_keys_overlap_and_go_with_their_files() {
     // A key of a time when keys had no date: it is due at once.
     let undated = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_der();
     files::create(&directory.path().join("session-token.key"), &undated).unwrap();
-    let open = || SessionKeys::load_or_create(directory.path(), at(0), &mut Vec::new()).unwrap();
+    let open = || RotatingKeys::load_or_create(directory.path(), SESSION_TOKEN, at(0), &mut Vec::new()).unwrap();
     let mut keys = open();
     assert!(keys.signing() == undated && keys.is_due(at(0), hour));
-    keys.rotate(Fresh::make(at(0)).unwrap()).unwrap();
+    keys.rotate(Fresh::make(SESSION_TOKEN, at(0)).unwrap()).unwrap();
     assert!(!keys.is_due(at(3599), hour) && keys.is_due(at(3600), hour));
     assert_eq!((keys.forget(at(59), minute).unwrap(), keys.former().count(), files()), (false, 1, 2));
-    keys.rotate(Fresh::make(at(30)).unwrap()).unwrap();
+    keys.rotate(Fresh::make(SESSION_TOKEN, at(30)).unwrap()).unwrap();
     let mut again = open();
     assert!(again.signing() == keys.signing() && again.former().eq(keys.former()), "a restart changes nothing");
     assert_eq!((again.forget(at(60), minute).unwrap(), again.former().count(), files()), (true, 1, 2));

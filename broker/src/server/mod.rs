@@ -48,6 +48,8 @@ pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::
         .route(paths::READYZ, get(public::readyz))
         .route(paths::OPENAPI, get(public::openapi))
         .route(paths::LOGIN, get(public::login))
+        .route(paths::DISCOVERY, get(public::discovery))
+        .route(paths::JWKS, get(public::jwks))
         .route(paths::TOKEN, post(public::token))
         .route(paths::CHECKPOINT, get(public::checkpoint))
         .route(paths::LEDGER_TILE, get(public::tile))

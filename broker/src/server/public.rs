@@ -10,6 +10,7 @@ use writ_core::id::RequestId;
 
 use super::App;
 use super::caller::Peer;
+use crate::issuer::OidcIssuer;
 use crate::rates::Caller;
 use crate::refusal::Refusal;
 
@@ -75,6 +76,24 @@ pub(super) async fn token(
             let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
             (status, no_store, Json(refusal.body(request))).into_response()
         }
+    }
+}
+
+/// OpenID Connect Discovery 1.0, 4: of the broker as an issuer, where it is one.
+pub(super) async fn discovery(State(app): State<App>) -> Response {
+    issued(&app, OidcIssuer::discovery)
+}
+
+/// The keys of the broker as an issuer (RFC 7517).
+pub(super) async fn jwks(State(app): State<App>) -> Response {
+    issued(&app, OidcIssuer::jwks)
+}
+
+fn issued(app: &App, document: fn(&OidcIssuer) -> serde_json::Value) -> Response {
+    let loaded = app.broker.loaded.load();
+    match loaded.targets.issuer() {
+        Some(issuer) => ([(header::CACHE_CONTROL, "public, max-age=900")], Json(document(issuer))).into_response(),
+        None => Refusal::not_found("issuer here: the configuration has no `[broker.issues]`").into_response(),
     }
 }
 

@@ -85,7 +85,7 @@ fn used(key: &str, uses: u32) -> Condition {
     Condition::Use { key: key.to_owned(), expires: at(100), uses }
 }
 
-fn writ(gateway: GatewayId, state: WritState, opened: i64, expires: i64) -> Writ {
+pub(crate) fn writ(gateway: GatewayId, state: WritState, opened: i64, expires: i64) -> Writ {
     Writ {
         id: WritId::fresh(),
         session: SessionId::fresh(),

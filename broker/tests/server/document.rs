@@ -178,6 +178,8 @@ fn public() -> Vec<Operation> {
         open("get", paths::READYZ, "Readiness: the ledger can be written.").answer(TEXT, text),
         open("get", paths::OPENAPI, "This document.").answer(JSON, object),
         open("get", paths::LOGIN, "How humans log in.").answer(JSON, named::<admin::Login>),
+        open("get", paths::DISCOVERY, "OpenID Connect Discovery of the broker as an issuer.").answer(JSON, object),
+        open("get", paths::JWKS, "The keys of the broker as an issuer (RFC 7517).").answer(JSON, object),
         open("post", paths::TOKEN, "RFC 8693 token exchange: a workload's OIDC token for a session token.")
             .body(FORM, named::<token::ExchangeRequest>)
             .answer(JSON, named::<token::ExchangeReply>),

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use writ_broker::broker::{Broker, Tasks};
 use writ_broker::config::BrokerConfig;
+use writ_broker::issuer::{IssuingConfig, OidcIssuer};
 use writ_broker::server::{self, Limits, Listener};
 use writ_broker::targets::{Served, Targets};
 use writ_broker_api::gateway::{EnrolReply, OpenReply};
@@ -139,7 +140,10 @@ impl World {
             "admin_token_file": root.join("admin-token"), "max_segment_bytes": 1024 * 1024,
         }))
         .expect("a configuration");
+        let keys = root.join("state").join("keys");
+        let issuer = OidcIssuer::open(&IssuingConfig::default(), "https://localhost", &keys, Arc::new(SystemClock));
         let targets: Targets = [served()].into_iter().collect();
+        let targets = targets.asserted_by(Some(Arc::new(issuer.expect("an issuer"))));
         let (broker, tasks) =
             Broker::start(&config, targets, Arc::new(SystemClock), "hash".to_owned()).await.expect("a broker");
         let authority = broker.keys().ca.clone();

@@ -14,6 +14,7 @@ pub(crate) mod configuration;
 pub(crate) mod explain;
 pub(crate) mod freeze;
 pub(crate) mod gateways;
+pub(crate) mod issuer;
 pub(crate) mod ledger;
 pub(crate) mod login;
 pub(crate) mod policy;

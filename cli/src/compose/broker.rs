@@ -7,10 +7,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use writ_broker::config::{BrokerConfig, TargetConfig};
+use writ_broker::issuer::{IssuingConfig, OidcIssuer};
 use writ_broker::server::{self, Limits, Listener};
 use writ_broker::targets::{Served, Targets};
 use writ_broker::{Broker, Tasks};
-use writ_core::provider::Provider;
+use writ_core::assertion::{Assertion, Assertions};
+use writ_core::credential::Secret;
+use writ_core::provider::{Pending, Provider, ProviderFault};
 use writ_core::target::{Address, Target};
 use writ_core::time::SystemClock;
 use writ_provider_database::DatabaseProvider;
@@ -26,6 +29,7 @@ pub(crate) struct BrokerRole {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    issuer: Option<Arc<OidcIssuer>>,
 }
 
 impl BrokerRole {
@@ -38,7 +42,9 @@ impl BrokerRole {
         hash: String,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, Failure> {
-        let targets = targets(config)?;
+        let issuer = issuer(config)?;
+        let targets = targets(config, issuer.clone().map(|issuer| issuer as Arc<dyn Assertions>).as_ref())?;
+        let targets = targets.asserted_by(issuer.clone());
         let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
         let (broker, tasks) = started.doing("the broker cannot start")?;
         // Public, and beside what it verifies: `writ ledger` looks here.
@@ -60,7 +66,7 @@ impl BrokerRole {
         let routes = server::routes(Arc::clone(&broker), metrics);
         let serving = tokio::spawn(listener.serve(routes, stopping));
         tracing::info!(%address, "the broker's API listens");
-        Ok(Self { broker, tasks, address, stop, serving })
+        Ok(Self { broker, tasks, address, stop, serving, issuer })
     }
 
     /// The broker itself.
@@ -86,7 +92,9 @@ impl BrokerRole {
     /// # Errors
     /// What is wrong; then nothing changed.
     pub(crate) async fn reload(&self, config: &BrokerConfig<ProviderTable>, hash: String) -> Result<(), Failure> {
-        let targets = targets(config)?;
+        let issuer = self.issuer.clone();
+        let targets = targets(config, issuer.clone().map(|issuer| issuer as Arc<dyn Assertions>).as_ref())?;
+        let targets = targets.asserted_by(issuer);
         self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")
     }
 
@@ -112,11 +120,51 @@ fn near(address: SocketAddr) -> SocketAddr {
 ///
 /// # Errors
 /// What is wrong with the first that is.
-pub(crate) fn targets(config: &BrokerConfig<ProviderTable>) -> Result<Targets, Failure> {
-    config.targets.iter().map(served).collect()
+pub(crate) fn targets(
+    config: &BrokerConfig<ProviderTable>,
+    assertions: Option<&Arc<dyn Assertions>>,
+) -> Result<Targets, Failure> {
+    config.targets.iter().map(|target| served(target, assertions)).collect()
 }
 
-fn served(config: &TargetConfig<ProviderTable>) -> Result<Served, Failure> {
+/// The broker as an issuer, where it is one.
+///
+/// # Errors
+/// If its keys cannot be read or made.
+fn issuer(config: &BrokerConfig<ProviderTable>) -> Result<Option<Arc<OidcIssuer>>, Failure> {
+    let Some(issues) = &config.issues else { return Ok(None) };
+    let (url, directory) = (issues.url.as_ref().unwrap_or(&config.url), config.state.join("keys"));
+    let issuer = OidcIssuer::open(issues, url, &directory, Arc::new(SystemClock));
+    Ok(Some(Arc::new(issuer.doing("the broker's own issuer cannot start")?)))
+}
+
+/// Stands for the issuer where a configuration is only looked at: it makes no keys and signs nothing.
+#[derive(Debug)]
+struct Unasked(String);
+
+impl Assertions for Unasked {
+    fn issuer(&self) -> &str {
+        &self.0
+    }
+
+    fn assert<'a>(&'a self, _: Assertion<'a>) -> Pending<'a, Result<Secret, ProviderFault>> {
+        Box::pin(async { Err(ProviderFault::Unreachable("the broker does not run".to_owned())) })
+    }
+}
+
+/// Whether the targets of a configuration can be served, without making anything.
+///
+/// # Errors
+/// What is wrong with the first that cannot.
+pub(crate) fn check(config: &BrokerConfig<ProviderTable>) -> Result<(), Failure> {
+    let unasked = |issues: &IssuingConfig| issues.url.clone().unwrap_or_else(|| config.url.clone());
+    let assertions = config.issues.as_ref().map(|issues| Arc::new(Unasked(unasked(issues))) as Arc<dyn Assertions>);
+    targets(config, assertions.as_ref()).map(drop)
+}
+
+fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Assertions>>) -> Result<Served, Failure> {
+    // Databases and static passwords need none.
+    let _ = assertions;
     let name = &config.name;
     let ca_pem = config.ca_file.as_ref().map(std::fs::read_to_string).transpose();
     let ca_pem = ca_pem.doing(format!("`ca_file` of target `{name}` cannot be read"))?;

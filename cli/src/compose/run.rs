@@ -35,7 +35,7 @@ pub(crate) enum Roles {
 pub(crate) fn check(path: &Path) -> Result<(), Failure> {
     let read = config::read(path)?;
     if let Some(broker) = &read.config.broker {
-        super::broker::targets(broker)?;
+        super::broker::check(broker)?;
     }
     out::line(&format!("{} is well formed", path.display()));
     Ok(())

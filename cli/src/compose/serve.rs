@@ -46,12 +46,13 @@ struct Fixed {
     link: Option<LinkConfig>,
     log: LogConfig,
     telemetry: Option<TelemetryConfig>,
-    broker: Option<(SocketAddr, PathBuf)>,
+    broker: Option<(SocketAddr, PathBuf, String)>,
 }
 
 impl Fixed {
     fn of(config: &Config) -> Self {
-        let broker = config.broker.as_ref().map(|broker| (broker.listen, broker.state.clone()));
+        let broker =
+            config.broker.as_ref().map(|broker| (broker.listen, broker.state.clone(), format!("{:?}", broker.issues)));
         Self { link: config.link.clone(), log: config.log.clone(), telemetry: config.telemetry.clone(), broker }
     }
 
@@ -62,7 +63,10 @@ impl Fixed {
             (new.link != self.link, "`[link]` was changed"),
             (new.log != self.log, "`[log]` was changed"),
             (new.telemetry != self.telemetry, "`[telemetry]` was changed"),
-            (self.broker.is_some() && new.broker != self.broker, "`broker.listen` or `broker.state` was changed"),
+            (
+                self.broker.is_some() && new.broker != self.broker,
+                "`broker.listen`, `broker.state` or `[broker.issues]` was changed",
+            ),
         ];
         unlike.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what.to_owned()).collect()
     }

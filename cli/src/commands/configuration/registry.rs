@@ -73,6 +73,13 @@ pub(super) const TABLES: &[Table] = &[
                 "The issuers whose tokens are accepted: `[[broker.issuer]]`.",
                 "",
             ),
+            optional(
+                "issues",
+                "table",
+                "",
+                "The broker as an issuer itself, for targets that trust one: `[broker.issues]`; without it no target is shown an assertion.",
+                "",
+            ),
             optional("target", "list of tables", "[]", "What workloads may reach: `[[broker.target]]`.", ""),
             optional("humans", "table", "", "How humans log in; without it only the admin token opens the API.", ""),
             optional(
@@ -327,6 +334,41 @@ pub(super) const TABLES: &[Table] = &[
                 "true",
             ),
             optional("cache", "table", "", "How its keys are kept: `[broker.issuer.cache]`.", "{}"),
+        ],
+    },
+    Table {
+        head: "[broker.issues]",
+        about: "The broker as an OIDC issuer for targets; see [Writ as an issuer](issuer.md).",
+        settings: &[
+            optional(
+                "url",
+                "text",
+                "",
+                "The issuer's address, without a slash at its end, where targets find its two documents. Left out: `broker.url`.",
+                "\"https://writ-issuer.s3.eu-west-1.amazonaws.com/prod\"",
+            ),
+            optional(
+                "algorithm",
+                "text",
+                "ES256",
+                "What its keys are: `ES256`, or `RS256`, which Entra needs.",
+                "\"RS256\"",
+            ),
+            optional(
+                "token_life",
+                "duration",
+                "300s",
+                "How long an assertion lives, unless its writ ends sooner; 1m to 1h.",
+                "\"2m\"",
+            ),
+            optional("key_life", "duration", "90d", "How old the newest key gets before another is made.", "\"30d\""),
+            optional(
+                "key_announce",
+                "duration",
+                "1d",
+                "How long a key is published before it signs: longer than targets keep the keys that they fetched.",
+                "\"2d\"",
+            ),
         ],
     },
     Table {

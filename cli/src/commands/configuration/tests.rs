@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use writ_broker::config::{AnswersConfig, BrokerConfig, HumansConfig, PersonConfig, TargetConfig, WebhookConfig};
 use writ_broker::identity::config::{CacheConfig, IssuerConfig};
+use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_database::DatabaseConfig;
@@ -43,6 +44,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<BrokerConfig<ProviderTable>>("[broker]");
     same::<RatesConfig>("[broker.rates]");
     same::<IssuerConfig>("[[broker.issuer]]");
+    same::<IssuingConfig>("[broker.issues]");
     same::<CacheConfig>("[broker.issuer.cache]");
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
@@ -58,7 +60,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 19, "each table stands above");
+    assert_eq!(TABLES.len(), 20, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -80,6 +82,7 @@ fn maximal(provider: &str) -> String {
     add("[broker.rates]", "[broker.rates]", &[]);
     add("[[broker.issuer]]", "[[broker.issuer]]", &["cache"]);
     add("[broker.issuer.cache]", "[broker.issuer.cache]", &[]);
+    add("[broker.issues]", "[broker.issues]", &[]);
     add("[[broker.webhook]]", "[[broker.webhook]]", &[]);
     add("[broker.webhook.answers]", "[broker.webhook.answers]", &[]);
     add("[[broker.webhook.answers.people]]", "[[broker.webhook.answers.people]]", &[]);
@@ -126,6 +129,7 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<WebhookConfig>("[[broker.webhook]]", "");
     required::<PersonConfig>("[[broker.webhook.answers.people]]", "");
     required::<IssuerConfig>("[[broker.issuer]]", "");
+    required::<IssuingConfig>("[broker.issues]", "");
     required::<CacheConfig>("[broker.issuer.cache]", "");
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
@@ -168,6 +172,7 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<BrokerConfig<ProviderTable>>("[broker]", "");
     defaults::<RatesConfig>("[broker.rates]", "");
     defaults::<IssuerConfig>("[[broker.issuer]]", "");
+    defaults::<IssuingConfig>("[broker.issues]", "");
     defaults::<CacheConfig>("[broker.issuer.cache]", "");
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
