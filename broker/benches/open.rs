@@ -44,7 +44,7 @@ struct Memory;
 
 impl Provider for Memory {
     fn describe(&self) -> Description {
-        Description { kind: "memory", long_lived: false, revocable: true }
+        Description { kind: "memory", long_lived: false, revocable: true, scoped: false }
     }
 
     fn mint<'a>(

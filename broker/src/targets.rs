@@ -41,6 +41,13 @@ impl Served {
     /// # Errors
     /// [`ProviderFault`] as the provider says, or unreachable if it says nothing.
     pub async fn mint(&self, intended: Intended, limit: Duration) -> Result<Minted, ProviderFault> {
+        if let Some(scope) = &intended.writ().obligations.scope
+            && !self.provider.describe().scoped
+        {
+            let text =
+                format!("policy names the scope `{scope}`, and `{}` has none: remove `@scope`", self.target.name);
+            return Err(ProviderFault::Misconfigured(text));
+        }
         held(limit, self.provider.mint(&self.target, intended, limit)).await
     }
 

@@ -70,6 +70,8 @@ pub struct Description {
     pub long_lived: bool,
     /// Whether the target can take a credential back before its end.
     pub revocable: bool,
+    /// Whether it knows scopes: a policy's `@scope` opens nothing where it does not.
+    pub scoped: bool,
 }
 
 /// What became of a sweep.

@@ -116,7 +116,7 @@ fn fault(mode: Mode) -> ProviderFault {
 
 impl Provider for Fake {
     fn describe(&self) -> Description {
-        Description { kind: "fake", long_lived: false, revocable: true }
+        Description { kind: "fake", long_lived: false, revocable: true, scoped: false }
     }
 
     fn mint<'a>(

@@ -14,7 +14,7 @@ pub(crate) struct InMemory;
 
 impl Provider for InMemory {
     fn describe(&self) -> Description {
-        Description { kind: "test", long_lived: false, revocable: true }
+        Description { kind: "test", long_lived: false, revocable: true, scoped: false }
     }
 
     fn mint<'a>(

@@ -55,7 +55,7 @@ impl fmt::Debug for DatabaseProvider {
 
 impl Provider for DatabaseProvider {
     fn describe(&self) -> Description {
-        Description { kind: "database", long_lived: false, revocable: true }
+        Description { kind: "database", long_lived: false, revocable: true, scoped: false }
     }
 
     fn mint<'a>(

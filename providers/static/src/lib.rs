@@ -65,7 +65,7 @@ impl fmt::Debug for StaticProvider {
 
 impl Provider for StaticProvider {
     fn describe(&self) -> Description {
-        Description { kind: "static", long_lived: true, revocable: false }
+        Description { kind: "static", long_lived: true, revocable: false, scoped: false }
     }
 
     fn mint<'a>(
