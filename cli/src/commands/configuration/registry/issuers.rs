@@ -1,0 +1,206 @@
+//! The settings of issuers: those whose tokens are accepted, and the broker as one itself.
+
+use super::{Table, optional, required};
+
+/// `[[broker.issuer]]`.
+pub(super) const ISSUER: Table = Table {
+    head: "[[broker.issuer]]",
+    about: "An OIDC issuer whose tokens are accepted.",
+    settings: &[
+        required("name", "text", "What the operator calls it, in messages and metrics.", "\"ci\""),
+        optional(
+            "preset",
+            "text",
+            "",
+            "What is known of this issuer: then address, algorithms and limits need not be given, and tokens must have its form. `github-actions`, `kubernetes`, `gitlab`, `aws`, `gcp`, `azure`, `spiffe`, `buildkite`, `circleci`, `bitbucket` or `terraform-cloud`; see [issuers](issuers/README.md).",
+            "\"github-actions\"",
+        ),
+        optional(
+            "tenant",
+            "text",
+            "",
+            "Whose issuer it is, where the preset's differ by customer: GitHub's enterprise slug, CircleCI's organization, Bitbucket's workspace, Entra's directory, SPIFFE's trust domain.",
+            "\"octo-enterprise\"",
+        ),
+        optional(
+            "issuer",
+            "text",
+            "",
+            "The `iss` claim, byte by byte: a trailing slash matters. Needed where no preset knows it.",
+            "\"https://token.actions.githubusercontent.com\"",
+        ),
+        optional(
+            "audiences",
+            "list of texts",
+            "[]",
+            "The audiences that its tokens may be for, instead of the gateway group's.",
+            "[\"payments\"]",
+        ),
+        optional(
+            "algorithms",
+            "list of texts",
+            "[]",
+            "The algorithms that it signs with, of `RS256`, `PS256`, `ES256`, `ES384`, `EdDSA`. Never taken from the token. Needed where no preset knows them.",
+            "[\"RS256\", \"PS256\", \"ES256\", \"ES384\", \"EdDSA\"]",
+        ),
+        optional(
+            "typ",
+            "list of texts",
+            "[\"absent\", \"JWT\", \"JOSE\"]",
+            "The types that its tokens' headers may have; `absent` stands for none.",
+            "[\"absent\", \"JWT\"]",
+        ),
+        optional(
+            "authorized_parties",
+            "list of texts",
+            "[]",
+            "The `azp` claims that are accepted. Empty: `azp` is not looked at.",
+            "[\"runner\"]",
+        ),
+        optional(
+            "max_lifetime",
+            "duration",
+            "",
+            "The longest life (`exp` less `iat`) that is accepted. Left out: the preset's own, or 1h.",
+            "\"30m\"",
+        ),
+        optional(
+            "max_age",
+            "duration",
+            "",
+            "The greatest age (now less `iat`) that is accepted. Left out: `max_lifetime` alone bounds it.",
+            "\"10m\"",
+        ),
+        optional("leeway", "duration", "30s", "How far clocks may differ, at most 5m.", "\"10s\""),
+        optional(
+            "require_jti",
+            "true or false",
+            "false",
+            "Whether a token without `jti` is refused. Otherwise its digest tells it from others.",
+            "true",
+        ),
+        optional(
+            "jwks",
+            "text",
+            "",
+            "Its keys as a JWK set in JSON. Then nothing is fetched. Not together with `jwks_file` or `jwks_url`.",
+            "'{\"keys\": []}'",
+        ),
+        optional(
+            "jwks_file",
+            "path",
+            "",
+            "A file with its keys as a JWK set in JSON. Then nothing is fetched.",
+            "\"jwks.json\"",
+        ),
+        optional(
+            "jwks_url",
+            "text",
+            "",
+            "The address of its JWK set, where it has no discovery document, or of its SPIFFE bundle.",
+            "\"https://spire.example/bundle\"",
+        ),
+        optional(
+            "jwks_hosts",
+            "list of texts",
+            "[]",
+            "Further hosts, `host` or `host:port`, that its discovery document may name for its keys.",
+            "[\"keys.example\"]",
+        ),
+        optional(
+            "ca_pem_file",
+            "path",
+            "",
+            "PEM certificates of the authorities that may vouch for it, instead of the system's.",
+            "\"issuer-ca.pem\"",
+        ),
+        optional(
+            "internal",
+            "true or false",
+            "false",
+            "Whether it may have an address inside: private, link-local, loopback.",
+            "true",
+        ),
+        optional(
+            "allow_http_loopback",
+            "true or false",
+            "false",
+            "Whether it may be fetched over plain HTTP from a loopback address. For development.",
+            "true",
+        ),
+        optional("cache", "table", "", "How its keys are kept: `[broker.issuer.cache]`.", "{}"),
+    ],
+};
+
+/// `[broker.issues]`.
+pub(super) const ISSUES: Table = Table {
+    head: "[broker.issues]",
+    about: "The broker as an OIDC issuer for targets; see [Writ as an issuer](issuer.md).",
+    settings: &[
+        optional(
+            "url",
+            "text",
+            "",
+            "The issuer's address, without a slash at its end, where targets find its two documents. Left out: `broker.url`.",
+            "\"https://writ-issuer.s3.eu-west-1.amazonaws.com/prod\"",
+        ),
+        optional(
+            "algorithm",
+            "text",
+            "ES256",
+            "What its keys are: `ES256`, or `RS256`, which Entra needs.",
+            "\"RS256\"",
+        ),
+        optional(
+            "token_life",
+            "duration",
+            "300s",
+            "How long an assertion lives, unless its writ ends sooner; 1m to 1h.",
+            "\"2m\"",
+        ),
+        optional("key_life", "duration", "90d", "How old the newest key gets before another is made.", "\"30d\""),
+        optional(
+            "key_announce",
+            "duration",
+            "1d",
+            "How long a key is published before it signs: longer than targets keep the keys that they fetched.",
+            "\"2d\"",
+        ),
+    ],
+};
+
+/// `[broker.issuer.cache]`.
+pub(super) const CACHE: Table = Table {
+    head: "[broker.issuer.cache]",
+    about: "How fetched keys are kept.",
+    settings: &[
+        optional(
+            "min_fresh",
+            "duration",
+            "60s",
+            "Keys count as fresh at least this long, whatever the issuer says.",
+            "\"1m\"",
+        ),
+        optional(
+            "max_fresh",
+            "duration",
+            "1h",
+            "Keys count as fresh at most this long, whatever the issuer says.",
+            "\"30m\"",
+        ),
+        optional(
+            "max_stale",
+            "duration",
+            "6h",
+            "Keys are used at most this long after they were fetched, if the issuer cannot be reached.",
+            "\"2h\"",
+        ),
+        optional(
+            "fetch_interval",
+            "duration",
+            "10s",
+            "The least time between two fetches, whatever tokens arrive; at least 1s.",
+            "\"20s\"",
+        ),
+    ],
+};
