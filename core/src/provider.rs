@@ -5,8 +5,10 @@ use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
 
+use crate::credential::Credential;
 use crate::proof::{Intended, Minted};
 use crate::target::Target;
+use crate::time::Timestamp;
 use crate::writ::Writ;
 
 /// A boxed future, so that the trait can be a `dyn`.
@@ -74,6 +76,15 @@ pub struct Description {
     pub scoped: bool,
 }
 
+/// As whom a target saw a credential, by the target's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presented {
+    /// The user, role or principal: equal to the credential's principal, or the target took it for another.
+    pub principal: String,
+    /// What its audit calls the credential: equal to what the credential says of itself.
+    pub audit: String,
+}
+
 /// What became of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
@@ -120,4 +131,34 @@ pub trait Provider: Send + Sync + fmt::Debug {
         live: &'a [crate::id::WritId],
         deadline: Duration,
     ) -> Pending<'a, Result<Swept, ProviderFault>>;
+
+    /// Presents a credential that was minted a moment ago to the target, in the most harmless call that the target has, and
+    /// says as whom it was seen. `None` where a target has no such call.
+    ///
+    /// A target that says another principal or another name in its audit than the credential has is a fault.
+    fn present<'a>(
+        &'a self,
+        target: &'a Target,
+        credential: &'a Credential,
+        deadline: Duration,
+    ) -> Pending<'a, Result<Option<Presented>, ProviderFault>> {
+        let _ = (target, credential, deadline);
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Takes back everything that was minted before `before`, for every role of the target's: an operator's explicit act, for
+    /// targets that cannot take back one credential alone. The broker writes it into the ledger.
+    ///
+    /// # Errors
+    /// [`ProviderFault::Misconfigured`] where a target has no such act.
+    fn revoke_older<'a>(
+        &'a self,
+        target: &'a Target,
+        before: Timestamp,
+        deadline: Duration,
+    ) -> Pending<'a, Result<(), ProviderFault>> {
+        let _ = (before, deadline);
+        let text = format!("credentials of `{}` are taken back one by one: revoke the writ", target.name);
+        Box::pin(async { Err(ProviderFault::Misconfigured(text)) })
+    }
 }

@@ -1,0 +1,1 @@
+//! Finds the token that a workload already has, wherever it runs.

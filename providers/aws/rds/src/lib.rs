@@ -1,0 +1,1 @@
+//! Login tokens of RDS and Aurora, signed by aws-sdk-rds.

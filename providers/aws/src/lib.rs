@@ -1,0 +1,1 @@
+//! Credentials of AWS: role sessions by STS, login tokens of RDS and Aurora, tokens for EKS.

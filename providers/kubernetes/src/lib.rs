@@ -1,0 +1,1 @@
+//! Bound service-account tokens of Kubernetes.

@@ -1,0 +1,1 @@
+//! Fakes of what no registry has, stricter than the real ones.
