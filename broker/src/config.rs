@@ -269,6 +269,7 @@ impl<P> BrokerConfig<P> {
             ("broker.rates.refusals", self.rates.refusals),
             ("broker.rates.exchanges", self.rates.exchanges),
             ("broker.rates.enrolments", self.rates.enrolments),
+            ("broker.rates.revocations", self.rates.revocations),
         ];
         for (setting, _) in rates.into_iter().filter(|(_, rate)| *rate == 0) {
             found.push(ConfigMistake::new(setting, "0 would admit nobody: write how many a second, from 1"));

@@ -37,11 +37,13 @@ pub struct RatesConfig {
     pub exchanges: u32,
     /// Attempts to join as a gateway from one address.
     pub enrolments: u32,
+    /// Credentials that are taken back at one target; what is more waits.
+    pub revocations: u32,
 }
 
 impl Default for RatesConfig {
     fn default() -> Self {
-        Self { sessions: 500, refusals: 50, exchanges: 50, enrolments: 5 }
+        Self { sessions: 500, refusals: 50, exchanges: 50, enrolments: 5, revocations: 200 }
     }
 }
 

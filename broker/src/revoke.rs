@@ -1,5 +1,6 @@
 //! Taking credentials back: at a session's end, by order, and again until it works.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use writ_core::event::{Actor, Event};
 use writ_core::id::{SessionId, WritId};
+use writ_core::target::TargetName;
 use writ_core::time::{Timestamp, after};
 use writ_core::writ::{Writ, WritState};
 
@@ -49,6 +51,7 @@ pub(crate) async fn run(broker: Weak<Broker>, mut stop: watch::Receiver<bool>) {
 impl Broker {
     /// Takes back what is due, a few at a time.
     async fn revoke_due(self: &Arc<Self>) {
+        let mut queued = BTreeMap::new();
         loop {
             let due = match self.store.due_revocations(self.clock.now(), 64).await {
                 Ok(due) => due,
@@ -64,7 +67,10 @@ impl Broker {
                     written &= running.join_next().await.is_none_or(|ended| ended.unwrap_or(false));
                 }
                 let broker = Arc::clone(self);
-                running.spawn(async move { broker.revoke(revocation).await });
+                match self.waits(&revocation, &mut queued) {
+                    Some(wait) => running.spawn(async move { broker.postpone(revocation, wait).await }),
+                    None => running.spawn(async move { broker.revoke(revocation).await }),
+                };
             }
             while let Some(ended) = running.join_next().await {
                 written &= ended.unwrap_or(false);
@@ -76,14 +82,47 @@ impl Broker {
         }
     }
 
+    /// For how many seconds a revocation waits because its target gets as many as it should at once. `queued` counts what
+    /// waits for a target, so that it does not come back all together.
+    fn waits(&self, due: &DueRevocation, queued: &mut BTreeMap<TargetName, u64>) -> Option<u64> {
+        let loaded = self.loaded.load();
+        let served = loaded.targets.find(due.writ.target.as_str())?;
+        let a_second = loaded.rates.revocations;
+        if served.admit_revocation(a_second) {
+            return None;
+        }
+        let before = queued.entry(due.writ.target.clone()).or_default();
+        *before += 1;
+        Some(1 + *before / u64::from(a_second.max(1)))
+    }
+
+    /// Puts one off. It was not tried, so that it does not count as an attempt. False if that could not be written down.
+    async fn postpone(&self, due: DueRevocation, seconds: u64) -> bool {
+        let DueRevocation { writ, attempts } = due;
+        metrics::counter!("writ_revocations_postponed_total").increment(1);
+        let unchanged = vec![Condition::WritIs(writ.id, writ.state)];
+        let change = Change::Revoke { writ: writ.id, due: after(self.clock.now(), seconds), attempts };
+        match self.evidence.write(Vec::new(), unchanged, vec![change]).await {
+            Ok(()) | Err(EvidenceFault::Refused) => true,
+            Err(fault) => {
+                tracing::error!(%fault, "a revocation cannot be put off; it is looked at again");
+                false
+            }
+        }
+    }
+
     /// Takes one back. False if what became of it could not be written down.
     async fn revoke(&self, due: DueRevocation) -> bool {
         let writ = due.writ;
         let outcome = match self.loaded.load().targets.find(writ.target.as_str()) {
-            Some(served) => served
-                .revoke(&writ, self.settings.provider_timeout)
-                .await
-                .map_err(|fault| format!("{}: {}", fault.code(), fault.detail())),
+            // Not being called is a failure like any other: an operator sees that the credential may still live.
+            Some(served) => match served.admit() {
+                Ok(()) => {
+                    let revoked = served.revoke(&writ, self.settings.provider_timeout).await;
+                    revoked.map_err(|fault| format!("{}: {}", fault.code(), fault.detail()))
+                }
+                Err(rest) => Err(format!("not called for {} s: the target does not answer", rest.as_secs() + 1)),
+            },
             None => Err("the target is no longer configured".to_owned()),
         };
         let now = self.clock.now();

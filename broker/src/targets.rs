@@ -1,24 +1,33 @@
 //! Targets by name, each with the provider that mints for it.
 
+mod breaker;
+mod pace;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use writ_core::credential::Credential;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Pending, Presented, Provider, ProviderFault, Swept};
 use writ_core::target::{Labels, Target, TargetName};
+use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
 use crate::issuer::OidcIssuer;
+use breaker::Breaker;
+use pace::Pace;
 
 /// A target and its provider.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Served {
     /// The target.
     pub target: Target,
     /// What mints for it.
     pub provider: Arc<dyn Provider>,
+    breaker: Breaker,
+    pace: Pace,
 }
 
 /// A provider keeps to its deadline and says what it was waiting for. One that does not is left after half as long again:
@@ -30,6 +39,37 @@ async fn held<T>(limit: Duration, call: Pending<'_, Result<T, ProviderFault>>) -
 }
 
 impl Served {
+    /// Puts a target and its provider together.
+    #[must_use]
+    pub fn new(target: Target, provider: Arc<dyn Provider>) -> Self {
+        Self { target, provider, breaker: Breaker::default(), pace: Pace::default() }
+    }
+
+    /// Lets a call to the target through, or says for how long it is left alone because it does not answer.
+    pub(crate) fn admit(&self) -> Result<(), Duration> {
+        self.breaker.admit()
+    }
+
+    /// Lets one revocation through, of so many a second.
+    pub(crate) fn admit_revocation(&self, a_second: u32) -> bool {
+        self.pace.take(a_second)
+    }
+
+    /// For how long it is left alone, if it is.
+    pub(crate) fn resting(&self) -> Option<Duration> {
+        self.breaker.resting()
+    }
+
+    /// One call, held to its time; what became of it is remembered.
+    async fn call<T>(&self, limit: Duration, call: Pending<'_, Result<T, ProviderFault>>) -> Result<T, ProviderFault> {
+        let answer = held(limit, call).await;
+        if self.breaker.tell(!matches!(answer, Err(ProviderFault::Unreachable(_)))) {
+            metrics::counter!("writ_target_rests_total").increment(1);
+            tracing::warn!(target = %self.target.name, "the target does not answer: it is left alone for a while");
+        }
+        answer
+    }
+
     /// Whether a gateway that serves targets with all these labels serves this one.
     #[must_use]
     pub fn is_served_by(&self, serves: &Labels) -> bool {
@@ -48,7 +88,7 @@ impl Served {
                 format!("policy names the scope `{scope}`, and `{}` has none: remove `@scope`", self.target.name);
             return Err(ProviderFault::Misconfigured(text));
         }
-        held(limit, self.provider.mint(&self.target, intended, limit)).await
+        self.call(limit, self.provider.mint(&self.target, intended, limit)).await
     }
 
     /// Takes back whatever was minted for the writ, within bounded time.
@@ -56,7 +96,7 @@ impl Served {
     /// # Errors
     /// As for [`Self::mint`].
     pub async fn revoke(&self, writ: &Writ, limit: Duration) -> Result<(), ProviderFault> {
-        held(limit, self.provider.revoke(&self.target, writ, limit)).await
+        self.call(limit, self.provider.revoke(&self.target, writ, limit)).await
     }
 
     /// Removes leftovers, within bounded time.
@@ -65,6 +105,39 @@ impl Served {
     /// As for [`Self::mint`].
     pub async fn sweep(&self, live: &[WritId], limit: Duration) -> Result<Swept, ProviderFault> {
         held(limit, self.provider.sweep(&self.target, live, limit)).await
+    }
+
+    /// Asks the provider whether a mint would work, within bounded time.
+    ///
+    /// # Errors
+    /// As for [`Self::mint`].
+    pub async fn probe(&self, limit: Duration) -> Result<(), ProviderFault> {
+        self.call(limit, self.provider.probe(&self.target, limit)).await
+    }
+
+    /// Presents what was minted to the target, within bounded time. `None` where the target has no harmless call.
+    ///
+    /// # Errors
+    /// As for [`Self::mint`]; [`ProviderFault::Refused`] if the target took the credential for another.
+    pub async fn present(&self, credential: &Credential, limit: Duration) -> Result<Option<Presented>, ProviderFault> {
+        let presented = held(limit, self.provider.present(&self.target, credential, limit)).await?;
+        match presented {
+            Some(seen) if seen.principal != credential.principal || seen.audit != credential.audit => {
+                Err(ProviderFault::Refused(format!(
+                    "the target saw `{}`, in its audit `{}`, where `{}` and `{}` were minted",
+                    seen.principal, seen.audit, credential.principal, credential.audit
+                )))
+            }
+            presented => Ok(presented),
+        }
+    }
+
+    /// Takes back everything that was minted before `before`, within bounded time.
+    ///
+    /// # Errors
+    /// As for [`Self::mint`].
+    pub async fn revoke_older(&self, before: Timestamp, limit: Duration) -> Result<(), ProviderFault> {
+        held(limit, self.provider.revoke_older(&self.target, before, limit)).await
     }
 }
 

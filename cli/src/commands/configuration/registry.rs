@@ -153,6 +153,13 @@ pub(super) const TABLES: &[Table] = &[
                 "200",
             ),
             optional("enrolments", "number", "5", "Attempts to join as a gateway from one address.", "1"),
+            optional(
+                "revocations",
+                "number",
+                "200",
+                "Credentials that are taken back at one target; what is more waits.",
+                "10",
+            ),
         ],
     },
     Table {
