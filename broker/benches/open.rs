@@ -123,7 +123,7 @@ fn targets() -> Result<Targets, Failure> {
     let address = Address { host: "localhost".to_owned(), port: 1, tls: UpstreamTls::Disable, ca_pem: None };
     let (name, provider) = (TargetName::new("main")?, "memory".to_owned());
     let target = Target { name, labels: [].into(), protocol: Protocol::Postgres, address, provider };
-    Ok([Served { target, provider: Arc::new(Memory) }].into_iter().collect())
+    Ok([Served::new(target, Arc::new(Memory))].into_iter().collect())
 }
 
 /// Opens one session for each token, and returns how long each took.

@@ -112,7 +112,7 @@ impl Broker {
         }
     }
 
-    fn no_target(&self) -> Refusal {
+    pub(crate) fn no_target(&self) -> Refusal {
         let loaded = self.loaded.load();
         let mut names = loaded.targets.iter().map(|served| format!("`{}`", served.target.name));
         let shown = names.by_ref().take(MOST_SHOWN).collect::<Vec<_>>().join(", ");

@@ -4,6 +4,7 @@
 //! before the gateway learns of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -17,7 +18,7 @@ use writ_core::credential::Secret;
 use writ_core::event::{Event, WorkloadFacts};
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::{Grant, Obligations, PolicyHash};
-use writ_core::id::{ApprovalId, RequestId};
+use writ_core::id::{ApprovalId, GatewayId, RequestId};
 use writ_core::proof::{Asker, Logged, Verified};
 use writ_core::provider::ProviderFault;
 use writ_core::target::Target;
@@ -136,6 +137,13 @@ impl Broker {
 
         // 3. Whether: policy, default deny.
         let grant = self.decide(asked, &workload, &served)?;
+
+        if asked.gateway.id == GatewayId::BROKER && grant.hold().is_some() {
+            return Err(held_trial());
+        }
+
+        // A target that does not answer is not asked again for each client.
+        served.admit().map_err(|rest| resting(&served.target, rest))?;
 
         // 4. Whether humans must say so too.
         let approved = match self.approved(asked, workload.get(), &served, grant).await? {
@@ -403,7 +411,10 @@ fn short_digest(workload: &Workload) -> String {
 /// session more, which is counted.
 fn conditions(gateway: &GatewayIdentity, workload: &Workload, writ: &Writ, approved: &Approved) -> Vec<Condition> {
     let frozen = not_frozen(&workload.issuer, &workload.subject, &writ.target);
-    let mut conditions = vec![Condition::GatewayGood(gateway.id), frozen];
+    let mut conditions = vec![frozen];
+    if gateway.id != GatewayId::BROKER {
+        conditions.push(Condition::GatewayGood(gateway.id));
+    }
     if workload.token_kind == TokenKind::Workload {
         let (key, uses) = (workload.token_id.replay_key(&workload.issuer), writ.obligations.uses);
         // Where humans may take their time, the token may be shown for as long.
@@ -473,6 +484,23 @@ fn other_protocol(target: &Target, open: &OpenRequest) -> Fault {
     Fault { code: "target.protocol", ..unknown_target() }.detail(format!(
         "the target speaks `{speaks}` and the client `{spoken}`: connect through a listener for `{speaks}`"
     ))
+}
+
+/// A trial asks nobody.
+fn held_trial() -> Fault {
+    Fault::new("trial.held", Blame::NotAllowed, "policy lets you in once humans have approved, and a trial asks nobody")
+        .help("connect through a gateway: then they are asked")
+}
+
+/// Nothing is intended: the target would not answer.
+fn resting(target: &Target, rest: Duration) -> Fault {
+    Fault::new("target.resting", Blame::Target, "the target does not answer and is left alone for a moment")
+        .help("try again in a minute; if it stays so, tell the operator and quote the request")
+        .detail(format!(
+            "`{}` did not answer several times in a row: it is called again in {} s",
+            target.name,
+            rest.as_secs() + 1
+        ))
 }
 
 /// The fault as the caller may know it: why a token was refused, and whether a target is there, stand in the ledger alone.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use writ_core::event::{Event, SessionEnd};
+use writ_core::id::GatewayId;
 use writ_core::time::{SignedDuration, Timestamp};
 use writ_core::writ::{Writ, WritState};
 
@@ -87,8 +88,9 @@ impl Broker {
             Err(fault) => return tracing::error!(%fault, "gateways cannot be read"),
         };
         let lost = gateways.iter().filter(|gateway| gateway.seen.unwrap_or(gateway.enrolled) < lost_before);
-        for gateway in lost {
-            let Ok(sessions) = self.store.open_sessions(gateway.id).await else { continue };
+        // A trial that a crash cut off is nobody's but the broker's.
+        for gateway in lost.map(|gateway| gateway.id).chain([GatewayId::BROKER]) {
+            let Ok(sessions) = self.store.open_sessions(gateway).await else { continue };
             for session in sessions.iter().filter(|session| session.writ.opened < lost_before) {
                 self.report(self.end(&session.writ, SessionEnd::Crash, now).await);
             }

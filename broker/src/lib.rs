@@ -20,6 +20,7 @@ pub mod issue;
 pub mod issuer;
 mod janitor;
 pub mod keys;
+mod operations;
 pub mod rates;
 pub mod refusal;
 mod revoke;
@@ -30,6 +31,7 @@ pub mod targets;
 #[cfg(test)]
 mod tests;
 pub mod token;
+pub mod trial;
 mod watch;
 pub mod webhooks;
 

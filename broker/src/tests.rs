@@ -15,5 +15,7 @@ mod recordings;
 mod settlement;
 mod spans;
 mod store;
+mod targets;
 mod tokens;
+mod trials;
 mod world;

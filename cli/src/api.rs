@@ -69,9 +69,16 @@ impl Api {
     /// # Errors
     /// If the authority's certificate or the token cannot be read.
     pub(crate) fn new(profile: &Profile) -> Result<Self, Failure> {
-        let pem = std::fs::read(&profile.ca_file).doing(format!("`{}` cannot be read", profile.ca_file.display()))?;
-        let authority =
-            Certificate::from_pem(&pem).doing(format!("`{}` is not a certificate", profile.ca_file.display()))?;
+        Self::of(&profile.broker, &profile.ca_file, private::read_text(&profile.token_file)?)
+    }
+
+    /// Connects to this broker, which the authority in `ca_file` vouches for, with this token. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// If the authority's certificate cannot be read.
+    pub(crate) fn of(broker: &str, ca_file: &Path, token: zeroize::Zeroizing<String>) -> Result<Self, Failure> {
+        let pem = std::fs::read(ca_file).doing(format!("`{}` cannot be read", ca_file.display()))?;
+        let authority = Certificate::from_pem(&pem).doing(format!("`{}` is not a certificate", ca_file.display()))?;
         let client = Client::builder()
             .tls_certs_only([authority])
             .https_only(true)
@@ -80,8 +87,7 @@ impl Api {
             .timeout(TIMEOUT)
             .build()
             .doing("the client cannot be set up")?;
-        let token = private::read_text(&profile.token_file)?;
-        Ok(Self { client, base: profile.broker.trim_end_matches('/').to_owned(), token })
+        Ok(Self { client, base: broker.trim_end_matches('/').to_owned(), token })
     }
 
     /// Asks for JSON.

@@ -19,7 +19,8 @@ use clap::{Args, Parser, Subcommand};
 use writ_parser::child::Limits;
 
 use crate::commands::{
-    Connection, approvals, configuration, freeze, gateways, issuer, ledger, login, policy, sessions, token, writs,
+    Connection, approvals, configuration, freeze, gateways, issuer, ledger, login, policy, sessions, targets, token,
+    trial, writs,
 };
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
@@ -77,6 +78,11 @@ enum Command {
     /// The broker as an issuer, for targets that trust one.
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
+    /// Targets.
+    #[command(subcommand)]
+    Targets(targets::Targets),
+    /// Try a target with a workload's token: would it get in, and as whom?
+    Try(trial::Trial),
     /// Gateways.
     #[command(subcommand)]
     Gateways(gateways::Gateways),
@@ -146,6 +152,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(&command, &connection).await,
         Command::Ledger(command) => ledger::run(command, &connection),
         Command::Issuer(command) => issuer::run(&command, &connection).await,
+        Command::Targets(command) => targets::run(command, &connection).await,
+        Command::Try(options) => trial::run(&options, &connection).await,
         Command::Gateways(command) => gateways::run(command, &connection).await,
         // It was run before there was a runtime.
         Command::SqlParser => Ok(()),

@@ -307,6 +307,53 @@ pub enum Event {
         /// The writ.
         writ: WritId,
     },
+    /// The broker presented a credential to its target, in a trial.
+    CredentialPresented {
+        /// The writ.
+        writ: WritId,
+        /// As whom the target saw it.
+        principal: String,
+        /// What the target's audit calls it.
+        audit: String,
+    },
+    /// The target did not take the credential that was presented, or took it for another.
+    CredentialNotPresented {
+        /// The writ.
+        writ: WritId,
+        /// Why, as a stable code.
+        code: String,
+        /// Why, in words.
+        detail: String,
+    },
+    /// An operator ordered that everything which was minted at a target until then is taken back.
+    OlderRevocationOrdered {
+        /// The target.
+        target: TargetName,
+        /// What was minted before this.
+        before: Timestamp,
+        /// Who ordered it.
+        by: Actor,
+        /// Why, as they said.
+        reason: String,
+    },
+    /// It was.
+    OlderRevoked {
+        /// The target.
+        target: TargetName,
+        /// What was minted before this.
+        before: Timestamp,
+    },
+    /// It could not be, or nobody knows.
+    OlderRevocationFailed {
+        /// The target.
+        target: TargetName,
+        /// What was minted before this.
+        before: Timestamp,
+        /// Why, as a stable code.
+        code: String,
+        /// Why, in words.
+        detail: String,
+    },
     /// The credential was taken back, or had ended.
     CredentialRevoked {
         /// The writ.
@@ -504,6 +551,11 @@ impl Event {
             Self::WritIssued { .. } => "writ_issued",
             Self::WritFailed { .. } => "writ_failed",
             Self::WritAbandoned { .. } => "writ_abandoned",
+            Self::CredentialPresented { .. } => "credential_presented",
+            Self::CredentialNotPresented { .. } => "credential_not_presented",
+            Self::OlderRevocationOrdered { .. } => "older_revocation_ordered",
+            Self::OlderRevoked { .. } => "older_revoked",
+            Self::OlderRevocationFailed { .. } => "older_revocation_failed",
             Self::CredentialRevoked { .. } => "credential_revoked",
             Self::RevocationFailed { .. } => "revocation_failed",
             Self::RevocationOrdered { .. } => "revocation_ordered",

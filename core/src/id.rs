@@ -126,3 +126,8 @@ identifier!(
     /// A freeze: what an operator lifts again.
     FreezeId, "freeze", "frz"
 );
+
+impl GatewayId {
+    /// The broker itself, where it opens a session for a trial. No certificate names it.
+    pub const BROKER: Self = Self(0);
+}

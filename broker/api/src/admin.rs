@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use writ_core::event::SessionEnd;
 use writ_core::freeze::FreezeScope;
 use writ_core::id::{GatewayId, SessionId};
+use writ_core::target::{Protocol, TargetName};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
@@ -73,6 +74,40 @@ pub struct ListQuery {
 pub struct Order {
     /// Why, in the operator's words; it goes to the ledger and to the client. 1 to 200 characters.
     pub reason: String,
+}
+
+/// A target, and what mints for it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TargetFacts {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: TargetName,
+    /// What it speaks.
+    #[schema(value_type = String)]
+    pub protocol: Protocol,
+    /// What mints for it.
+    pub provider: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether what is minted outlives the writ: a password that somebody configured.
+    pub long_lived: bool,
+    /// Whether the target can take one credential back before its end.
+    pub revocable: bool,
+    /// Whether policies can name a scope.
+    pub scoped: bool,
+    /// For how many seconds it is left alone because it does not answer.
+    pub resting_seconds: Option<u64>,
+}
+
+/// What was taken back.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct OlderRevoked {
+    /// The target.
+    #[schema(value_type = String)]
+    pub target: TargetName,
+    /// What was minted before this.
+    #[schema(value_type = String)]
+    pub before: Timestamp,
 }
 
 /// What an operator freezes.

@@ -14,6 +14,14 @@ pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 pub const JWKS: &str = "/.well-known/jwks.json";
 /// RFC 8693 token exchange. The workload's token is the authentication.
 pub const TOKEN: &str = "/v1/token";
+/// A workload tries a target. Its token is the authentication.
+pub const TRIALS: &str = "/v1/trials";
+/// Targets, and what mints for them.
+pub const TARGETS: &str = "/v1/targets";
+/// Asks a target's provider whether a mint would work.
+pub const TARGET_PROBE: &str = "/v1/targets/{target}/probe";
+/// An operator takes back everything that was minted at a target until now.
+pub const TARGET_REVOKE_OLDER: &str = "/v1/targets/{target}/revoke-older";
 /// How humans log in: issuer and client id. Open to all.
 pub const LOGIN: &str = "/v1/login";
 /// Who the caller is and what it may do.

@@ -6,8 +6,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use writ_broker_api::admin::{
-    FreezeRequest, Gateway, JoinToken, JoinTokenRequest, ListQuery, Me, Order, Page, RecordingKey, Session,
-    UnfreezeQuery,
+    FreezeRequest, Gateway, JoinToken, JoinTokenRequest, ListQuery, Me, OlderRevoked, Order, Page, RecordingKey,
+    Session, TargetFacts, UnfreezeQuery,
 };
 use writ_broker_api::sealed::Base64;
 use writ_core::freeze::Freeze;
@@ -83,6 +83,28 @@ pub(super) async fn kill_session(
     Checked(Json(order)): Checked<Json<Order>>,
 ) -> Answer<Session> {
     app.broker.kill_session(session, &order.reason, by.actor()).await.map(Json)
+}
+
+pub(super) async fn targets(State(app): State<App>, _: May<ToView>) -> Json<Vec<TargetFacts>> {
+    Json(app.broker.targets())
+}
+
+pub(super) async fn probe_target(
+    State(app): State<App>,
+    _: May<ToAdmin>,
+    Path(target): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    app.broker.probe_target(&target).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn revoke_older(
+    State(app): State<App>,
+    May { by, .. }: May<ToAdmin>,
+    Path(target): Path<String>,
+    Checked(Json(order)): Checked<Json<Order>>,
+) -> Answer<OlderRevoked> {
+    app.broker.revoke_older(&target, &order.reason, by.actor()).await.map(Json)
 }
 
 pub(super) async fn freezes(State(app): State<App>, _: May<ToView>) -> Answer<Vec<Freeze>> {

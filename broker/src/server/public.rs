@@ -6,10 +6,12 @@ use axum::extract::{Extension, Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use writ_broker_api::token::{ExchangeError, ExchangeRequest};
+use writ_broker_api::trial::{TrialReply, TrialRequest};
 use writ_core::id::RequestId;
 
 use super::App;
-use super::caller::Peer;
+use super::caller::{Bearer, Peer};
+use super::respond::Checked;
 use crate::issuer::OidcIssuer;
 use crate::rates::Caller;
 use crate::refusal::Refusal;
@@ -77,6 +79,21 @@ pub(super) async fn token(
             (status, no_store, Json(refusal.body(request))).into_response()
         }
     }
+}
+
+/// Whether the workload whose token this is would get in. Never cached.
+pub(super) async fn trial(
+    State(app): State<App>,
+    Extension(peer): Extension<Peer>,
+    Bearer(token): Bearer,
+    Checked(Json(trial)): Checked<Json<TrialRequest>>,
+) -> Result<([(header::HeaderName, &'static str); 1], Json<TrialReply>), Refusal> {
+    app.broker.admit(Caller::exchanges(peer.address.ip())).await?;
+    if token.is_empty() {
+        return Err(Refusal::unauthenticated());
+    }
+    let reply = app.broker.try_out(token, trial, peer.address.to_string()).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(reply)))
 }
 
 /// OpenID Connect Discovery 1.0, 4: of the broker as an issuer, where it is one.

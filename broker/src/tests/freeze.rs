@@ -171,7 +171,9 @@ async fn a_mint_under_way_when_the_freeze_comes_is_not_released() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_session_slips_in_while_a_freeze_is_being_written() {
-    let world = world().await;
+    let mut place = Place::new(PERMIT);
+    place.rates = json!({ "revocations": 100_000 });
+    let world = place.start().await;
     for _ in 0..10 {
         let opens = join_all((0..32).map(|_| world.open()));
         let (frozen, opened) = tokio::join!(freeze(&world, FreezeScope::All), opens);

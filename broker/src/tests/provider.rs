@@ -7,8 +7,9 @@ use std::time::Duration;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
 use writ_core::target::Target;
+use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
 /// What the next calls do.
@@ -38,6 +39,9 @@ struct State {
     revoked: Vec<WritId>,
     revoke_calls: usize,
     swept_with: Vec<Vec<WritId>>,
+    present: Mode,
+    presented: usize,
+    older: Vec<Timestamp>,
 }
 
 /// The provider and the target behind it in one.
@@ -50,6 +54,20 @@ pub(super) const CANARY: &str = "canary-4c1f";
 impl Fake {
     pub(super) fn on_mint(&self, mode: Mode) {
         self.0.lock().unwrap().mint = mode;
+    }
+
+    /// What presenting does: `Persisted` stands for a target that takes the credential for another's.
+    pub(super) fn on_present(&self, mode: Mode) {
+        self.0.lock().unwrap().present = mode;
+    }
+
+    pub(super) fn presented(&self) -> usize {
+        self.0.lock().unwrap().presented
+    }
+
+    /// The times before which everything was taken back.
+    pub(super) fn older(&self) -> Vec<Timestamp> {
+        self.0.lock().unwrap().older.clone()
     }
 
     pub(super) fn on_revoke(&self, mode: Mode) {
@@ -164,6 +182,49 @@ impl Provider for Fake {
 
     fn probe<'a>(&'a self, _target: &'a Target, _deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn present<'a>(
+        &'a self,
+        _target: &'a Target,
+        credential: &'a Credential,
+        _deadline: Duration,
+    ) -> Pending<'a, Result<Option<Presented>, ProviderFault>> {
+        Box::pin(async move {
+            let mode = {
+                let mut state = self.0.lock().unwrap();
+                state.presented += 1;
+                let lives = state.living.values().any(|secret| secret.as_bytes() == credential.secret.expose());
+                assert!(lives, "what is presented was minted and lives");
+                state.present
+            };
+            let (principal, audit) = (credential.principal.clone(), credential.audit.clone());
+            match mode {
+                Mode::Good => Ok(Some(Presented { principal, audit })),
+                Mode::Persisted => Ok(Some(Presented { principal: "root".to_owned(), audit })),
+                Mode::Hanging => std::future::pending().await,
+                Mode::NotPersisted => Ok(None),
+                mode => Err(fault(mode)),
+            }
+        })
+    }
+
+    fn revoke_older<'a>(
+        &'a self,
+        _target: &'a Target,
+        before: Timestamp,
+        _deadline: Duration,
+    ) -> Pending<'a, Result<(), ProviderFault>> {
+        Box::pin(async move {
+            let mut state = self.0.lock().unwrap();
+            match state.revoke {
+                Mode::Good => {
+                    state.older.push(before);
+                    Ok(())
+                }
+                mode => Err(fault(mode)),
+            }
+        })
     }
 
     fn sweep<'a>(

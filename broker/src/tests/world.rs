@@ -136,15 +136,15 @@ impl Place {
     }
 
     pub(super) fn targets(&self) -> Targets {
-        let served = |name: &str| Served {
-            target: Target {
+        let served = |name: &str| {
+            let target = Target {
                 name: TargetName::new(name).unwrap(),
                 labels: [("env".to_owned(), "test".to_owned())].into(),
                 protocol: Protocol::Postgres,
                 address: Address { host: "localhost".to_owned(), port: 1, tls: UpstreamTls::Disable, ca_pem: None },
                 provider: "fake".to_owned(),
-            },
-            provider: self.provider.clone(),
+            };
+            Served::new(target, self.provider.clone())
         };
         [served(TARGET), served("other")].into_iter().collect()
     }

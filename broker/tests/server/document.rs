@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
-use writ_broker_api::{admin, approval as approval_api, gateway, paths, problem, token};
+use writ_broker_api::{admin, approval as approval_api, gateway, paths, problem, token, trial};
 
 /// The checked-in document.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/api/openapi.json");
@@ -183,6 +183,9 @@ fn public() -> Vec<Operation> {
         open("post", paths::TOKEN, "RFC 8693 token exchange: a workload's OIDC token for a session token.")
             .body(FORM, named::<token::ExchangeRequest>)
             .answer(JSON, named::<token::ExchangeReply>),
+        open("post", paths::TRIALS, "Tries a target for the workload whose token is the bearer token.")
+            .body(JSON, named::<trial::TrialRequest>)
+            .answer(JSON, named::<trial::TrialReply>),
         open(
             "post",
             paths::WEBHOOK_ANSWERS,
@@ -219,6 +222,16 @@ fn humans() -> Vec<Operation> {
         human("post", paths::RECORDING_KEY, "The key to a recording; the reading is an event. Needs `audit`.")
             .body(JSON, base64)
             .answer(JSON, named::<admin::RecordingKey>),
+        human("get", paths::TARGETS, "Targets, and what mints for them. Needs `view`.")
+            .answer(JSON, list::<admin::TargetFacts>),
+        human("post", paths::TARGET_PROBE, "Asks a target's provider whether a mint would work. Needs `admin`."),
+        human(
+            "post",
+            paths::TARGET_REVOKE_OLDER,
+            "Takes back everything that was minted at a target until now. Needs `admin`.",
+        )
+        .body(JSON, order)
+        .answer(JSON, named::<admin::OlderRevoked>),
         human("get", paths::APPROVALS, "What humans are asked, newest first. Needs `approve`.")
             .query::<approval_api::ApprovalsQuery>()
             .answer(JSON, approvals),

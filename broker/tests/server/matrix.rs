@@ -92,6 +92,7 @@ impl Things {
             .replace("{freeze}", &self.freeze)
             .replace("{approval}", &self.approval.0)
             .replace("{session}", &self.session.session.to_string())
+            .replace("{target}", "orders")
             .replace("{writ}", &self.session.writ.to_string())
             .replace("{stream}", "commands")
             .replace("{sequence}", "0")
@@ -168,7 +169,10 @@ async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str
             ("subject_token", world.workloads.token("job", &[])),
             ("audience", "orders".to_owned()),
         ])),
-        ("post", paths::WRIT_REVOKE | paths::SESSION_KILL) => request.json(&json!({ "reason": "a test" })),
+        ("post", paths::TRIALS) => request.json(&json!({ "target": "orders" })),
+        ("post", paths::WRIT_REVOKE | paths::SESSION_KILL | paths::TARGET_REVOKE_OLDER) => {
+            request.json(&json!({ "reason": "a test" }))
+        }
         // Nothing of the tests runs under this name: a row does not shut out those after it.
         ("post", paths::FREEZES) => {
             request.json(&json!({ "scope": { "kind": "workload", "subject": "nobody" }, "reason": "a test" }))

@@ -7,6 +7,7 @@ use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
 use writ_core::target::Target;
+use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
 #[derive(Debug)]
@@ -43,6 +44,10 @@ impl Provider for InMemory {
     }
 
     fn probe<'a>(&'a self, _: &'a Target, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn revoke_older<'a>(&'a self, _: &'a Target, _: Timestamp, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {
         Box::pin(async { Ok(()) })
     }
 

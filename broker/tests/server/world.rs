@@ -255,7 +255,7 @@ fn served() -> Served {
         address: Address { host: "127.0.0.1".to_owned(), port: 5432, tls: UpstreamTls::Disable, ca_pem: None },
         provider: "test".to_owned(),
     };
-    Served { target, provider: Arc::new(InMemory) }
+    Served::new(target, Arc::new(InMemory))
 }
 
 fn write_private(path: &std::path::Path, text: &str) {

@@ -21,7 +21,9 @@ pub(crate) mod policy;
 pub(crate) mod recording;
 pub(crate) mod replay;
 pub(crate) mod sessions;
+pub(crate) mod targets;
 pub(crate) mod token;
+pub(crate) mod trial;
 pub(crate) mod writs;
 
 /// How to reach the broker.

@@ -181,5 +181,5 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         address,
         provider: provider.describe().kind.to_owned(),
     };
-    Ok(Served { target, provider })
+    Ok(Served::new(target, provider))
 }

@@ -1,0 +1,78 @@
+//! What operators ask of targets: which there are, whether a mint would work, and that what was minted goes.
+
+use writ_broker_api::admin::{OlderRevoked, TargetFacts};
+use writ_core::event::{Actor, Event};
+use writ_core::fault::{Blame, Fault};
+use writ_core::id::RequestId;
+use writ_core::provider::ProviderFault;
+
+use crate::broker::Broker;
+use crate::refusal::Refusal;
+use crate::revoke::check_reason;
+use crate::targets::Served;
+
+impl Broker {
+    /// Every target, by name.
+    #[must_use]
+    pub fn targets(&self) -> Vec<TargetFacts> {
+        self.loaded.load().targets.iter().map(|served| facts(served)).collect()
+    }
+
+    /// Asks the provider of a target whether a mint would work: with its own identity, changing nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`] with what the provider says, for whoever runs the target; if there is no such target.
+    pub async fn probe_target(&self, target: &str) -> Result<(), Refusal> {
+        let served = self.loaded.load().targets.find(target).ok_or_else(|| self.no_target())?;
+        served.probe(self.settings.provider_timeout).await.map_err(|fault| for_operators(&fault))
+    }
+
+    /// Takes back everything that was minted at a target until now, for all its sessions and whoever else has its roles. The
+    /// order is in the ledger before the target is asked, and what came of it after.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no such target, the reason is malformed, the target cannot do this or does not, or it cannot
+    /// be written down.
+    pub async fn revoke_older(&self, target: &str, reason: &str, by: Actor) -> Result<OlderRevoked, Refusal> {
+        check_reason(reason)?;
+        let served = self.loaded.load().targets.find(target).ok_or_else(|| self.no_target())?;
+        let (target, before) = (served.target.name.clone(), self.clock.now());
+        let reason = reason.to_owned();
+        self.evidence.event(Event::OlderRevocationOrdered { target: target.clone(), before, by, reason }).await?;
+        match served.revoke_older(before, self.settings.provider_timeout).await {
+            Ok(()) => {
+                tracing::warn!(%target, %before, "what was minted before this was taken back");
+                self.evidence.event(Event::OlderRevoked { target: target.clone(), before }).await?;
+                Ok(OlderRevoked { target, before })
+            }
+            Err(fault) => {
+                let (code, detail) = (fault.code().to_owned(), crate::issue::cut(fault.detail()));
+                self.evidence.event(Event::OlderRevocationFailed { target, before, code, detail }).await?;
+                Err(for_operators(&fault))
+            }
+        }
+    }
+}
+
+fn facts(served: &Served) -> TargetFacts {
+    let (target, description) = (&served.target, served.provider.describe());
+    TargetFacts {
+        name: target.name.clone(),
+        protocol: target.protocol,
+        provider: description.kind.to_owned(),
+        labels: target.labels.clone(),
+        long_lived: description.long_lived,
+        revocable: description.revocable,
+        scoped: description.scoped,
+        resting_seconds: served.resting().map(|rest| rest.as_secs() + 1),
+    }
+}
+
+/// Operators learn what a workload does not: the provider's own words, which hold no secret.
+fn for_operators(fault: &ProviderFault) -> Refusal {
+    let misconfigured = matches!(fault, ProviderFault::Misconfigured(_));
+    let blame = if misconfigured { Blame::Ours } else { Blame::Target };
+    let words = format!("{fault}: {}", fault.detail());
+    let refusal = Refusal::new(Fault::new(fault.code(), blame, words), RequestId::fresh());
+    if misconfigured { Refusal { status: 409, ..refusal } } else { refusal }
+}
