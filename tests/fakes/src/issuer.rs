@@ -38,16 +38,8 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Es256,
-        Self::Es384,
-        Self::Es512,
-        Self::Ps256,
-        Self::EdDsa,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Rs256, Self::Rs384, Self::Rs512, Self::Es256, Self::Es384, Self::Es512, Self::Ps256, Self::EdDsa];
 
     /// As a JWT's header names it.
     #[must_use]
@@ -126,7 +118,8 @@ impl Keys {
             let (x, y) = point.split_at(point.len() / 2);
             json!({ "kty": "EC", "crv": curve, "kid": name, "use": "sig", "x": number(x), "y": number(y) })
         };
-        let (modulus, exponent) = (rsa.modulus().big_endian_without_leading_zero(), rsa.exponent().big_endian_without_leading_zero());
+        let (modulus, exponent) =
+            (rsa.modulus().big_endian_without_leading_zero(), rsa.exponent().big_endian_without_leading_zero());
         Ok(json!({ "keys": [
             { "kty": "RSA", "kid": "rsa", "use": "sig", "n": number(modulus), "e": number(exponent) },
             ec("p256", "P-256", &self.p256),

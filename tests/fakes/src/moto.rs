@@ -90,8 +90,7 @@ impl Drop for Moto {
 }
 
 /// May everything: what a session may do is the front's to say.
-const EVERYTHING: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 /// How the front asks moto.
 #[derive(Debug, Clone)]
@@ -105,7 +104,8 @@ impl Emulator {
     async fn query(&self, service: &str, version: &str, fields: &[(&str, &str)]) -> Result<String, String> {
         let version = ("Version", version);
         let fields = fields.iter().chain([&version]);
-        let form: Vec<String> = fields.map(|(name, value)| format!("{name}={}", encode(value.as_bytes(), false))).collect();
+        let form: Vec<String> =
+            fields.map(|(name, value)| format!("{name}={}", encode(value.as_bytes(), false))).collect();
         self.send("POST", "/", service, form.join("&")).await
     }
 
@@ -132,7 +132,8 @@ impl Emulator {
         let iam = "2010-05-08";
         let made = self.query("iam", iam, &[("Action", "CreateUser"), ("UserName", name)]).await?;
         let keys = self.query("iam", iam, &[("Action", "CreateAccessKey"), ("UserName", name)]).await?;
-        let policy = [("Action", "PutUserPolicy"), ("UserName", name), ("PolicyName", "all"), ("PolicyDocument", EVERYTHING)];
+        let policy =
+            [("Action", "PutUserPolicy"), ("UserName", name), ("PolicyName", "all"), ("PolicyDocument", EVERYTHING)];
         self.query("iam", iam, &policy).await?;
         Ok((need(&made, "UserId")?, keys_in(&keys, false)?))
     }
@@ -142,7 +143,8 @@ impl Emulator {
         let iam = "2010-05-08";
         let made = [("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", trust)];
         let made = self.query("iam", iam, &made).await?;
-        let policy = [("Action", "PutRolePolicy"), ("RoleName", name), ("PolicyName", "all"), ("PolicyDocument", EVERYTHING)];
+        let policy =
+            [("Action", "PutRolePolicy"), ("RoleName", name), ("PolicyName", "all"), ("PolicyDocument", EVERYTHING)];
         self.query("iam", iam, &policy).await?;
         need(&made, "RoleId")
     }

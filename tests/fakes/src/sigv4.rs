@@ -209,7 +209,8 @@ impl Claim {
                 return Err(Wrong::Mismatch(format!("`{name}` is signed and was not sent")));
             }
         }
-        let unsigned = request.headers.iter().find(|(name, _)| name.starts_with("x-amz-") && !self.signed.contains(name));
+        let unsigned =
+            request.headers.iter().find(|(name, _)| name.starts_with("x-amz-") && !self.signed.contains(name));
         match unsigned {
             Some((name, _)) => Err(Wrong::Mismatch(format!("`{name}` was sent and is not signed"))),
             None => Ok(()),
@@ -279,9 +280,9 @@ fn folded(request: &Heard<'_>, name: &str) -> String {
 
 fn key(secret: &str, date: &str, region: &str, service: &str) -> hmac::Key {
     let first = hmac::Key::new(hmac::HMAC_SHA256, format!("AWS4{secret}").as_bytes());
-    [date, region, service, "aws4_request"].into_iter().fold(first, |key, part| {
-        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref())
-    })
+    [date, region, service, "aws4_request"]
+        .into_iter()
+        .fold(first, |key, part| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref()))
 }
 
 fn digest(bytes: &[u8]) -> digest::Digest {

@@ -69,7 +69,11 @@ impl Backend {
 
 /// Sends the client's own start-up and logs in by SCRAM. Gives what the client is to hear: the server's messages up to its
 /// yes, or its error.
-pub(super) async fn log_in(server: &mut TcpStream, startup: &[u8], password: &str) -> io::Result<Result<Vec<u8>, Vec<u8>>> {
+pub(super) async fn log_in(
+    server: &mut TcpStream,
+    startup: &[u8],
+    password: &str,
+) -> io::Result<Result<Vec<u8>, Vec<u8>>> {
     server.write_all(startup).await?;
     let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
     let mut heard = Vec::new();

@@ -170,7 +170,8 @@ impl Account {
     pub(crate) fn may(&self, caller: &Caller, action: &str, resource: &str, context: &Context) -> Result<(), Refusal> {
         let own: Vec<&Document> = match (&caller.session, &caller.user) {
             (Some(session), _) => {
-                let role = self.roles.get(&session.role).map(|role| role.policies.values().map(|(_, document)| document));
+                let role =
+                    self.roles.get(&session.role).map(|role| role.policies.values().map(|(_, document)| document));
                 role.into_iter().flatten().collect()
             }
             (None, Some(user)) => self.users.get(user).map(|user| &user.policy).into_iter().collect(),

@@ -2,6 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 
+use super::Cloud;
 use super::account::{ACCOUNT, Account, Caller, KnownRole, context_of};
 use super::audit::Entry;
 use super::policy::{Asker, Context, Decision};
@@ -10,7 +11,6 @@ use super::refusal::Refusal;
 use super::session::{Asked, Granted, is_ours, issue, tell_tags};
 use super::tags::{Tags, source_identity};
 use super::trouble::Trouble;
-use super::Cloud;
 
 const ACTION: &str = "sts:AssumeRole";
 /// The longest session that a session can get.
@@ -61,7 +61,9 @@ fn with_inherited(caller: &Caller, own: &Tags) -> Result<Tags, Refusal> {
     let Some(session) = &caller.session else { return Ok(tags) };
     for key in &session.transitive {
         if own.values.keys().any(|known| known.to_lowercase() == key.to_lowercase()) {
-            let words = format!("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session: `{key}`");
+            let words = format!(
+                "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session: `{key}`"
+            );
             return Err(Refusal::validation(words));
         }
         if let Some(value) = session.tags.get(key) {
@@ -99,8 +101,9 @@ impl Wish<'_> {
 fn trusted(cloud: &Cloud, caller: &Caller, wish: &Wish<'_>) -> Result<(String, String, u32), Refusal> {
     let asked = wish.asked;
     let (arn, role_arn) = (&caller.arn, &asked.role_arn);
-    let refused =
-        |action: &str| Refusal::denied(format!("User: {arn} is not authorized to perform: {action} on resource: {role_arn}"));
+    let refused = |action: &str| {
+        Refusal::denied(format!("User: {arn} is not authorized to perform: {action} on resource: {role_arn}"))
+    };
     let mut context = context_of(caller, cloud.clock.now());
     wish.tell(&mut context);
     let account = cloud.account();

@@ -15,7 +15,8 @@ use crate::sigv4::{Heard, decode, pairs};
 
 /// An action of S3 and the ARN that it is on.
 fn s3(heard: &Heard<'_>) -> Result<(&'static str, String), Refusal> {
-    let unknown = || Refusal::new(501, "NotImplemented", "the fake knows objects and lists of objects alone, in path style");
+    let unknown =
+        || Refusal::new(501, "NotImplemented", "the fake knows objects and lists of objects alone, in path style");
     let path = decode(heard.path).ok_or_else(|| Refusal::new(400, "InvalidURI", "the path is not percent-encoded"))?;
     // A client of HTTP would normalise them away, and moto would be asked for something else.
     if path.split('/').any(|segment| segment == "." || segment == "..") {

@@ -137,7 +137,8 @@ impl Document {
     /// # Errors
     /// What is not as AWS's grammar has it, or is not known here.
     pub(crate) fn parse(text: &str, kind: Kind) -> Result<Self, String> {
-        let raw: RawDocument = serde_json::from_str(text).map_err(|error| format!("syntax error in policy: {error}"))?;
+        let raw: RawDocument =
+            serde_json::from_str(text).map_err(|error| format!("syntax error in policy: {error}"))?;
         if raw.version != "2012-10-17" {
             return Err(format!("policy version `{}` is not 2012-10-17", raw.version));
         }

@@ -77,7 +77,9 @@ impl Params {
     /// Refuses what nobody took.
     pub(crate) fn finish(self) -> Result<(), Refusal> {
         match self.0.into_keys().next() {
-            Some(name) => Err(Refusal::validation(format!("unknown parameter `{name}`, or one that this action lacks"))),
+            Some(name) => {
+                Err(Refusal::validation(format!("unknown parameter `{name}`, or one that this action lacks")))
+            }
             None => Ok(()),
         }
     }

@@ -129,9 +129,13 @@ async fn query(
     }
     let signed = || caller.as_ref().ok_or_else(|| Refusal::from(Wrong::Missing));
     let result = match (shape, action.as_str()) {
-        (Shape::Sts, "AssumeRoleWithWebIdentity") if claim.is_none() => web_identity::serve(cloud, params, entry).await?,
+        (Shape::Sts, "AssumeRoleWithWebIdentity") if claim.is_none() => {
+            web_identity::serve(cloud, params, entry).await?
+        }
         (Shape::Sts, "AssumeRoleWithWebIdentity") => {
-            return Err(Refusal::validation("AssumeRoleWithWebIdentity is not signed: AWS passes over the signature, this fake does not"));
+            return Err(Refusal::validation(
+                "AssumeRoleWithWebIdentity is not signed: AWS passes over the signature, this fake does not",
+            ));
         }
         (Shape::Sts, "AssumeRole") => assume::serve(cloud, signed()?, params, entry).await?,
         (Shape::Sts, "GetCallerIdentity") => {

@@ -174,7 +174,18 @@ pub(super) async fn issue(cloud: &Cloud, granted: Granted, entry: &mut Entry) ->
     let Tags { values, transitive } = tags;
     let (role_arn, name, policies) = (asked.role_arn, asked.name, asked.policies);
     let session = Session {
-        keys, role, role_arn, role_id, name, source_identity, tags: values, transitive, policies, issued, expires, federated,
+        keys,
+        role,
+        role_arn,
+        role_id,
+        name,
+        source_identity,
+        tags: values,
+        transitive,
+        policies,
+        issued,
+        expires,
+        federated,
     };
     let told = if cloud.trouble() == Some(Trouble::FarExpiry) { expires + FAR } else { expires };
     entry.elements = json!({

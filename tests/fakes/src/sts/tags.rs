@@ -51,7 +51,9 @@ fn check(text: &str, lengths: std::ops::RangeInclusive<usize>) -> Result<(), Str
     }
     // Letters, digits and separators of any script, and some signs.
     let allowed = |character: char| {
-        character.is_alphanumeric() || (character.is_whitespace() && !character.is_control()) || "_.:/=+-@".contains(character)
+        character.is_alphanumeric()
+            || (character.is_whitespace() && !character.is_control())
+            || "_.:/=+-@".contains(character)
     };
     match text.chars().find(|character| !allowed(*character)) {
         Some(character) => Err(format!("`{}` is not allowed in a tag", character.escape_default())),
@@ -62,7 +64,9 @@ fn check(text: &str, lengths: std::ops::RangeInclusive<usize>) -> Result<(), Str
 /// The claim `https://aws.amazon.com/tags`: lists of exactly one string.
 pub(super) fn from_claim(claim: &Value) -> Result<Tags, String> {
     let members = claim.as_object().ok_or("the claim of tags is not an object")?;
-    if let Some(unknown) = members.keys().find(|name| !matches!(name.as_str(), "principal_tags" | "transitive_tag_keys")) {
+    if let Some(unknown) =
+        members.keys().find(|name| !matches!(name.as_str(), "principal_tags" | "transitive_tag_keys"))
+    {
         return Err(format!("the claim of tags has a member `{unknown}` that AWS does not know"));
     }
     let principal = members.get("principal_tags").and_then(Value::as_object).ok_or("no object `principal_tags`")?;

@@ -116,7 +116,12 @@ impl Parsed {
             return Err(Refusal::token("the token ends before it was issued"));
         }
         let rejected = |words: String| Refusal::new(403, "IDPRejectedClaim", words);
-        let flat = self.claims.as_object().into_iter().flatten().any(|(name, _)| name.starts_with("https://aws.amazon.com/tags/"));
+        let flat = self
+            .claims
+            .as_object()
+            .into_iter()
+            .flatten()
+            .any(|(name, _)| name.starts_with("https://aws.amazon.com/tags/"));
         if flat {
             return Err(rejected(format!("tags as single claims are not known here: use one claim `{TAGS}`")));
         }

@@ -15,9 +15,12 @@ use super::{Cloud, answer};
 const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
 
 pub(super) async fn serve(cloud: &Cloud, mut params: Params, entry: &mut Entry) -> Result<String, Refusal> {
-    let token = checked(params.required("WebIdentityToken")?, "WebIdentityToken", 4..=20_000, |c| c.is_ascii_graphic())?;
+    let token =
+        checked(params.required("WebIdentityToken")?, "WebIdentityToken", 4..=20_000, |c| c.is_ascii_graphic())?;
     if params.names("ProviderId") {
-        return Err(Refusal::validation("ProviderId is for OAuth 2.0 access tokens and must not stand beside an OIDC token"));
+        return Err(Refusal::validation(
+            "ProviderId is for OAuth 2.0 access tokens and must not stand beside an OIDC token",
+        ));
     }
     let asked = Asked::take(&mut params, cloud, entry)?;
     params.finish()?;
@@ -42,9 +45,8 @@ async fn verified(cloud: &Cloud, token: &str) -> Result<Claims, Refusal> {
     let parsed = Parsed::read(token)?;
     let issuer = parsed.issuer()?;
     let provider = cloud.account().providers.get(issuer).cloned();
-    let mut provider = provider.ok_or_else(|| {
-        Refusal::token(format!("No OpenIDConnect provider found in your account for {issuer}"))
-    })?;
+    let mut provider = provider
+        .ok_or_else(|| Refusal::token(format!("No OpenIDConnect provider found in your account for {issuer}")))?;
     let keys = parsed.keys(&provider).await?;
     let mut now = cloud.clock.now();
     match cloud.trouble() {
@@ -59,7 +61,8 @@ async fn verified(cloud: &Cloud, token: &str) -> Result<Claims, Refusal> {
 fn trusted(cloud: &Cloud, asked: &Asked, claims: &Claims) -> Result<(String, String, u32), Refusal> {
     let refused = |action: &str| Refusal::denied(format!("Not authorized to perform {action}"));
     let account = cloud.account();
-    let role = account.role_by_arn(&asked.role_arn).filter(|_| is_ours(&asked.role_arn)).ok_or_else(|| refused(ACTION))?;
+    let role =
+        account.role_by_arn(&asked.role_arn).filter(|_| is_ours(&asked.role_arn)).ok_or_else(|| refused(ACTION))?;
     let mut context = Context::default();
     claims.tell(&mut context);
     context.set("sts:RoleSessionName", asked.name.clone());

@@ -156,7 +156,8 @@ impl Heard {
 }
 
 pub(crate) fn environment(keys: &Keys) -> Vec<(&str, &str)> {
-    let mut environment = vec![("AWS_ACCESS_KEY_ID", keys.access_key.as_str()), ("AWS_SECRET_ACCESS_KEY", &keys.secret)];
+    let mut environment =
+        vec![("AWS_ACCESS_KEY_ID", keys.access_key.as_str()), ("AWS_SECRET_ACCESS_KEY", &keys.secret)];
     environment.extend(keys.token.as_deref().map(|token| ("AWS_SESSION_TOKEN", token)));
     environment
 }
@@ -180,7 +181,8 @@ impl Boto {
     }
 
     pub(crate) fn ask(&mut self, keys: Option<&Keys>, service: &str, call: &str, arguments: &Value) -> Heard {
-        let keys = keys.map(|keys| json!({ "access_key": keys.access_key, "secret": keys.secret, "token": keys.token }));
+        let keys =
+            keys.map(|keys| json!({ "access_key": keys.access_key, "secret": keys.secret, "token": keys.token }));
         let asked = json!({ "service": service, "call": call, "arguments": arguments, "keys": keys });
         writeln!(self.asks, "{asked}").unwrap();
         let mut line = String::new();

@@ -12,8 +12,11 @@ fn the_aws_cli_assumes_a_role_by_its_token_file() {
     let name = world.fresh("cli");
     let role = world.role(&name);
     let file = world.file(&name, &world.token());
-    let environment =
-        [("AWS_ROLE_ARN", role.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", &file), ("AWS_ROLE_SESSION_NAME", "from-file")];
+    let environment = [
+        ("AWS_ROLE_ARN", role.as_str()),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &file),
+        ("AWS_ROLE_SESSION_NAME", "from-file"),
+    ];
     let who = world.cli(&environment, &["sts", "get-caller-identity"]).unwrap();
     assert_eq!(who["Arn"], format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/from-file"));
     let report = world.file(&format!("{name}.txt"), "a report");
@@ -32,7 +35,8 @@ fn boto3_hears_everything_that_aws_says_of_a_session() {
     claims["https://aws.amazon.com/tags"] =
         json!({ "principal_tags": { "Writ": ["w1"], "Team": ["a b"] }, "transitive_tag_keys": ["Writ"] });
     claims["https://aws.amazon.com/source_identity"] = json!("writ-w1");
-    let policy = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}"#;
+    let policy =
+        r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}"#;
     let more = json!({ "DurationSeconds": 900, "Policy": policy });
     let before = writ_world_now();
     let heard = world.web_identity(&role, &world.token_of(&claims), &more);
@@ -88,25 +92,75 @@ const MISSES: [Miss; 20] = [
     ("two audiences", |claims| claims["aud"] = json!([AUDIENCE, "other"]), "InvalidIdentityToken", 400),
     ("no audience", |claims| drop(claims.as_object_mut().unwrap().remove("aud")), "InvalidIdentityToken", 400),
     ("another party", |claims| claims["azp"] = json!("other"), "InvalidIdentityToken", 400),
-    ("an issuer that is not registered", |claims| claims["iss"] = json!("https://other.test"), "InvalidIdentityToken", 400),
-    ("an issuer with a slash", |claims| claims["iss"] = json!(format!("{}/", claims["iss"].as_str().unwrap())), "InvalidIdentityToken", 400),
+    (
+        "an issuer that is not registered",
+        |claims| claims["iss"] = json!("https://other.test"),
+        "InvalidIdentityToken",
+        400,
+    ),
+    (
+        "an issuer with a slash",
+        |claims| claims["iss"] = json!(format!("{}/", claims["iss"].as_str().unwrap())),
+        "InvalidIdentityToken",
+        400,
+    ),
     ("another subject", |claims| claims["sub"] = json!("writ:other"), "AccessDenied", 403),
     ("a subject that begins alike", |claims| claims["sub"] = json!("writ:kit2"), "AccessDenied", 403),
     ("no subject", |claims| drop(claims.as_object_mut().unwrap().remove("sub")), "InvalidIdentityToken", 400),
-    ("an end that is past", |claims| claims["exp"] = json!(claims["iat"].as_i64().unwrap() - 1), "ExpiredTokenException", 400),
+    (
+        "an end that is past",
+        |claims| claims["exp"] = json!(claims["iat"].as_i64().unwrap() - 1),
+        "ExpiredTokenException",
+        400,
+    ),
     ("no end", |claims| drop(claims.as_object_mut().unwrap().remove("exp")), "InvalidIdentityToken", 400),
-    ("an end with a fraction", |claims| claims["exp"] = json!(claims["exp"].as_f64().unwrap() + 0.5), "InvalidIdentityToken", 400),
+    (
+        "an end with a fraction",
+        |claims| claims["exp"] = json!(claims["exp"].as_f64().unwrap() + 0.5),
+        "InvalidIdentityToken",
+        400,
+    ),
     ("an end as text", |claims| claims["exp"] = json!(claims["exp"].to_string()), "InvalidIdentityToken", 400),
-    ("a beginning to come", |claims| claims["nbf"] = json!(claims["iat"].as_i64().unwrap() + 300), "InvalidIdentityToken", 400),
-    ("issued in the future", |claims| claims["iat"] = json!(claims["iat"].as_i64().unwrap() + 300), "InvalidIdentityToken", 400),
+    (
+        "a beginning to come",
+        |claims| claims["nbf"] = json!(claims["iat"].as_i64().unwrap() + 300),
+        "InvalidIdentityToken",
+        400,
+    ),
+    (
+        "issued in the future",
+        |claims| claims["iat"] = json!(claims["iat"].as_i64().unwrap() + 300),
+        "InvalidIdentityToken",
+        400,
+    ),
     ("no time of issue", |claims| drop(claims.as_object_mut().unwrap().remove("iat")), "InvalidIdentityToken", 400),
-    ("tags that are no lists", |claims| claims["https://aws.amazon.com/tags"] = json!({ "principal_tags": { "Writ": "w1" } }), "IDPRejectedClaim", 403),
-    ("fifty-one tags", |claims| {
-        let tags: serde_json::Map<String, Value> = (0..51).map(|n| (format!("k{n}"), json!(["v"]))).collect();
-        claims["https://aws.amazon.com/tags"] = json!({ "principal_tags": tags });
-    }, "IDPRejectedClaim", 403),
-    ("tags as single claims", |claims| claims["https://aws.amazon.com/tags/principal_tags/Writ"] = json!(["w1"]), "IDPRejectedClaim", 403),
-    ("a source identity with a space", |claims| claims["https://aws.amazon.com/source_identity"] = json!("a b"), "IDPRejectedClaim", 403),
+    (
+        "tags that are no lists",
+        |claims| claims["https://aws.amazon.com/tags"] = json!({ "principal_tags": { "Writ": "w1" } }),
+        "IDPRejectedClaim",
+        403,
+    ),
+    (
+        "fifty-one tags",
+        |claims| {
+            let tags: serde_json::Map<String, Value> = (0..51).map(|n| (format!("k{n}"), json!(["v"]))).collect();
+            claims["https://aws.amazon.com/tags"] = json!({ "principal_tags": tags });
+        },
+        "IDPRejectedClaim",
+        403,
+    ),
+    (
+        "tags as single claims",
+        |claims| claims["https://aws.amazon.com/tags/principal_tags/Writ"] = json!(["w1"]),
+        "IDPRejectedClaim",
+        403,
+    ),
+    (
+        "a source identity with a space",
+        |claims| claims["https://aws.amazon.com/source_identity"] = json!("a b"),
+        "IDPRejectedClaim",
+        403,
+    ),
 ];
 
 #[test]
@@ -118,7 +172,11 @@ fn each_near_miss_of_a_token_is_refused_with_its_code() {
         let mut claims = world.claims();
         change(&mut claims);
         let heard = world.web_identity(&role, &world.token_of(&claims), &json!({}));
-        assert_eq!((heard.0["code"].as_str(), heard.0["status"].as_u64()), (Some(code), Some(status)), "{what}: {heard:?}");
+        assert_eq!(
+            (heard.0["code"].as_str(), heard.0["status"].as_u64()),
+            (Some(code), Some(status)),
+            "{what}: {heard:?}"
+        );
     }
 }
 
@@ -167,7 +225,8 @@ fn each_near_miss_of_a_request_is_refused_with_its_code() {
     ask(json!({ "WebIdentityToken": "x".repeat(20_001) })).refused("ValidationError", 400);
     ask(json!({ "Policy": "{" })).refused("MalformedPolicyDocument", 400);
     ask(json!({ "Policy": r#"{"Version":"2012-10-17"}"# })).refused("MalformedPolicyDocument", 400);
-    ask(json!({ "Policy": EVERYTHING.replace("\"*\"", &format!("\"{}\"", "x".repeat(2048))) })).refused("ValidationError", 400);
+    ask(json!({ "Policy": EVERYTHING.replace("\"*\"", &format!("\"{}\"", "x".repeat(2048))) }))
+        .refused("ValidationError", 400);
     let mut claims = world.claims();
     let tags: serde_json::Map<String, Value> = (0..40).map(|n| (format!("key{n}"), json!(["v".repeat(100)]))).collect();
     claims["https://aws.amazon.com/tags"] = json!({ "principal_tags": tags });
@@ -267,7 +326,9 @@ async fn the_query_protocol_is_taken_to_the_letter() {
     };
     let (status, answer) = ask(sound.clone()).await;
     assert_eq!(status, 200, "{answer}");
-    assert!(answer.starts_with("<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"));
+    assert!(
+        answer.starts_with("<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">")
+    );
     for (form, expected, code) in [
         (sound.replace("&Version=2011-06-15", ""), 400, "InvalidAction"),
         (sound.replace("2011-06-15", "2010-05-08"), 400, "InvalidAction"),
