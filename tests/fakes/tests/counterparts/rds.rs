@@ -14,7 +14,7 @@ use writ_fakes::rds::{Anyone, BySts, Instance, Rds};
 use writ_world::packages;
 use writ_world::postgres::{Cluster, Version};
 
-use crate::support::shared;
+use crate::support::{Lines, shared};
 
 const HOST: &str = "orders.abc123.eu-central-1.rds.amazonaws.com";
 const REGION: &str = "eu-central-1";
@@ -38,22 +38,27 @@ fn superuser(cluster: &Cluster, sql: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A token by botocore at a time so many seconds from now.
-fn token(keys: &Keys, user: &str, port: u16, after: i64, change: &Value) -> String {
-    let at = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap() + after;
-    let at = jiff::Timestamp::from_second(at).unwrap().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let mut asked = json!({
-        "host": HOST, "port": port, "user": user, "region": REGION, "at": at,
-        "access_key": keys.access_key, "secret": keys.secret, "token": keys.token,
-    });
-    asked.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-    let mut command = Command::new(moto::python().unwrap());
-    command.arg(moto::clients().join("rds_token.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    write!(child.stdin.take().unwrap(), "{asked}").unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+/// A running `rds_token.py`.
+struct Botocore(Lines);
+
+impl Botocore {
+    fn start() -> Self {
+        let mut command = Command::new(moto::python().unwrap());
+        command.arg(moto::clients().join("rds_token.py")).env_clear().env("PATH", "/usr/bin:/bin");
+        Self(Lines::start(command))
+    }
+
+    /// A token for a time so many seconds from now.
+    fn token(&mut self, keys: &Keys, user: &str, port: u16, after: i64, change: &Value) -> String {
+        let at = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap() + after;
+        let at = jiff::Timestamp::from_second(at).unwrap().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let mut asked = json!({
+            "host": HOST, "port": port, "user": user, "region": REGION, "at": at,
+            "access_key": keys.access_key, "secret": keys.secret, "token": keys.token,
+        });
+        asked.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        self.0.ask(&asked)
+    }
 }
 
 /// What psql prints, or what it complains of.
@@ -132,7 +137,8 @@ fn changed(token: &str) -> Vec<(String, &'static str)> {
 fn psql_logs_in_by_a_token_of_botocore_and_by_nothing_near_it() {
     let front = Front::start(Arc::new(Anyone(vec![keys()])));
     let port = front.rds.port();
-    let make = |user: &str, after: i64, change: Value| token(&keys(), user, port, after, &change);
+    let mut botocore = Botocore::start();
+    let mut make = |user: &str, after: i64, change: Value| botocore.token(&keys(), user, port, after, &change);
     let sound = make("app", 0, json!({}));
     assert_eq!(front.log_in("app", &sound).unwrap(), "app");
     assert_eq!(front.log_in("app", &sound).unwrap(), "app");
@@ -149,7 +155,7 @@ fn psql_logs_in_by_a_token_of_botocore_and_by_nothing_near_it() {
     front.refused("app", &make("app", 0, json!({ "token": "t".repeat(9000) })), "more than 8192");
     front.refused("local", &make("local", 0, json!({})), "without rds_iam");
     front.refused("postgres", &make("postgres", 0, json!({})), "without rds_iam");
-    front.rds.clock_ahead(899);
+    front.rds.clock_ahead(600);
     assert_eq!(front.log_in("app", &make("app", 0, json!({}))).unwrap(), "app");
     front.rds.clock_ahead(901);
     front.refused("app", &sound, "expired");
@@ -163,7 +169,7 @@ fn psql_logs_in_by_a_token_of_botocore_and_by_nothing_near_it() {
 #[test]
 fn an_open_session_goes_on_and_can_be_cancelled() {
     let front = Front::start(Arc::new(Anyone(vec![keys()])));
-    let sound = token(&keys(), "app", front.rds.port(), 0, &json!({}));
+    let sound = Botocore::start().token(&keys(), "app", front.rds.port(), 0, &json!({}));
     let authority = front.directory.path().join("ca.pem");
     let (port, authority) = (front.rds.port(), authority.display());
     let target = format!(
@@ -221,7 +227,9 @@ fn a_server_with_pam_refuses_what_the_front_refuses() {
     let server = runtime.block_on(PamServer::start(HOST, REGION, &[keys(), long.clone()])).unwrap();
     superuser(server.cluster(), "create user app; create user other");
     let port = server.cluster().port();
-    let make = |keys: &Keys, user: &str, after: i64, change: Value| token(keys, user, port, after, &change);
+    let mut botocore = Botocore::start();
+    let mut make =
+        |keys: &Keys, user: &str, after: i64, change: Value| botocore.token(keys, user, port, after, &change);
     let opens = |user: &str, token: &str| log_in(port, user, token, "sslmode=require");
     let sound = make(&keys(), "app", 0, json!({}));
     assert_eq!(opens("app", &sound).unwrap(), "app");

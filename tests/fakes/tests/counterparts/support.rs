@@ -113,7 +113,7 @@ impl World {
     pub(crate) fn cli(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Result<Value, String> {
         let mut command = Command::new(moto::aws_cli().unwrap());
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.directory.path());
-        command.env("AWS_ENDPOINT_URL", self.front.url()).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ENDPOINT_URL", self.front.url()).env("AWS_DEFAULT_REGION", "us-east-1");
         command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1").env("AWS_DEFAULT_OUTPUT", "json");
         let output = command.envs(environment.iter().copied()).args(arguments).output().unwrap();
         let (said, wrong) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -162,12 +162,38 @@ pub(crate) fn environment(keys: &Keys) -> Vec<(&str, &str)> {
     environment
 }
 
-/// A running `boto_calls.py`.
-pub(crate) struct Boto {
+/// A program that answers each line with a line.
+pub(crate) struct Lines {
     child: Child,
     asks: ChildStdin,
     hears: BufReader<ChildStdout>,
 }
+
+impl Lines {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (asks, hears) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, asks, hears }
+    }
+
+    pub(crate) fn ask(&mut self, asked: &Value) -> String {
+        writeln!(self.asks, "{asked}").unwrap();
+        let mut line = String::new();
+        self.hears.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "it ended: {line}");
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running `boto_calls.py`.
+pub(crate) struct Boto(Lines);
 
 impl Boto {
     pub(crate) fn start(endpoint: &str, authority: Option<&Path>) -> Self {
@@ -175,25 +201,13 @@ impl Boto {
         command.arg(moto::clients().join("boto_calls.py")).env_clear().env("PATH", "/usr/bin:/bin");
         command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", "/nonexistent");
         command.envs(authority.map(|path| ("AWS_CA_BUNDLE", path)));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (asks, hears) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, asks, hears }
+        Self(Lines::start(command))
     }
 
     pub(crate) fn ask(&mut self, keys: Option<&Keys>, service: &str, call: &str, arguments: &Value) -> Heard {
         let keys =
             keys.map(|keys| json!({ "access_key": keys.access_key, "secret": keys.secret, "token": keys.token }));
         let asked = json!({ "service": service, "call": call, "arguments": arguments, "keys": keys });
-        writeln!(self.asks, "{asked}").unwrap();
-        let mut line = String::new();
-        self.hears.read_line(&mut line).unwrap();
-        Heard(serde_json::from_str(&line).unwrap())
-    }
-}
-
-impl Drop for Boto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Heard(serde_json::from_str(&self.0.ask(&asked)).unwrap())
     }
 }
