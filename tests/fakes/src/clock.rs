@@ -40,6 +40,11 @@ pub(crate) fn iso(seconds: i64) -> String {
     time(seconds).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// `Fri, 02 Jan 2026 03:04:05 GMT`, as HTTP has it.
+pub(crate) fn http(seconds: i64) -> String {
+    time(seconds).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Seconds since 1970 of a date in a policy: ISO 8601 with its zone, or a day alone, or seconds.
 pub(crate) fn from_policy(text: &str) -> Option<i64> {
     if let Ok(seconds) = text.parse::<i64>() {

@@ -6,14 +6,15 @@
 //!
 //! * [`Rds`], this module: a TLS front that speaks PostgreSQL's start-up, asks for the cleartext password, checks the token, and then
 //!   relays everything to the real server as that user. It works for every user of the machine, and takes any clock.
-//! * `tests/fakes/pam`: a PAM module of our own in the real server, built by `tests/world/scripts/build-pam`. Only root may write
-//!   `/etc/pam.d`, so that only root's tests run it ([`pam`]); they show that the front is no laxer than a server with PAM.
+//! * `tests/fakes/pam`: a PAM module of our own ([`pam`]), built by `tests/world/scripts/build-pam`; a second implementation of the
+//!   rules, in another language, that the front is compared with. Only root may add a service to `/etc/pam.d`, so that only root's
+//!   tests run it in the real server; everybody's run it in libpam, which takes services from another directory if asked.
 //!
 //! # What was found about long tokens
 //! PostgreSQL 15 reads a password message of up to 65535 bytes where the authentication is PAM (`PG_MAX_AUTH_TOKEN_LENGTH`), and its
 //! own conversation function copies it whole. `PAM_MAX_RESP_SIZE` (512) binds `misc_conv`, which programs with a terminal use, and
 //! modules that check it themselves (`pam_unix` does); neither PostgreSQL's conversation nor `pam_get_authtok` does. A token of
-//! several KiB arrives whole, as a test shows.
+//! almost 8 KiB arrives whole at the module and opens a session of the real server, as a test shows.
 //!
 //! # Rules
 //! `HOST:PORT/?Action=connect&DBUser=...&X-Amz-...`: each parameter once and none unknown; host and port those of the endpoint; the

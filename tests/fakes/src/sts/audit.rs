@@ -25,9 +25,7 @@ impl Entry {
         if !self.parameters.is_object() {
             self.parameters = json!({});
         }
-        if let Some(parameters) = self.parameters.as_object_mut() {
-            parameters.insert(name.to_owned(), value.into());
-        }
+        set(&mut self.parameters, name, value.into());
     }
 
     /// A web identity, before it is anybody's session.
@@ -57,10 +55,11 @@ impl Entry {
                     "attributes": { "creationDate": clock::iso(session.issued), "mfaAuthenticated": "false" },
                 });
                 if let Some(identity) = &session.source_identity {
-                    context["sourceIdentity"] = json!(identity);
+                    set(&mut context, "sourceIdentity", json!(identity));
                 }
                 if let Some(provider) = &session.federated {
-                    context["webIdFederationData"] = json!({ "federatedProvider": provider, "attributes": {} });
+                    let data = json!({ "federatedProvider": provider, "attributes": {} });
+                    set(&mut context, "webIdFederationData", data);
                 }
                 json!({
                     "type": "AssumedRole", "principalId": user_id, "arn": arn, "accountId": ACCOUNT,
@@ -68,6 +67,12 @@ impl Entry {
                 })
             }
         };
+    }
+}
+
+fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
     }
 }
 
@@ -93,9 +98,9 @@ impl Trail {
             "recipientAccountId": ACCOUNT,
         });
         if let Some(Refusal { code, message, .. }) = refusal {
-            event["errorCode"] = json!(code);
-            event["errorMessage"] = json!(message);
-            event["responseElements"] = Value::Null;
+            set(&mut event, "errorCode", json!(code));
+            set(&mut event, "errorMessage", json!(message));
+            set(&mut event, "responseElements", Value::Null);
         }
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
     }

@@ -15,8 +15,8 @@ use super::query::Params;
 use super::refusal::Refusal;
 use super::trouble::Trouble;
 use super::{Cloud, answer, assume, authenticate, iam, identity, pass, web_identity};
-use crate::random_hex;
 use crate::sigv4::{Claim, Heard, Wrong};
+use crate::{clock, random_hex};
 
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -39,7 +39,11 @@ async fn serve(State(cloud): State<Arc<Cloud>>, request: Request) -> Response<Bo
     let (shape, outcome) = answered(&cloud, &heard, &mut entry, &id).await;
     let agent = heard.header("user-agent").unwrap_or_default();
     cloud.trail.write(entry, cloud.clock.now(), &id, agent, outcome.as_ref().err());
-    let response = outcome.unwrap_or_else(|refusal| answer::refused(shape, &refusal, &id));
+    let mut response = outcome.unwrap_or_else(|refusal| answer::refused(shape, &refusal, &id));
+    // Clients learn from it that their clocks differ.
+    if let Ok(date) = clock::http(cloud.clock.now()).parse() {
+        response.headers_mut().insert(header::DATE, date);
+    }
     match cloud.trouble() {
         Some(Trouble::CutShort) if matches!(shape, Shape::Sts | Shape::Iam) => cut_short(response).await,
         _ => response,

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use writ_fakes::Keys;
 use writ_fakes::moto;
-use writ_fakes::rds::pam::PamServer;
+use writ_fakes::rds::pam::{PamModule, PamServer};
 use writ_fakes::rds::{Anyone, BySts, Instance, Rds};
 use writ_world::packages;
 use writ_world::postgres::{Cluster, Version};
@@ -215,43 +215,62 @@ fn the_keys_of_sts_open_what_their_policies_allow() {
     front.refused("app", &token(&by_policy("other")), "no session policy allows the rds-db:connect action");
 }
 
+fn long() -> Keys {
+    Keys { access_key: "ASIALONG".to_owned(), secret: "s".to_owned(), token: Some("t".repeat(7500)) }
+}
+
 #[test]
-fn a_server_with_pam_refuses_what_the_front_refuses() {
-    if !PamServer::possible() {
-        // Only root may add a PAM service; for everybody else the front alone stands, and has been tested above.
-        assert!(!nix::unistd::geteuid().is_root(), "root cannot write /etc/pam.d");
-        return;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let long = Keys { access_key: "ASIALONG".to_owned(), secret: "s".to_owned(), token: Some("t".repeat(7500)) };
-    let server = runtime.block_on(PamServer::start(HOST, REGION, &[keys(), long.clone()])).unwrap();
-    superuser(server.cluster(), "create user app; create user other");
-    let port = server.cluster().port();
+fn the_pam_module_refuses_what_the_front_refuses() {
+    let port = 5432;
+    let module = PamModule::prepare(&format!("{HOST}:{port}"), REGION, &[keys(), long()]).unwrap();
     let mut botocore = Botocore::start();
     let mut make =
         |keys: &Keys, user: &str, after: i64, change: Value| botocore.token(keys, user, port, after, &change);
-    let opens = |user: &str, token: &str| log_in(port, user, token, "sslmode=require");
+    let opens = |user: &str, token: &str| module.opens(user, token).unwrap();
     let sound = make(&keys(), "app", 0, json!({}));
-    assert_eq!(opens("app", &sound).unwrap(), "app");
-    let refused = |user: &str, token: &str| {
-        let said = opens(user, token).unwrap_err();
-        assert!(said.contains(&format!("PAM authentication failed for user \"{user}\"")), "{token}: {said}");
-    };
-    for (changed, _) in changed(&sound) {
-        refused("app", &changed);
+    assert!(opens("app", &sound));
+    assert!(opens("app", &make(&keys(), "app", -600, json!({}))));
+    for (changed, why) in changed(&sound) {
+        assert!(!opens("app", &changed), "{why}");
     }
-    refused("other", &sound);
-    refused("app", &make(&keys(), "app", -901, json!({})));
-    refused("app", &make(&keys(), "app", 1000, json!({})));
-    refused("app", &make(&keys(), "app", 0, json!({ "region": "us-east-1" })));
-    refused("app", &make(&keys(), "app", 0, json!({ "secret": "other" })));
-    refused("app", &make(&keys(), "app", 0, json!({ "access_key": "ASIAOTHER" })));
-    refused("app", &make(&keys(), "app", 0, json!({ "token": null })));
+    assert!(!opens("other", &sound));
+    for (after, change) in [
+        (-901, json!({})),
+        (1000, json!({})),
+        (0, json!({ "region": "us-east-1" })),
+        (0, json!({ "secret": "other" })),
+        (0, json!({ "access_key": "ASIAOTHER" })),
+        (0, json!({ "token": null })),
+    ] {
+        assert!(!opens("app", &make(&keys(), "app", after, change.clone())), "{after} {change}");
+    }
     // Far beyond the 512 bytes that libpam's own conversation would keep.
-    let token = make(&long, "app", 0, json!({}));
-    assert!(token.len() > 7500, "{}", token.len());
+    let token = make(&long(), "app", 0, json!({}));
+    assert!(token.len() > 7500 && opens("app", &token));
+    assert!(!opens("app", &make(&long(), "app", 0, json!({ "token": "t".repeat(9000) }))));
+}
+
+/// Root alone may add a service to `/etc/pam.d`; whoever is not root holds the module to account above, in libpam.
+#[test]
+fn a_real_server_takes_tokens_by_pam() {
+    assert_eq!(PamServer::possible(), nix::unistd::geteuid().is_root());
+    if !PamServer::possible() {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(PamServer::start(HOST, REGION, &[keys(), long()])).unwrap();
+    superuser(server.cluster(), "create user app; create user other");
+    let port = server.cluster().port();
+    let mut botocore = Botocore::start();
+    let opens = |user: &str, token: &str| log_in(port, user, token, "sslmode=require");
+    let sound = botocore.token(&keys(), "app", port, 0, &json!({}));
+    assert_eq!(opens("app", &sound).unwrap(), "app");
+    let token = botocore.token(&long(), "app", port, 0, &json!({}));
     assert_eq!(opens("app", &token).unwrap(), "app");
-    refused("app", &make(&long, "app", 0, json!({ "token": "t".repeat(9000) })));
+    for (user, token) in [("other", sound.as_str()), ("app", &sound[1..]), ("app", &sound[..sound.len() - 1])] {
+        let said = opens(user, token).unwrap_err();
+        assert!(said.contains(&format!("PAM authentication failed for user \"{user}\"")), "{said}");
+    }
     let plain = log_in(port, "app", &sound, "sslmode=disable").unwrap_err();
     assert!(plain.contains("no pg_hba.conf entry"), "{plain}");
 }

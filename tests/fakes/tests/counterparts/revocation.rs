@@ -72,7 +72,9 @@ fn a_session_ends_with_its_time() {
     let who = || world.boto(Some(&keys), "sts", "get_caller_identity", &json!({}));
     // The client's own clock stands: its signature stays within the quarter of an hour that AWS allows.
     world.front.clock_ahead(600);
-    who().answer();
+    let date = who().answer()["ResponseMetadata"]["HTTPHeaders"]["date"].as_str().unwrap().to_owned();
+    let date = jiff::fmt::rfc2822::parse(&date).unwrap().timestamp();
+    assert!(date > jiff::Timestamp::now() + jiff::SignedDuration::from_secs(300), "{date}");
     world.front.clock_ahead(900);
     who().refused("ExpiredToken", 403);
     world.boto(Some(&keys), "s3", "list_objects_v2", &json!({ "Bucket": "reports" })).refused("ExpiredToken", 403);
