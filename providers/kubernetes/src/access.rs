@@ -31,7 +31,11 @@ pub(crate) struct Access {
 
 impl Access {
     /// As the configuration says.
-    pub(crate) fn chosen(config: &KubernetesConfig, address: &Address, seams: Seams) -> Result<Self, ConfigFault> {
+    pub(crate) fn chosen<E>(
+        config: &KubernetesConfig<E>,
+        address: &Address,
+        seams: Seams,
+    ) -> Result<Self, ConfigFault> {
         if let Some(path) = &config.kubeconfig {
             return kubeconfig::access(path, config.context.as_deref());
         }

@@ -23,7 +23,8 @@ use crate::rights::Right;
 
 /// The longest answer: a page of a list has a few hundred bytes for each of its objects.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
-const IDLE: Duration = Duration::from_secs(60);
+/// API servers, and what stands before them, close a connection that is idle for longer: a request must not meet that.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// What `kube` made of a request, or could not.
 pub(crate) type Request = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
@@ -240,12 +241,12 @@ fn unconnected(doing: &str, error: &reqwest::Error) -> Failed {
 fn untrusted(error: &reqwest::Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let found = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| error.downcast_ref());
-        if matches!(found, Some(rustls::Error::InvalidCertificate(_))) {
+        if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
             return true;
         }
-        cause = error.source();
+        // An I/O error shows what it wraps here alone: its source is that one's source.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = wrapped.map_or_else(|| error.source(), |inner| Some(inner as &(dyn std::error::Error + 'static)));
     }
     false
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::account::Account;
 
@@ -13,9 +13,12 @@ pub use writ_provider_source::ConfigFault;
 const ACCOUNT_LIMIT: usize = 64;
 
 /// The provider's settings. Exactly one of `kubeconfig`, `in_cluster`, `eks` and `assertion` says how the broker is let in.
+///
+/// `E` is how an AWS identity becomes a token for an EKS cluster: whoever composes the broker has the code for that, and its
+/// settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KubernetesConfig {
+pub struct KubernetesConfig<E = NoEks> {
     /// The service account, `namespace/name`, whose token a writ gets where policy names none.
     pub service_account: Option<String>,
     /// The service accounts that policy may name (`@role`), besides that one.
@@ -31,7 +34,7 @@ pub struct KubernetesConfig {
     #[serde(default)]
     pub in_cluster: bool,
     /// The cluster is an EKS cluster that knows the broker by its AWS identity.
-    pub eks: Option<EksConfig>,
+    pub eks: Option<E>,
     /// The cluster trusts Writ's own issuer.
     pub assertion: Option<AssertionConfig>,
     /// Longest time for one call of the broker's, in milliseconds, 100 to 60000, however long the caller would wait.
@@ -42,14 +45,16 @@ pub struct KubernetesConfig {
     pub sweep_limit: u32,
 }
 
-/// An EKS cluster, as AWS names it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EksConfig {
-    /// The cluster's name: tokens are for it alone.
-    pub cluster: String,
-    /// The region whose STS vouches for the broker.
-    pub region: String,
+/// Where nothing makes tokens for EKS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoEks {}
+
+impl<'de> Deserialize<'de> for NoEks {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom(
+            "nothing here makes tokens for EKS: write `assertion`, `in_cluster` or `kubeconfig`",
+        ))
+    }
 }
 
 /// What the cluster expects of Writ's own issuer.
@@ -70,7 +75,7 @@ mod defaults {
     }
 }
 
-impl KubernetesConfig {
+impl<E> KubernetesConfig<E> {
     /// Checks everything that can be checked without the cluster.
     ///
     /// # Errors
@@ -81,8 +86,6 @@ impl KubernetesConfig {
         let texts = [
             ("audience", self.audience.as_deref()),
             ("context", self.context.as_deref()),
-            ("eks.cluster", self.eks.as_ref().map(|eks| eks.cluster.as_str())),
-            ("eks.region", self.eks.as_ref().map(|eks| eks.region.as_str())),
             ("assertion.audience", self.assertion.as_ref().map(|assertion| assertion.audience.as_str())),
         ];
         for (setting, text) in texts {

@@ -37,9 +37,11 @@ pub struct Seams {
 
 /// Mints service-account tokens at one cluster.
 pub struct KubernetesProvider {
-    config: KubernetesConfig,
     accounts: Vec<Account>,
+    audience: Option<String>,
     cluster: Cluster,
+    call_timeout: Duration,
+    sweep_limit: u32,
 }
 
 impl KubernetesProvider {
@@ -48,22 +50,24 @@ impl KubernetesProvider {
     ///
     /// # Errors
     /// What is wrong in the configuration, and what to write instead.
-    pub fn new(config: KubernetesConfig, address: &Address, seams: Seams) -> Result<Self, ConfigFault> {
+    pub fn new<E>(config: &KubernetesConfig<E>, address: &Address, seams: Seams) -> Result<Self, ConfigFault> {
         config.validate()?;
         let accounts = config.accounts()?;
-        let access = Access::chosen(&config, address, seams)?;
+        let access = Access::chosen(config, address, seams)?;
         let cluster = Cluster::new(access, Right::of(&accounts), config.call_timeout())?;
-        Ok(Self { config, accounts, cluster })
+        let (audience, sweep_limit) = (config.audience.clone(), config.sweep_limit);
+        Ok(Self { accounts, audience, cluster, call_timeout: config.call_timeout(), sweep_limit })
     }
 
     fn limit(&self, deadline: Duration) -> Duration {
-        deadline.min(self.config.call_timeout())
+        deadline.min(self.call_timeout)
     }
 }
 
 impl fmt::Debug for KubernetesProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KubernetesProvider").field("config", &self.config).finish_non_exhaustive()
+        let mut shown = f.debug_struct("KubernetesProvider");
+        shown.field("accounts", &self.accounts).field("identity", &self.cluster.named()).finish_non_exhaustive()
     }
 }
 
@@ -79,7 +83,7 @@ impl Provider for KubernetesProvider {
         deadline: Duration,
     ) -> Pending<'a, Result<Minted, ProviderFault>> {
         let limit = self.limit(deadline);
-        let choice = Choice { accounts: &self.accounts, audience: self.config.audience.as_deref() };
+        let choice = Choice { accounts: &self.accounts, audience: self.audience.as_deref() };
         Box::pin(within("minting", limit, mint::mint(&self.cluster, choice, &target.name, intended, limit)))
     }
 
@@ -113,7 +117,7 @@ impl Provider for KubernetesProvider {
         let limit = self.limit(deadline);
         Box::pin(within("sweeping", limit, async move {
             let session = self.cluster.session(&target.name, None, Instant::now() + limit).await?;
-            sweep::sweep(&session, live, self.config.sweep_limit).await
+            sweep::sweep(&session, live, self.sweep_limit).await
         }))
     }
 
@@ -126,7 +130,7 @@ impl Provider for KubernetesProvider {
         let limit = self.limit(deadline);
         Box::pin(within("presenting", limit, async move {
             // A token for somebody else is none for the API server.
-            if self.config.audience.is_some() {
+            if self.audience.is_some() {
                 return Ok(None);
             }
             let session = self.cluster.session_of(&credential.secret, Instant::now() + limit)?;

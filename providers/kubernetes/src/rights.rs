@@ -10,6 +10,7 @@ use kube::core::Request;
 use kube::core::params::PostParams;
 use serde_json::{Value, json};
 use writ_core::provider::ProviderFault;
+use writ_provider_calls::plain;
 
 use crate::account::Account;
 use crate::call::{Answer, Session};
@@ -95,7 +96,7 @@ pub(crate) async fn allowed(doing: &str, session: &Session<'_>, what: ResourceAt
 pub(crate) async fn missing(doing: &str, words: &str, session: &Session<'_>) -> ProviderFault {
     // Only for the text: if it cannot be had, a placeholder says what belongs there.
     let user = whoami(session).await.ok().and_then(Result::ok).and_then(|review| username(&review));
-    let subject = subject(user.as_deref().unwrap_or("USER"));
+    let subject = subject(&user.map_or_else(|| "USER".to_owned(), |user| plain(&user)));
     let objects: Vec<Value> = session.cluster().needed().iter().flat_map(|right| right.objects(&subject)).collect();
     let manifest = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
     ProviderFault::Misconfigured(format!(

@@ -21,15 +21,16 @@ use crate::rights::{self, Right};
 use crate::{fault, revoke};
 
 /// Secrets in one answer.
-const PAGE: u32 = 500;
+const PAGE: u32 = 200;
 /// Answers of one namespace that are looked at.
-const PAGES: u32 = 200;
+const PAGES: u32 = 500;
 
 #[derive(Deserialize)]
 struct Page {
     #[serde(default)]
     metadata: Next,
-    items: Vec<Item>,
+    /// `null` where there are none.
+    items: Option<Vec<Item>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -56,7 +57,7 @@ pub(crate) async fn sweep(session: &Session<'_>, live: &[WritId], most: u32) -> 
         let mut token = None;
         for _ in 0..PAGES {
             let page = list(session, right, token).await?;
-            for item in page.items {
+            for item in page.items.unwrap_or_default() {
                 match judged(item.metadata, live) {
                     Judged::Kept => {}
                     Judged::Strange => swept.left += 1,

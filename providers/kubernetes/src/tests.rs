@@ -14,7 +14,7 @@ fn address(tls: UpstreamTls) -> Address {
 }
 
 fn refusal(settings: Value) -> String {
-    let made = KubernetesProvider::new(config(settings), &address(UpstreamTls::VerifyFull), Seams::default());
+    let made = KubernetesProvider::new(&config(settings), &address(UpstreamTls::VerifyFull), Seams::default());
     made.unwrap_err().to_string()
 }
 
@@ -36,11 +36,9 @@ fn each_mistake_says_what_to_write() {
         (json!({ "service_account": "a/b", "in_cluster": true, "context": "x" }), "`context` is of a kubeconfig"),
         (json!({ "service_account": "a/b", "in_cluster": true, "audience": " " }), "`audience` is empty"),
         (json!({ "service_account": "a/b", "assertion": { "audience": "" } }), "`assertion.audience` is empty"),
-        (json!({ "service_account": "a/b", "eks": { "cluster": "", "region": "r" } }), "`eks.cluster` is empty"),
         (json!({ "service_account": "a/b", "in_cluster": true, "call_timeout_ms": 99 }), "from 100 to 60000"),
         (json!({ "service_account": "a/b", "in_cluster": true, "sweep_limit": 0 }), "from 1 to 10000"),
         (json!({ "service_account": "a/b", "assertion": { "audience": "x" } }), "`[broker.issues]`"),
-        (json!({ "service_account": "a/b", "eks": { "cluster": "c", "region": "r" } }), "`eks`"),
         (json!({ "service_account": "a/b", "kubeconfig": "/nowhere/at/all" }), "`/nowhere/at/all` cannot be read"),
     ] {
         let said = refusal(settings.clone());
@@ -48,6 +46,9 @@ fn each_mistake_says_what_to_write() {
         assert!(!said.ends_with('.') && said.chars().next().is_some_and(|c| !c.is_uppercase()), "{said}");
     }
     assert!(serde_json::from_value::<KubernetesConfig>(json!({ "token": "x" })).is_err());
+    let eks = json!({ "service_account": "a/b", "eks": { "cluster": "c" } });
+    let unmade = serde_json::from_value::<KubernetesConfig>(eks).unwrap_err().to_string();
+    assert!(unmade.contains("nothing here makes tokens for EKS"), "{unmade}");
 }
 
 #[test]
@@ -167,8 +168,10 @@ fn tls_is_not_given_up() {
         }
     }
     let seams = || Seams { eks: Some(std::sync::Arc::new(Never)), ..Seams::default() };
-    let eks = || config(json!({ "service_account": "a/b", "eks": { "cluster": "c", "region": "r" } }));
-    let fault = KubernetesProvider::new(eks(), &address(UpstreamTls::Disable), seams()).unwrap_err();
+    let eks: KubernetesConfig<bool> = serde_json::from_value(json!({ "service_account": "a/b", "eks": true })).unwrap();
+    let fault = KubernetesProvider::new(&eks, &address(UpstreamTls::Disable), seams()).unwrap_err();
     assert!(fault.to_string().contains("takes no token without TLS"), "{fault}");
-    KubernetesProvider::new(eks(), &address(UpstreamTls::VerifyFull), seams()).unwrap();
+    KubernetesProvider::new(&eks, &address(UpstreamTls::VerifyFull), seams()).unwrap();
+    let fault = KubernetesProvider::new(&eks, &address(UpstreamTls::VerifyFull), Seams::default()).unwrap_err();
+    assert!(fault.to_string().contains("`eks`"), "{fault}");
 }

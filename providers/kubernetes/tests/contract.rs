@@ -239,7 +239,7 @@ async fn who_is_not_known_is_named(cluster: &Cluster) {
     assert!(fault.detail().contains(&format!("an assertion of `{}`", cluster.issuer.url)), "{fault:?}");
     let mut address = cluster.target.address.clone();
     address.ca_pem = Some(cluster.issuer.pem.clone());
-    let stranger = KubernetesProvider::new(asserted(AUDIENCE), &address, seams).unwrap();
+    let stranger = KubernetesProvider::new(&asserted(AUDIENCE), &address, seams).unwrap();
     let fault = stranger.probe(&cluster.target, DEADLINE).await.unwrap_err();
     let ProviderFault::Misconfigured(text) = &fault else { panic!("{fault:?}") };
     assert!(text.contains("not vouched for") && text.contains("`ca_file`"), "{text}");

@@ -52,6 +52,7 @@ impl Cluster {
         let server =
             Kubernetes::start(&Options { authentication: Some(authentication), ..Options::default() }).unwrap();
         server.apply(SYSTEM).unwrap();
+        crowd(&server);
         server.apply(&example("access.yaml")).unwrap();
         server.apply(&example("rights.yaml")).unwrap();
         server.apply(KIT).unwrap();
@@ -81,7 +82,7 @@ impl Cluster {
             troubles.push(before);
         }
         Self {
-            provider: KubernetesProvider::new(own, &target.address, Seams::default()).unwrap(),
+            provider: KubernetesProvider::new(&own, &target.address, Seams::default()).unwrap(),
             down: elsewhere(free),
             silent: elsewhere(silence.local_addr().unwrap().port()),
             troubled,
@@ -97,7 +98,7 @@ impl Cluster {
 
     /// A provider as configured, over the cluster itself.
     pub(crate) fn provider_with(&self, config: KubernetesConfig, seams: Seams) -> KubernetesProvider {
-        KubernetesProvider::new(config, &self.target.address, seams).unwrap()
+        KubernetesProvider::new(&config, &self.target.address, seams).unwrap()
     }
 
     /// As whom the API server sees whoever has `token`.
@@ -132,6 +133,14 @@ const SYSTEM: &str = r#"
     "subjects": [ { "kind": "ServiceAccount", "name": "writ-broker", "namespace": "writ-system" } ] }
 ] }
 "#;
+
+/// What the controller of quotas would write down: that the namespace has room for no Secret.
+fn crowd(server: &Kubernetes) {
+    let status = r#"{"status":{"hard":{"count/secrets":"0"},"used":{"count/secrets":"0"}}}"#;
+    let quota = ["resourcequota", "none", "-n", "crowded", "--subresource=status"];
+    let patched = server.admin(&[&["patch"], &quota[..], &["--type=merge", "-p", status]].concat()).unwrap();
+    assert!(patched.status.success(), "{}", String::from_utf8_lossy(&patched.stderr));
+}
 
 /// The kit's target has a name of its own, and so a subject.
 const KIT: &str = r#"
@@ -187,7 +196,7 @@ pub(crate) fn asserted(audience: &str) -> KubernetesConfig {
 
 fn by_assertion(port: u16, pem: &str, audience: &str, assertions: &Arc<dyn Assertions>) -> KubernetesProvider {
     let seams = Seams { assertions: Some(Arc::clone(assertions)), ..Seams::default() };
-    KubernetesProvider::new(asserted(audience), &target("cluster", port, pem).address, seams).unwrap()
+    KubernetesProvider::new(&asserted(audience), &target("cluster", port, pem).address, seams).unwrap()
 }
 
 pub(crate) async fn whoami(http: &reqwest::Client, url: &str, token: &str) -> Option<Value> {
