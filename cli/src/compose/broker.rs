@@ -17,6 +17,7 @@ use writ_core::provider::{Pending, Provider, ProviderFault};
 use writ_core::target::{Address, Target};
 use writ_core::time::SystemClock;
 use writ_provider_database::DatabaseProvider;
+use writ_provider_kubernetes::{KubernetesProvider, Seams};
 use writ_provider_static::StaticProvider;
 
 use super::config::ProviderTable;
@@ -163,8 +164,6 @@ pub(crate) fn check(config: &BrokerConfig<ProviderTable>) -> Result<(), Failure>
 }
 
 fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Assertions>>) -> Result<Served, Failure> {
-    // Databases and static passwords need none.
-    let _ = assertions;
     let name = &config.name;
     let ca_pem = config.ca_file.as_ref().map(std::fs::read_to_string).transpose();
     let ca_pem = ca_pem.doing(format!("`ca_file` of target `{name}` cannot be read"))?;
@@ -173,6 +172,10 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
     let provider: Arc<dyn Provider> = match &config.provider {
         ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),
         ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
+        ProviderTable::Kubernetes(settings) => {
+            let seams = Seams { assertions: assertions.cloned(), ..Seams::default() };
+            Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)
+        }
     };
     let target = Target {
         name: name.clone(),

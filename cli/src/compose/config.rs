@@ -7,6 +7,7 @@ use writ_broker::config::BrokerConfig;
 use writ_broker::duration::Span;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_database::DatabaseConfig;
+use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_static::StaticConfig;
 
 use crate::compose::health::TelemetryConfig;
@@ -81,6 +82,8 @@ pub(crate) enum ProviderTable {
     Database(DatabaseConfig),
     /// A password that somebody configured.
     Static(StaticConfig),
+    /// Tokens of Kubernetes' service accounts.
+    Kubernetes(KubernetesConfig),
 }
 
 /// A configuration as it was read: with its file, and the digest of its text for the ledger.
@@ -158,6 +161,7 @@ fn unreadable(config: &Config) -> Vec<(&Path, std::io::Error)> {
         let password = match &target.provider {
             ProviderTable::Database(settings) => settings.password_file.as_deref(),
             ProviderTable::Static(settings) => settings.password_file.as_deref(),
+            ProviderTable::Kubernetes(settings) => settings.kubeconfig.as_deref(),
         };
         [target.ca_file.as_deref(), password].into_iter().flatten()
     });
@@ -170,6 +174,7 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
         let problem = match &target.provider {
             ProviderTable::Database(settings) => settings.validate().err().map(|fault| fault.to_string()),
             ProviderTable::Static(settings) => settings.validate().err().map(|fault| fault.to_string()),
+            ProviderTable::Kubernetes(settings) => settings.validate().err().map(|fault| fault.to_string()),
         };
         problem.map(|problem| (format!("broker.target `{}`", target.name), problem))
     });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use writ_core::credential::Credential;
 use writ_core::grant::{Obligations, PolicyHash, RecordLevel};
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::proof::Intended;
@@ -41,6 +42,23 @@ pub trait Harness: Sync {
     /// The shortest life that the target grants: a credential for a shorter writ lives this long, and the gateway ends the
     /// session before it.
     fn shortest_life(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// By what the target tells this writ's credential from another's: its principal, unless writs share that.
+    fn mark(&self, writ: &Writ, credential: &Credential) -> String {
+        let _ = writ;
+        credential.principal.clone()
+    }
+
+    /// When this very credential ends, by the target's own account, where its principal does not say.
+    fn end_of_this<'a>(&'a self, credential: &'a Credential) -> Pending<'a, Option<Timestamp>> {
+        self.end_of(&credential.principal)
+    }
+
+    /// How long the target may go on taking a credential after its revocation, with room: some remember for a while that they
+    /// took it.
+    fn forgets_within(&self) -> Duration {
         Duration::ZERO
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here is skipped when its counterpart is absent: it fails, and says which script fetches it.
 
 pub mod browser;
+pub mod kubernetes;
 pub mod oidc;
 pub mod packages;
 pub mod postgres;

@@ -1,6 +1,7 @@
 //! The settings, in the words of whoever configures. Data alone.
 
 mod issuers;
+mod kubernetes;
 
 use super::{Setting, Table};
 
@@ -343,6 +344,8 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
+    kubernetes::KUBERNETES,
+    kubernetes::ASSERTION,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

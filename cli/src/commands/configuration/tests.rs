@@ -9,6 +9,7 @@ use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_database::DatabaseConfig;
+use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
 use writ_provider_static::StaticConfig;
 
 use super::registry::TABLES;
@@ -49,6 +50,8 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
     same::<StaticConfig>("[broker.target.provider.static]");
+    same::<KubernetesConfig>("[broker.target.provider.kubernetes]");
+    same::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -60,7 +63,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 20, "each table stands above");
+    assert_eq!(TABLES.len(), 22, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -89,6 +92,10 @@ fn maximal(provider: &str) -> String {
     add("[[broker.target]]", "[[broker.target]]", &[]);
     let from = format!("[broker.target.provider.{provider}]");
     add(&from, &from, &[]);
+    if provider == "kubernetes" {
+        let assertion = "[broker.target.provider.kubernetes.assertion]";
+        add(assertion, assertion, &[]);
+    }
     add("[broker.humans]", "[broker.humans]", &[]);
     add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
     add("[gateway]", "[gateway]", &[]);
@@ -103,7 +110,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static"] {
+    for provider in ["database", "static", "kubernetes"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -134,6 +141,8 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
     required::<StaticConfig>("[broker.target.provider.static]", "");
+    required::<KubernetesConfig>("[broker.target.provider.kubernetes]", "");
+    required::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -177,6 +186,8 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
     defaults::<StaticConfig>("[broker.target.provider.static]", "");
+    defaults::<KubernetesConfig>("[broker.target.provider.kubernetes]", "");
+    defaults::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");
