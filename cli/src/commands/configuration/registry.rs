@@ -1,5 +1,6 @@
 //! The settings, in the words of whoever configures. Data alone.
 
+mod aws;
 mod issuers;
 
 use super::{Setting, Table};
@@ -336,6 +337,11 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
+    aws::AWS,
+    aws::STATEMENT,
+    aws::ASSUMED,
+    aws::RDS,
+    aws::EKS,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

@@ -8,6 +8,7 @@ use writ_broker::identity::config::{CacheConfig, IssuerConfig};
 use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
+use writ_provider_aws::{AssumeConfig, AwsConfig, EksConfig, RdsConfig, Statement};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_static::StaticConfig;
 
@@ -49,6 +50,11 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
     same::<StaticConfig>("[broker.target.provider.static]");
+    same::<AwsConfig>("[broker.target.provider.aws]");
+    same::<Statement>("[[broker.target.provider.aws.scopes.NAME]]");
+    same::<AssumeConfig>("[broker.target.provider.aws.assume]");
+    same::<RdsConfig>("[broker.target.provider.rds]");
+    same::<EksConfig>("[broker.target.provider.eks]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -60,7 +66,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 20, "each table stands above");
+    assert_eq!(TABLES.len(), 25, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -89,6 +95,13 @@ fn maximal(provider: &str) -> String {
     add("[[broker.target]]", "[[broker.target]]", &[]);
     let from = format!("[broker.target.provider.{provider}]");
     add(&from, &from, &[]);
+    if provider == "aws" {
+        let scope = "[[broker.target.provider.aws.scopes.NAME]]";
+        add(scope, scope, &[]);
+    }
+    if !matches!(provider, "database" | "static") {
+        add(&format!("[broker.target.provider.{provider}.assume]"), "[broker.target.provider.aws.assume]", &[]);
+    }
     add("[broker.humans]", "[broker.humans]", &[]);
     add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
     add("[gateway]", "[gateway]", &[]);
@@ -103,7 +116,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static"] {
+    for provider in ["database", "static", "aws", "rds", "eks"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -134,6 +147,11 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
     required::<StaticConfig>("[broker.target.provider.static]", "");
+    required::<AwsConfig>("[broker.target.provider.aws]", "");
+    required::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
+    required::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
+    required::<RdsConfig>("[broker.target.provider.rds]", "");
+    required::<EksConfig>("[broker.target.provider.eks]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -177,6 +195,11 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
     defaults::<StaticConfig>("[broker.target.provider.static]", "");
+    defaults::<AwsConfig>("[broker.target.provider.aws]", "");
+    defaults::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
+    defaults::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
+    defaults::<RdsConfig>("[broker.target.provider.rds]", "");
+    defaults::<EksConfig>("[broker.target.provider.eks]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");
