@@ -39,10 +39,10 @@ async fn the_signature_is_as_computed_by_hand() {
     for (user, session) in [("app_reader", None), ("a.b-c", Some("FwoG/+=="))] {
         let login = Login { user, ..login() };
         let found = signed(&login, &keys(session), TIME).await;
-        let (unsigned, signature) = found.split_once("&X-Amz-Signature=").unwrap();
-        let (place, query) = unsigned.split_once("/?").unwrap();
+        let (place, query) = found.split_once("/?").unwrap();
         assert_eq!(place, "prod-instance.us-east-1.rds.amazonaws.com:3306");
-        let mut sorted: Vec<&str> = query.split('&').collect();
+        let (signature, mut sorted): (Vec<&str>, Vec<&str>) =
+            query.split('&').partition(|part| part.starts_with("X-Amz-Signature="));
         sorted.sort_unstable();
         assert_eq!(sorted.len(), if session.is_some() { 8 } else { 7 });
         let empty = hex(digest::digest(&digest::SHA256, b"").as_ref());
@@ -53,7 +53,7 @@ async fn the_signature_is_as_computed_by_hand() {
         for part in ["20240826", "us-east-1", "rds-db", "aws4_request"] {
             key = mac(&key, part);
         }
-        assert_eq!(signature, hex(&mac(&key, &text)), "{found}");
+        assert_eq!(signature, [format!("X-Amz-Signature={}", hex(&mac(&key, &text)))], "{found}");
         if session.is_some() {
             assert!(found.contains("&X-Amz-Security-Token=FwoG%2F%2B%3D%3D"), "{found}");
         }

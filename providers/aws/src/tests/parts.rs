@@ -120,8 +120,9 @@ fn a_token_for_a_cluster_is_a_signed_request_for_its_name() {
     let address = reqwest::Url::parse(std::str::from_utf8(&address).unwrap()).unwrap();
     assert_eq!((address.scheme(), address.host_str(), address.path()), ("https", Some("sts.eu-west-1.amazonaws.com"), "/"));
     let mut said: Vec<(String, String)> = address.query_pairs().into_owned().collect();
-    let (name, signature) = said.pop().unwrap();
-    assert_eq!((name.as_str(), signature.len()), ("X-Amz-Signature", 64));
+    let signature = said.iter().position(|(name, _)| name == "X-Amz-Signature").unwrap();
+    let signature = said.remove(signature).1;
+    assert!(signature.len() == 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit()), "{signature}");
     said.sort();
     let expected = [
         ("Action", "GetCallerIdentity"),
@@ -145,6 +146,7 @@ fn what_is_not_whole_xml_says_nothing() {
     let sound = "<A xmlns=\"x\"><B><C>a &amp; b</C><D/></B></A>";
     let read = |text: &str| xml::text(text.as_bytes(), &["A", "B", "C"]);
     assert_eq!(read(sound).as_deref(), Some("a & b"));
+    assert_eq!(read(&format!("<?xml version=\"1.0\"?>\n{sound}\n")).as_deref(), Some("a & b"));
     for wrong in [
         "",
         "<A><B><C>x</C></B>",
@@ -152,6 +154,11 @@ fn what_is_not_whole_xml_says_nothing() {
         "<X><A><B><C>x</C></B></A></X>",
         "<A><B><C>x</C><C>y</C></B></A>",
         "<A><C>x</C></A>",
+        "<A><B><C>x</C></B></A><A/>",
+        "x<A><B><C>x</C></B></A>",
+        "<!DOCTYPE A [<!ENTITY e \"x\">]><A><B><C>&e;</C></B></A>",
+        "<A><B><C>&e;</C></B></A>",
+        "<A><B><C><!-- x --></C></B></A>",
         "{\"A\": 1}",
     ] {
         assert_eq!(read(wrong), None, "{wrong}");
