@@ -278,13 +278,17 @@ async fn other_keys_elsewhere_are_published_and_sign_nothing() {
     };
     let (before, now) = (elsewhere(), elsewhere());
     let open = |signer: &Arc<dyn AssertionSigner>, others: &[Arc<dyn AssertionSigner>]| {
-        OidcIssuer::with_signer(&settings(), URL, signer.clone(), others, Duration::from_secs(1), clock.clone()).unwrap()
+        OidcIssuer::with_signer(&settings(), URL, signer.clone(), others, Duration::from_secs(1), clock.clone())
+            .unwrap()
     };
     let first = open(&before, &[]);
     let token = assert(&first, None, AssertedSubject::Target).await;
     let second = open(&now, std::slice::from_ref(&before));
     assert_eq!(second.jwks()["keys"].as_array().unwrap().len(), 2);
-    assert!(read(&second.jwks(), "ES256", &token, clock.now()).await.is_ok(), "a token of the key before is still good");
+    assert!(
+        read(&second.jwks(), "ES256", &token, clock.now()).await.is_ok(),
+        "a token of the key before is still good"
+    );
     let token = assert(&second, None, AssertedSubject::Target).await;
     assert!(read(&first.jwks(), "ES256", &token, clock.now()).await.is_err(), "the other key did not sign");
     assert!(read(&second.jwks(), "ES256", &token, clock.now()).await.is_ok());

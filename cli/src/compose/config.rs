@@ -92,6 +92,17 @@ pub(crate) enum ProviderTable {
 }
 
 impl ProviderTable {
+    /// The table's name.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "database",
+            Self::Static(_) => "static",
+            Self::Aws(_) => "aws",
+            Self::Rds(_) => "rds",
+            Self::Eks(_) => "eks",
+        }
+    }
+
     /// What is wrong with its settings.
     fn mistake(&self) -> Option<String> {
         let validated = match self {

@@ -5,10 +5,10 @@ use std::io::IsTerminal as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tracing::Level;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Doing as _, Failure};
 
@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn libraries_that_see_tokens_show_none() {
-        for library in ["aws_smithy_runtime::client::orchestrator", "aws_config::profile", "hyper::proto", "h2::codec"] {
+        for library in ["aws_smithy_runtime::client::orchestrator", "aws_config::profile", "hyper::proto", "h2::codec"]
+        {
             assert!(is_loggable(library, Level::WARN) && is_loggable(library, Level::INFO));
             assert!(!is_loggable(library, Level::DEBUG) && !is_loggable(library, Level::TRACE), "{library}");
         }

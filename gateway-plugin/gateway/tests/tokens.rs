@@ -24,7 +24,8 @@ async fn server(token: &str) -> Cluster {
     let others = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("host all app all password\n{others}")).unwrap();
     client.simple_query("select pg_reload_conf()").await.unwrap();
-    crate::world::until_server(&client, "select count(*) > 0 from pg_hba_file_rules where 'app' = any (user_name)").await;
+    crate::world::until_server(&client, "select count(*) > 0 from pg_hba_file_rules where 'app' = any (user_name)")
+        .await;
     drop(client);
     connection.await.unwrap().unwrap();
     cluster
@@ -46,7 +47,8 @@ async fn a_long_token_is_given_to_a_known_server_and_to_no_other() {
     })
     .await;
     let session = world.client().await;
-    let row = session.query_one("select current_user::text, ssl from pg_stat_ssl where pid = pg_backend_pid()", &[]).await;
+    let row =
+        session.query_one("select current_user::text, ssl from pg_stat_ssl where pid = pg_backend_pid()", &[]).await;
     let row = row.unwrap();
     assert_eq!((row.get::<_, String>(0).as_str(), row.get::<_, bool>(1)), ("app", true));
 

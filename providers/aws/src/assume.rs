@@ -146,9 +146,10 @@ impl Assumer {
         name: &str,
         tags: &Tags,
     ) -> Result<Secret, ProviderFault> {
-        let assertions = self.assertions.as_ref().ok_or_else(|| {
-            ProviderFault::Misconfigured("the broker is no issuer: add `[broker.issues]`".to_owned())
-        })?;
+        let assertions = self
+            .assertions
+            .as_ref()
+            .ok_or_else(|| ProviderFault::Misconfigured("the broker is no issuer: add `[broker.issues]`".to_owned()))?;
         let values: serde_json::Map<String, Value> =
             tags.iter().map(|(key, value)| (key.clone(), json!([value]))).collect();
         let keys: Vec<&String> = tags.keys().collect();
@@ -211,7 +212,9 @@ impl Assumer {
     ) -> Result<(), ProviderFault> {
         let limit = self.limit(deadline);
         if before > after(Timestamp::now(), AHEAD) {
-            let text = format!("{before} is in the future: until then no session would be good, so write a time that has passed");
+            let text = format!(
+                "{before} is in the future: until then no session would be good, so write a time that has passed"
+            );
             return Err(ProviderFault::Misconfigured(text));
         }
         let asking = async {

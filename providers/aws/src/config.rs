@@ -156,14 +156,17 @@ impl AssumeConfig {
         tags::validate(&self.tags)?;
         let own = Self::default();
         if self.by != By::Issuer && (self.audience != own.audience || self.subject != own.subject) {
-            return Err(ConfigFault::new("`audience` and `subject` are of assertions: write them with `by = \"issuer\"` alone"));
+            return Err(ConfigFault::new(
+                "`audience` and `subject` are of assertions: write them with `by = \"issuer\"` alone",
+            ));
         }
         if self.by == By::Workload && !self.tags.is_empty() {
             let text = "`tags` cannot be told with the workload's own token, as only its issuer could: remove them, or write \
                         `by = \"issuer\"`";
             return Err(ConfigFault::new(text));
         }
-        if self.audience.is_empty() || self.audience.len() > 255 || !self.audience.bytes().all(|b| b.is_ascii_graphic()) {
+        if self.audience.is_empty() || self.audience.len() > 255 || !self.audience.bytes().all(|b| b.is_ascii_graphic())
+        {
             return Err(ConfigFault::new("`audience` is no client id: write one of the account's OIDC provider"));
         }
         match &self.external_id {
@@ -211,7 +214,9 @@ impl RoleTable {
         };
         let named: BTreeMap<String, RoleArn> = named.iter().map(one).collect::<Result<_, _>>()?;
         if default.is_none() && named.is_empty() {
-            return Err(ConfigFault::new("no role: write `role_arn`, or `roles` with the names that policies give them"));
+            return Err(ConfigFault::new(
+                "no role: write `role_arn`, or `roles` with the names that policies give them",
+            ));
         }
         Ok(Self { default, named })
     }

@@ -136,7 +136,8 @@ impl EksProvider {
     /// Does what the cluster would do with the token.
     async fn seen(&self, credential: &Credential, deadline: Duration) -> Result<Option<Presented>, ProviderFault> {
         let doing = "asking AWS whom it sees in a token";
-        let query = query(credential).ok_or_else(|| ProviderFault::Refused("the credential is no token for EKS".to_owned()))?;
+        let query =
+            query(credential).ok_or_else(|| ProviderFault::Refused("the credential is no token for EKS".to_owned()))?;
         let address = format!("{}{}", self.assumer.sts_address(), query.as_str());
         // Signed for AWS's own name, wherever it is asked.
         let request = self.assumer.plain().get(address).header("host", self.assumer.region().sts_host());
@@ -207,7 +208,11 @@ fn query(credential: &Credential) -> Option<Zeroizing<String>> {
 impl fmt::Debug for EksProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("EksProvider");
-        shown.field("cluster", &self.cluster).field("assumer", &self.assumer).field("roles", &self.roles).finish_non_exhaustive()
+        shown
+            .field("cluster", &self.cluster)
+            .field("assumer", &self.assumer)
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
     }
 }
 

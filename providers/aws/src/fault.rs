@@ -35,7 +35,8 @@ where
 
 /// An answer that is none: cut short, or not AWS's.
 pub(crate) fn cut_short(doing: &str) -> Failed {
-    let text = format!("{doing}: the answer was cut short or cannot be read, so that what became of the call is not known");
+    let text =
+        format!("{doing}: the answer was cut short or cannot be read, so that what became of the call is not known");
     Failed::ForGood(ProviderFault::Unreachable(text))
 }
 
@@ -72,7 +73,8 @@ fn refused(error: &(dyn Error + 'static)) -> bool {
 
 /// The error and its causes.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<String> = core::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
+    let causes: Vec<String> =
+        core::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
     causes.join(": ")
 }
 
@@ -89,7 +91,8 @@ pub(crate) fn of_answer(doing: &str, code: &str, message: &str, status: u16) -> 
     if status < 400 || plain_code.is_empty() {
         return cut_short(doing);
     }
-    let clock = CLOCK.contains(&plain_code) || message.contains("not yet current") || message.contains("Signature expired");
+    let clock =
+        CLOCK.contains(&plain_code) || message.contains("not yet current") || message.contains("Signature expired");
     if clock {
         return Failed::ForGood(ProviderFault::Refused(format!(
             "{text}: what was shown has ended or not begun by the clock of AWS: set the clock of the broker's machine, and see \
@@ -126,7 +129,8 @@ const BUSY: [&str; 7] = [
 ];
 
 /// Two clocks differ, or what has an end was kept beyond it.
-const CLOCK: [&str; 5] = ["ExpiredToken", "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture", "InvalidSignatureDate"];
+const CLOCK: [&str; 5] =
+    ["ExpiredToken", "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture", "InvalidSignatureDate"];
 
 /// What to do about an error, and whether it is in the broker's own configuration.
 const HELP: [(&str, bool, &str); 16] = [

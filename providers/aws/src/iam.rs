@@ -118,7 +118,8 @@ impl Iam {
                 .map_err(|error| unsigned(&error))?
                 .into();
             let headers = [("content-type", FORM)].into_iter();
-            let request = SignableRequest::new("POST", self.url.as_str(), headers, SignableBody::Bytes(form.as_bytes()));
+            let request =
+                SignableRequest::new("POST", self.url.as_str(), headers, SignableBody::Bytes(form.as_bytes()));
             let request = request.map_err(|error| unsigned(&error))?;
             sign(request, &parameters).map_err(|error| unsigned(&error))?.into_parts().0
         };
@@ -206,7 +207,9 @@ mod tests {
         assert_eq!(time_in(&unescaped(&escaped(&document(at))).unwrap()), Some(at));
         let console = document(at).replace("07Z", "07.000Z");
         assert_eq!(time_in(&console), Some(at));
-        for other in ["{}", "[]", &document(at).replace("Deny", "Allow"), &document(at).replace("[\"*\"]", "[\"s3:*\"]")] {
+        for other in
+            ["{}", "[]", &document(at).replace("Deny", "Allow"), &document(at).replace("[\"*\"]", "[\"s3:*\"]")]
+        {
             assert_eq!(time_in(other), None, "{other}");
         }
     }

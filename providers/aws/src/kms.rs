@@ -10,7 +10,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
-use aws_sdk_kms::config::{BehaviorVersion, Builder, IdentityCache, Region as SdkRegion, StalledStreamProtectionConfig};
+use aws_sdk_kms::config::{
+    BehaviorVersion, Builder, IdentityCache, Region as SdkRegion, StalledStreamProtectionConfig,
+};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeyUsageType, MessageType, SigningAlgorithmSpec};
 use base64::Engine as _;
@@ -192,8 +194,12 @@ async fn public(client: &Client, ambient: &Ambient, key: &KeyArn) -> Result<(For
 fn jwk(der: &[u8]) -> Option<(Form, Value)> {
     let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     match der::public_key(der)? {
-        PublicKey::P256 { x, y } => Some((Form::P256, json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) }))),
-        PublicKey::Rsa { n, e } if n.len() >= 256 => Some((Form::Rsa, json!({ "kty": "RSA", "n": text(n), "e": text(e) }))),
+        PublicKey::P256 { x, y } => {
+            Some((Form::P256, json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) })))
+        }
+        PublicKey::Rsa { n, e } if n.len() >= 256 => {
+            Some((Form::Rsa, json!({ "kty": "RSA", "n": text(n), "e": text(e) })))
+        }
         PublicKey::Rsa { .. } => None,
     }
 }

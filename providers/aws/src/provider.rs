@@ -87,7 +87,10 @@ pub(crate) fn presented(credential: &Credential, seen: String) -> Result<Present
 
 impl fmt::Debug for AwsProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AwsProvider").field("assumer", &self.assumer).field("roles", &self.roles).finish_non_exhaustive()
+        f.debug_struct("AwsProvider")
+            .field("assumer", &self.assumer)
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
     }
 }
 

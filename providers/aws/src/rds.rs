@@ -281,7 +281,9 @@ impl Provider for RdsProvider {
         Box::pin(async move {
             match &self.signer {
                 Signer::Ambient(ambient) => {
-                    within("looking for the broker's own identity at AWS", deadline, ambient.credentials()).await.map(drop)
+                    within("looking for the broker's own identity at AWS", deadline, ambient.credentials())
+                        .await
+                        .map(drop)
                 }
                 Signer::Role(assumer, role) => assumer.probe(target, &[role], deadline).await,
             }
@@ -308,7 +310,8 @@ impl Provider for RdsProvider {
             match &self.signer {
                 Signer::Role(assumer, role) => assumer.revoke_older(target, &[role], before, deadline).await,
                 Signer::Ambient(_) => Err(ProviderFault::Misconfigured(
-                    "tokens are signed by the broker's own identity, which cannot be told apart: add `role_arn`".to_owned(),
+                    "tokens are signed by the broker's own identity, which cannot be told apart: add `role_arn`"
+                        .to_owned(),
                 )),
             }
         })

@@ -108,7 +108,8 @@ pub(crate) fn endpoint(setting: &str, text: &str) -> Result<Url, ConfigFault> {
         Err(ConfigFault::new(text))
     };
     let Ok(url) = Url::parse(text) else { return wrong("which is no address") };
-    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     match (url.scheme(), url.host_str()) {
         (_, None | Some("")) => wrong("which names no host"),
         _ if !bare || url.path() != "/" => wrong("which has more than a host and a port"),

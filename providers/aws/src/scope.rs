@@ -61,7 +61,8 @@ impl Scopes {
             return Err(ConfigFault::new(text));
         }
         if let Some(default) = default.filter(|name| !policies.contains_key(*name)) {
-            let text = format!("`default_scope` names `{}`, which is not in `scopes`: write one that is", shown(default));
+            let text =
+                format!("`default_scope` names `{}`, which is not in `scopes`: write one that is", shown(default));
             return Err(ConfigFault::new(text));
         }
         Ok(Self { policies, default: default.map(str::to_owned) })
@@ -130,7 +131,11 @@ fn of_statements(name: &str, statements: &[Statement], region: &Region) -> Resul
 
 fn of_file(name: &str, path: &Path) -> Result<String, ConfigFault> {
     let wrong = |why: &str| {
-        ConfigFault::new(format!("the scope `{}`: `{}` {why}: write an IAM policy in JSON", shown(name), path.display()))
+        ConfigFault::new(format!(
+            "the scope `{}`: `{}` {why}: write an IAM policy in JSON",
+            shown(name),
+            path.display()
+        ))
     };
     let size = path.metadata().map_err(|error| wrong(&format!("cannot be read ({error})")))?;
     if !size.is_file() || size.len() > LARGEST_FILE {
@@ -143,7 +148,10 @@ fn of_file(name: &str, path: &Path) -> Result<String, ConfigFault> {
     if policy.get("Version").and_then(Value::as_str) != Some("2012-10-17") {
         return Err(wrong("is not of the `Version` `2012-10-17`"));
     }
-    if statements.iter().any(|statement| statement.get("Principal").is_some() || statement.get("NotPrincipal").is_some()) {
+    if statements
+        .iter()
+        .any(|statement| statement.get("Principal").is_some() || statement.get("NotPrincipal").is_some())
+    {
         return Err(wrong("names a principal, as only policies of resources do"));
     }
     if !statements.iter().any(|statement| statement.get("Effect").and_then(Value::as_str) == Some("Allow")) {

@@ -7,7 +7,9 @@ use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
-use aws_sdk_sts::config::{BehaviorVersion, Builder, IdentityCache, Region as SdkRegion, StalledStreamProtectionConfig};
+use aws_sdk_sts::config::{
+    BehaviorVersion, Builder, IdentityCache, Region as SdkRegion, StalledStreamProtectionConfig,
+};
 use aws_sdk_sts::types::{AssumedRoleUser, Credentials as Given, Tag};
 use writ_core::credential::Secret;
 use writ_core::provider::ProviderFault;
@@ -112,7 +114,10 @@ impl Sts {
         let doing = format!("assuming `{}`", asked.role);
         repeated(&doing, limit, || async {
             let mut call = self.client.assume_role().role_arn(asked.role.as_str()).role_session_name(asked.name);
-            call = call.policy(asked.policy).source_identity(asked.name).set_external_id(told.external_id.map(str::to_owned));
+            call = call
+                .policy(asked.policy)
+                .source_identity(asked.name)
+                .set_external_id(told.external_id.map(str::to_owned));
             for (key, value) in told.tags {
                 let tag = Tag::builder().key(key).value(value).build();
                 let tag = tag.map_err(|error| Failed::ForGood(ProviderFault::Refused(format!("{doing}: {error}"))))?;
@@ -158,7 +163,8 @@ impl Sts {
             return Err(refused(format!("AWS gave a session of `{}` and not of `{arn}`", shown(&user.arn))));
         }
         if let Some(source) = source.filter(|source| source != asked.name) {
-            let text = format!("AWS gave a session whose source identity is `{}`: it is not this writ's", shown(&source));
+            let text =
+                format!("AWS gave a session whose source identity is `{}`: it is not this writ's", shown(&source));
             return Err(refused(text));
         }
         let wanted = after(now, u64::from(asked.seconds));

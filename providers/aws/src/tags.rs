@@ -47,7 +47,10 @@ pub(crate) fn validate(tags: &Tags) -> Result<(), ConfigFault> {
             return wrong(key, "begins with `aws:` or `writ:`, which belong to AWS and Writ: write another key");
         }
         if value.chars().count() > LONGEST_VALUE || !value.chars().all(allowed) {
-            return wrong(key, "has a value that no tag can have: write at most 256 letters and digits of ASCII, spaces or `_.:/=+-@`");
+            return wrong(
+                key,
+                "has a value that no tag can have: write at most 256 letters and digits of ASCII, spaces or `_.:/=+-@`",
+            );
         }
         if !seen.insert(lower) {
             return wrong(key, "is there twice: AWS does not tell capitals from small letters in keys");

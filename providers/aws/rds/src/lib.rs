@@ -76,7 +76,11 @@ pub fn check_host(host: &str) -> Result<(), TokenFault> {
             && !label.starts_with("xn--")
     };
     let named = labels.last().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_lowercase()));
-    if host.len() <= 253 && labels.len() >= 2 && named && labels.iter().all(label) { Ok(()) } else { Err(TokenFault::Host) }
+    if host.len() <= 253 && labels.len() >= 2 && named && labels.iter().all(label) {
+        Ok(())
+    } else {
+        Err(TokenFault::Host)
+    }
 }
 
 /// Whether a database of RDS can have the port.

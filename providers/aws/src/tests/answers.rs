@@ -48,7 +48,10 @@ async fn an_assertion_carries_what_aws_is_told() {
     assert_eq!(told[0].claims["https://aws.amazon.com/source_identity"], writ.id.to_string());
     let tags = &told[0].claims["https://aws.amazon.com/tags"];
     assert_eq!(tags["principal_tags"]["writ:id"], serde_json::json!([writ.id.to_string()]));
-    assert_eq!(tags["principal_tags"].as_object().unwrap().len(), tags["transitive_tag_keys"].as_array().unwrap().len());
+    assert_eq!(
+        tags["principal_tags"].as_object().unwrap().len(),
+        tags["transitive_tag_keys"].as_array().unwrap().len()
+    );
     drop(told);
     let credential = minted.credential().unwrap();
     assert_eq!(credential.kind, CredentialKind::AwsSession);
@@ -204,7 +207,8 @@ async fn an_answer_that_is_none_is_no_answer() {
         String::new(),
         "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>".to_owned(),
         "<html>a proxy's own page</html>".to_owned(),
-        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult/></AssumeRoleWithWebIdentityResponse>".to_owned(),
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult/></AssumeRoleWithWebIdentityResponse>"
+            .to_owned(),
     ] {
         let fake = Fake::saying(move |_| (200, answer.clone())).await;
         let fault = fault(By::Issuer, &fake).await;
@@ -291,7 +295,12 @@ fn iam(answer: &'static str) -> impl Fn(&Asked) -> (u16, String) + Send + Sync +
         "GetRolePolicy" if answer.is_empty() => (404, error("NoSuchEntity", "there is none")),
         "GetRolePolicy" => {
             let found = format!("<PolicyDocument>{answer}</PolicyDocument>");
-            (200, format!("<GetRolePolicyResponse><GetRolePolicyResult>{found}</GetRolePolicyResult></GetRolePolicyResponse>"))
+            (
+                200,
+                format!(
+                    "<GetRolePolicyResponse><GetRolePolicyResult>{found}</GetRolePolicyResult></GetRolePolicyResponse>"
+                ),
+            )
         }
         "PutRolePolicy" => {
             let request = "<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>";
@@ -350,7 +359,10 @@ async fn a_revoker_can_do_that_alone() {
     let provider = AwsProvider::with_ambient(&config, Some(&assertions), ambient(None)).unwrap();
     provider.revoke_older(&target(), Timestamp::now(), DEADLINE).await.unwrap();
     let asked = fake.asked();
-    assert_eq!((asked[0]["RoleArn"].as_str(), asked[0]["RoleSessionName"].as_str()), (config.assume.revoker.as_deref().unwrap(), "writ-revoke"));
+    assert_eq!(
+        (asked[0]["RoleArn"].as_str(), asked[0]["RoleSessionName"].as_str()),
+        (config.assume.revoker.as_deref().unwrap(), "writ-revoke")
+    );
     assert!(asked[0]["Policy"].contains("iam:PutRolePolicy") && asked[0]["Policy"].contains(OTHER));
     assert_eq!(fake.headers()[1]["x-amz-security-token"], "canary-token");
 }
@@ -433,7 +445,13 @@ async fn a_clusters_token_is_shown_to_aws_as_the_cluster_would() {
     let left = credential.expires.unwrap().as_second() - Timestamp::now().as_second();
     assert!((890..=900).contains(&left), "{left}");
     let fault = provider.present(&target(), credential, DEADLINE).await.unwrap_err();
-    assert!(fault.detail().contains("and sees `arn:aws:sts::123456789012:assumed-role/reports/writ-probe`"), "{fault:?}");
+    assert!(
+        fault.detail().contains("and sees `arn:aws:sts::123456789012:assumed-role/reports/writ-probe`"),
+        "{fault:?}"
+    );
     let headers = fake.headers().pop().unwrap();
-    assert_eq!((headers["x-k8s-aws-id"].as_bytes(), headers["host"].as_bytes()), (&b"prod"[..], &b"sts.eu-west-1.amazonaws.com"[..]));
+    assert_eq!(
+        (headers["x-k8s-aws-id"].as_bytes(), headers["host"].as_bytes()),
+        (&b"prod"[..], &b"sts.eu-west-1.amazonaws.com"[..])
+    );
 }

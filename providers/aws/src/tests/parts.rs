@@ -61,7 +61,10 @@ fn two_workloads_never_have_the_same_tags() {
     let workload = |issuer: &str, subject: &str| tags_of(issuer, subject)["writ:workload"].clone();
     assert_ne!(workload("https://a.test", "x"), workload("https://b.test", "x"));
     // As `writ issuer subject` prints it: SHA-256 over issuer, line feed and subject.
-    assert_eq!(workload("https://token.actions.githubusercontent.com", "repo:octo-org/octo-repo:environment:prod").len(), 32);
+    assert_eq!(
+        workload("https://token.actions.githubusercontent.com", "repo:octo-org/octo-repo:environment:prod").len(),
+        32
+    );
 }
 
 #[test]
@@ -111,14 +114,18 @@ fn a_session_is_read_back_as_it_was_written() {
 fn a_token_for_a_cluster_is_a_signed_request_for_its_name() {
     use base64::Engine as _;
     let region = Region::parse("eu-west-1").unwrap();
-    let keys = aws_credential_types::Credentials::new("ASIATESTTESTTEST", "secret", Some("a/b+c=".to_owned()), None, "t");
+    let keys =
+        aws_credential_types::Credentials::new("ASIATESTTESTTEST", "secret", Some("a/b+c=".to_owned()), None, "t");
     let at: Timestamp = "2026-03-04T05:06:07Z".parse().unwrap();
     let token = eks::token(&keys, &region, "prod", at).unwrap();
     let token = std::str::from_utf8(token.expose()).unwrap();
     let encoded = token.strip_prefix("k8s-aws-v1.").unwrap();
     let address = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(encoded).unwrap();
     let address = reqwest::Url::parse(std::str::from_utf8(&address).unwrap()).unwrap();
-    assert_eq!((address.scheme(), address.host_str(), address.path()), ("https", Some("sts.eu-west-1.amazonaws.com"), "/"));
+    assert_eq!(
+        (address.scheme(), address.host_str(), address.path()),
+        ("https", Some("sts.eu-west-1.amazonaws.com"), "/")
+    );
     let mut said: Vec<(String, String)> = address.query_pairs().into_owned().collect();
     let signature = said.iter().position(|(name, _)| name == "X-Amz-Signature").unwrap();
     let signature = said.remove(signature).1;

@@ -97,13 +97,7 @@ pub(super) const ASSUMED: Table = Table {
             "Whom assertions are for: a client id of the account's OIDC provider.",
             "\"sts.amazonaws.com\"",
         ),
-        optional(
-            "subject",
-            "text",
-            "target",
-            "Whom assertions name: the `target`, or the `workload`.",
-            "\"workload\"",
-        ),
+        optional("subject", "text", "target", "Whom assertions name: the `target`, or the `workload`.", "\"workload\""),
         optional(
             "external_id",
             "text",
@@ -140,13 +134,7 @@ pub(super) const ASSUMED: Table = Table {
             "\"https://vpce-0123.sts.eu-west-1.vpce.amazonaws.com\"",
         ),
         optional("iam_endpoint", "text", "", "The same of IAM.", "\"https://iam.internal\""),
-        optional(
-            "call_timeout_ms",
-            "milliseconds",
-            "5000",
-            "Longest time for one call to AWS, 100 to 60000.",
-            "2000",
-        ),
+        optional("call_timeout_ms", "milliseconds", "5000", "Longest time for one call to AWS, 100 to 60000.", "2000"),
     ],
 };
 
