@@ -94,19 +94,20 @@ impl OidcIssuer {
         })
     }
 
-    /// The issuer with a signer of another's: a key management service, which keeps the key and changes it, and may take
-    /// `limit` for a signature.
+    /// The issuer with a signer of another's: a key management service, which keeps the key, and may take `limit` for a
+    /// signature. The keys of `others` are published beside it and sign nothing.
     ///
     /// # Errors
-    /// [`KeyFault::Crypto`] if the signer's public key is of no use.
+    /// [`KeyFault::Crypto`] if a public key is of no use.
     pub fn with_signer(
         config: &IssuingConfig,
         url: &str,
         signer: Arc<dyn AssertionSigner>,
+        others: &[Arc<dyn AssertionSigner>],
         limit: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyFault> {
-        let ring = ArcSwap::from_pointee(Ring::of_signer(signer, limit)?);
+        let ring = ArcSwap::from_pointee(Ring::of_signer(signer, others, limit)?);
         let (url, config, introduced) = (url.to_owned(), config.clone(), Vec::new());
         Ok(Self { url, config, clock, keys: None, ring, introduced })
     }

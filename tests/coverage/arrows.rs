@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("writ-broker-api", &["writ-core"]),
     ("writ-client", &[]),
     ("writ-core", &[]),
+    ("writ-demos", &["writ-fakes", "writ-world"]),
     ("writ-fakes", &["writ-world"]),
     (
         "writ-fuzz",

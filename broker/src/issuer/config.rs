@@ -25,12 +25,32 @@ pub struct IssuingConfig {
     /// How long a key is published before it signs: longer than targets keep the keys that they fetched.
     #[serde(default = "key_announce")]
     pub key_announce: Span,
+    /// The key in AWS's key management service that signs, instead of keys in the broker's state. It is changed by whoever
+    /// configures.
+    #[serde(default)]
+    pub kms_key: Option<String>,
+    /// Keys there that are published and do not sign: those of before, until their tokens have ended, and the next one, before
+    /// it signs.
+    #[serde(default)]
+    pub kms_other_keys: Vec<String>,
+    /// Where that service is, if not where AWS has it.
+    #[serde(default)]
+    pub kms_endpoint: Option<String>,
 }
 
 impl Default for IssuingConfig {
     fn default() -> Self {
         let (token_life, key_life, key_announce) = (token_life(), key_life(), key_announce());
-        Self { url: None, algorithm: KeyForm::default(), token_life, key_life, key_announce }
+        Self {
+            url: None,
+            algorithm: KeyForm::default(),
+            token_life,
+            key_life,
+            key_announce,
+            kms_key: None,
+            kms_other_keys: Vec::new(),
+            kms_endpoint: None,
+        }
     }
 }
 
@@ -83,6 +103,10 @@ impl IssuingConfig {
         } else if key < announce * 2 || key.as_secs() > 366 * 24 * 3600 {
             let problem = "write at least twice `key_announce`, and at most 366d";
             Some(format!("`key_life` is {}: {problem}", self.key_life))
+        } else if self.kms_key.is_none() && !(self.kms_other_keys.is_empty() && self.kms_endpoint.is_none()) {
+            Some("`kms_other_keys` and `kms_endpoint` are of no use alone: add `kms_key`".to_owned())
+        } else if self.kms_key.as_ref().is_some_and(|key| self.kms_other_keys.contains(key)) {
+            Some("`kms_other_keys` names the key that signs: it is published anyway, leave it out there".to_owned())
         } else {
             None
         }

@@ -54,14 +54,22 @@ impl Ring {
         Self::new(Signing::Here(signing), algorithm, &own, &public?).ok_or_else(crypto)
     }
 
-    /// The ring of one key that is elsewhere.
-    pub(super) fn of_signer(signer: Arc<dyn AssertionSigner>, limit: Duration) -> Result<Self, KeyFault> {
+    /// The ring of a key that is elsewhere, and of `others` that are published with it.
+    pub(super) fn of_signer(
+        signer: Arc<dyn AssertionSigner>,
+        others: &[Arc<dyn AssertionSigner>],
+        limit: Duration,
+    ) -> Result<Self, KeyFault> {
         let crypto = || KeyFault::Crypto("issuer");
-        let algorithm = Algorithm::named(signer.algorithm()).ok_or_else(crypto)?;
-        let public = signer.public();
-        let key = Key::from_jwk(&public).ok_or_else(crypto)?;
+        let named = |signer: &Arc<dyn AssertionSigner>| {
+            Algorithm::named(signer.algorithm()).map(|algorithm| (signer.public(), algorithm)).ok_or_else(crypto)
+        };
+        let (own, algorithm) = named(&signer)?;
+        let others: Vec<(Value, Algorithm)> = others.iter().map(named).collect::<Result<_, _>>()?;
+        let key = Key::from_jwk(&own).ok_or_else(crypto)?;
+        let published: Vec<(Value, Algorithm)> = others.into_iter().chain([(own.clone(), algorithm)]).collect();
         let signing = Signing::Elsewhere { signer, algorithm, key: Box::new(key), limit };
-        Self::new(signing, algorithm, &public.clone(), &[(public, algorithm)]).ok_or_else(crypto)
+        Self::new(signing, algorithm, &own, &published).ok_or_else(crypto)
     }
 
     fn new(signing: Signing, algorithm: Algorithm, own: &Value, public: &[(Value, Algorithm)]) -> Option<Self> {

@@ -251,7 +251,7 @@ async fn a_signer_elsewhere_is_trusted_with_its_key_alone() {
     let clock = Arc::new(Stepped::new());
     let open = |published, signs| {
         let signer = Arc::new(Elsewhere { published, signs });
-        OidcIssuer::with_signer(&settings(), URL, signer, Duration::from_millis(100), clock.clone()).unwrap()
+        OidcIssuer::with_signer(&settings(), URL, signer, &[], Duration::from_millis(100), clock.clone()).unwrap()
     };
     let (published, signs) = key();
     let sound = open(published, Some(signs));
@@ -267,6 +267,31 @@ async fn a_signer_elsewhere_is_trusted_with_its_key_alone() {
     assert!(other.contains("no signature by its key"), "{other}");
     let silent = refused(open(key().0, None)).await;
     assert!(silent.contains("does not answer"), "{silent}");
+}
+
+#[tokio::test]
+async fn other_keys_elsewhere_are_published_and_sign_nothing() {
+    let clock = Arc::new(Stepped::new());
+    let elsewhere = || {
+        let (published, signs) = key();
+        Arc::new(Elsewhere { published, signs: Some(signs) }) as Arc<dyn AssertionSigner>
+    };
+    let (before, now) = (elsewhere(), elsewhere());
+    let open = |signer: &Arc<dyn AssertionSigner>, others: &[Arc<dyn AssertionSigner>]| {
+        OidcIssuer::with_signer(&settings(), URL, signer.clone(), others, Duration::from_secs(1), clock.clone())
+            .unwrap()
+    };
+    let first = open(&before, &[]);
+    let token = assert(&first, None, AssertedSubject::Target).await;
+    let second = open(&now, std::slice::from_ref(&before));
+    assert_eq!(second.jwks()["keys"].as_array().unwrap().len(), 2);
+    assert!(
+        read(&second.jwks(), "ES256", &token, clock.now()).await.is_ok(),
+        "a token of the key before is still good"
+    );
+    let token = assert(&second, None, AssertedSubject::Target).await;
+    assert!(read(&first.jwks(), "ES256", &token, clock.now()).await.is_err(), "the other key did not sign");
+    assert!(read(&second.jwks(), "ES256", &token, clock.now()).await.is_ok());
 }
 
 #[test]

@@ -122,16 +122,12 @@ fn find(broker: &BrokerConfig<ProviderTable>, name: &str) -> Result<Target, Fail
 }
 
 fn target(config: &TargetConfig<ProviderTable>) -> Target {
-    let provider = match &config.provider {
-        ProviderTable::Database(_) => "database",
-        ProviderTable::Static(_) => "static",
-    };
     Target {
         name: config.name.clone(),
         labels: config.labels.clone(),
         protocol: config.protocol,
         address: Address { host: config.host.clone(), port: config.port(), tls: config.tls, ca_pem: None },
-        provider: provider.to_owned(),
+        provider: config.provider.kind().to_owned(),
     }
 }
 

@@ -2,22 +2,25 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use writ_broker::config::{BrokerConfig, TargetConfig};
-use writ_broker::issuer::{IssuingConfig, OidcIssuer};
+use writ_broker::issuer::{IssuingConfig, KeyForm, OidcIssuer};
 use writ_broker::server::{self, Limits, Listener};
 use writ_broker::targets::{Served, Targets};
 use writ_broker::{Broker, Tasks};
-use writ_core::assertion::{Assertion, Assertions};
+use writ_core::assertion::{Assertion, AssertionSigner, Assertions};
 use writ_core::credential::Secret;
+use writ_core::proof::Intended;
 use writ_core::provider::{Pending, Provider, ProviderFault};
-use writ_core::target::{Address, Target};
+use writ_core::target::{Address, Target, TargetName};
 use writ_core::time::SystemClock;
+use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, KmsSigner, RdsProvider};
 use writ_provider_database::DatabaseProvider;
-use writ_provider_kubernetes::{KubernetesProvider, Seams};
+use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
 use writ_provider_static::StaticProvider;
 
 use super::config::ProviderTable;
@@ -43,7 +46,7 @@ impl BrokerRole {
         hash: String,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, Failure> {
-        let issuer = issuer(config)?;
+        let issuer = issuer(config).await?;
         let targets = targets(config, issuer.clone().map(|issuer| issuer as Arc<dyn Assertions>).as_ref())?;
         let targets = targets.asserted_by(issuer.clone());
         let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
@@ -131,12 +134,37 @@ pub(crate) fn targets(
 /// The broker as an issuer, where it is one.
 ///
 /// # Errors
-/// If its keys cannot be read or made.
-fn issuer(config: &BrokerConfig<ProviderTable>) -> Result<Option<Arc<OidcIssuer>>, Failure> {
+/// If its keys cannot be read, made or asked for.
+async fn issuer(config: &BrokerConfig<ProviderTable>) -> Result<Option<Arc<OidcIssuer>>, Failure> {
     let Some(issues) = &config.issues else { return Ok(None) };
     let (url, directory) = (issues.url.as_ref().unwrap_or(&config.url), config.state.join("keys"));
-    let issuer = OidcIssuer::open(issues, url, &directory, Arc::new(SystemClock));
+    let clock = Arc::new(SystemClock);
+    let issuer = match &issues.kms_key {
+        None => OidcIssuer::open(issues, url, &directory, clock),
+        Some(key) => {
+            let signer = kms(issues, key).await?;
+            if issues.algorithm == KeyForm::Rs256 && signer.algorithm() != "RS256" {
+                let text = "`broker.issues`: `algorithm` is `RS256`, and the key that `kms_key` names signs no such";
+                return Err(Failure::new(text).help("name an RSA key, or remove `algorithm`"));
+            }
+            let mut others = Vec::new();
+            for key in &issues.kms_other_keys {
+                others.push(kms(issues, key).await?);
+            }
+            OidcIssuer::with_signer(issues, url, signer, &others, SIGNING_LIMIT, clock)
+        }
+    };
     Ok(Some(Arc::new(issuer.doing("the broker's own issuer cannot start")?)))
+}
+
+/// How long a signature by a key elsewhere may take.
+const SIGNING_LIMIT: Duration = Duration::from_secs(5);
+
+async fn kms(issues: &IssuingConfig, key: &str) -> Result<Arc<dyn AssertionSigner>, Failure> {
+    let signer = KmsSigner::open(key, issues.kms_endpoint.as_deref()).await.map_err(|fault| {
+        Failure::new(format!("the broker's own issuer cannot start: {}", fault.detail())).help("see docs/issuer.md")
+    })?;
+    Ok(Arc::new(signer))
 }
 
 /// Stands for the issuer where a configuration is only looked at: it makes no keys and signs nothing.
@@ -172,8 +200,13 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
     let provider: Arc<dyn Provider> = match &config.provider {
         ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),
         ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
+        ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
+        ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),
+        ProviderTable::Eks(settings) => Arc::new(EksProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Kubernetes(settings) => {
-            let seams = Seams { assertions: assertions.cloned(), ..Seams::default() };
+            let eks = settings.eks.as_ref().map(EksAccess::new).transpose().doing(doing.clone())?;
+            let eks = eks.map(|access| Arc::new(EksBearer(access)) as Arc<dyn BearerSource>);
+            let seams = Seams { assertions: assertions.cloned(), eks, ..Seams::default() };
             Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)
         }
     };
@@ -185,4 +218,18 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         provider: provider.describe().kind.to_owned(),
     };
     Ok(Served::new(target, provider))
+}
+
+/// An EKS cluster lets the broker in by its identity at AWS.
+#[derive(Debug)]
+struct EksBearer(EksAccess);
+
+impl BearerSource for EksBearer {
+    fn named(&self) -> String {
+        format!("the broker's identity at AWS, at the cluster `{}`", self.0.cluster())
+    }
+
+    fn bearer<'a>(&'a self, _: &'a TargetName, _: Option<&'a Intended>) -> Pending<'a, Result<Secret, ProviderFault>> {
+        Box::pin(self.0.token())
+    }
 }

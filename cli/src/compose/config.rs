@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use writ_broker::config::BrokerConfig;
 use writ_broker::duration::Span;
+use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
+use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_static::StaticConfig;
@@ -82,8 +84,65 @@ pub(crate) enum ProviderTable {
     Database(DatabaseConfig),
     /// A password that somebody configured.
     Static(StaticConfig),
+    /// Sessions of AWS roles.
+    Aws(AwsConfig),
+    /// Login tokens of RDS and Aurora.
+    Rds(RdsConfig),
+    /// Tokens for EKS clusters.
+    Eks(EksConfig),
     /// Tokens of Kubernetes' service accounts.
-    Kubernetes(KubernetesConfig),
+    Kubernetes(KubernetesConfig<EksAccessConfig>),
+}
+
+impl ProviderTable {
+    /// The table's name.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "database",
+            Self::Static(_) => "static",
+            Self::Aws(_) => "aws",
+            Self::Rds(_) => "rds",
+            Self::Eks(_) => "eks",
+            Self::Kubernetes(_) => "kubernetes",
+        }
+    }
+
+    /// What is wrong with its settings.
+    fn mistake(&self) -> Option<String> {
+        let validated = match self {
+            Self::Database(settings) => settings.validate(),
+            Self::Static(settings) => settings.validate(),
+            Self::Aws(settings) => settings.validate(),
+            Self::Rds(settings) => settings.validate(),
+            Self::Eks(settings) => settings.validate(),
+            Self::Kubernetes(settings) => {
+                let access = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
+                access.and_then(|()| settings.validate())
+            }
+        };
+        validated.err().map(|fault| fault.to_string())
+    }
+
+    /// What its credentials are of use for, where that is one protocol alone.
+    const fn protocol(&self) -> Option<Protocol> {
+        match self {
+            Self::Database(_) | Self::Rds(_) => Some(Protocol::Postgres),
+            Self::Aws(_) => Some(Protocol::Aws),
+            Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
+            Self::Static(_) => None,
+        }
+    }
+
+    /// The files that it names.
+    fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
+            Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
+            Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
+            // A scope's file is read when the settings are checked.
+            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) => Vec::new(),
+        }
+    }
 }
 
 /// A configuration as it was read: with its file, and the digest of its text for the ledger.
@@ -157,28 +216,29 @@ fn mistakes(config: &Config, path: &Path, text: &str) -> Vec<String> {
 fn unreadable(config: &Config) -> Vec<(&Path, std::io::Error)> {
     let broker = config.broker.iter();
     let issuers = broker.clone().flat_map(|broker| &broker.issuers).filter_map(|issuer| issuer.jwks_file.as_deref());
-    let targets = broker.flat_map(|broker| &broker.targets).flat_map(|target| {
-        let password = match &target.provider {
-            ProviderTable::Database(settings) => settings.password_file.as_deref(),
-            ProviderTable::Static(settings) => settings.password_file.as_deref(),
-            ProviderTable::Kubernetes(settings) => settings.kubeconfig.as_deref(),
-        };
-        [target.ca_file.as_deref(), password].into_iter().flatten()
-    });
+    let targets = broker
+        .flat_map(|broker| &broker.targets)
+        .flat_map(|target| target.ca_file.as_deref().into_iter().chain(target.provider.files()));
     let files = issuers.chain(targets);
     files.filter_map(|path| std::fs::File::open(path).err().map(|error| (path, error))).collect()
 }
 
 fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, String)> {
-    let validated = broker.targets.iter().map(|target| {
-        let problem = match &target.provider {
-            ProviderTable::Database(settings) => settings.validate().err().map(|fault| fault.to_string()),
-            ProviderTable::Static(settings) => settings.validate().err().map(|fault| fault.to_string()),
-            ProviderTable::Kubernetes(settings) => settings.validate().err().map(|fault| fault.to_string()),
-        };
-        problem.map(|problem| (format!("broker.target `{}`", target.name), problem))
+    let found = broker.targets.iter().flat_map(|target| {
+        let protocol = target.provider.protocol().filter(|protocol| *protocol != target.protocol);
+        let misfit = protocol.map(|protocol| {
+            let (of, spoken) = (protocol.as_str(), target.protocol.as_str());
+            format!("its provider's credentials are for `{of}`, and it speaks `{spoken}`: write `protocol = \"{of}\"`")
+        });
+        let problems = target.provider.mistake().into_iter().chain(misfit);
+        problems.map(|problem| (format!("broker.target `{}`", target.name), problem))
     });
-    validated.flatten().collect()
+    let issues = broker.issues.iter().flat_map(|issues| {
+        let keys = issues.kms_key.iter().chain(&issues.kms_other_keys);
+        keys.filter_map(|key| writ_provider_aws::kms::check(key, issues.kms_endpoint.as_deref()).err())
+    });
+    let issues = issues.map(|fault| ("broker.issues".to_owned(), fault.to_string()));
+    found.chain(issues).collect()
 }
 
 fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static str, String)> {

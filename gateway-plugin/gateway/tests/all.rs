@@ -15,6 +15,7 @@ mod long;
 mod masks;
 mod slow;
 mod spool;
+mod tokens;
 mod verdicts;
 mod versions;
 mod waits;

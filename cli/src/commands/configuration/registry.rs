@@ -1,5 +1,6 @@
 //! The settings, in the words of whoever configures. Data alone.
 
+mod aws;
 mod issuers;
 mod kubernetes;
 
@@ -344,8 +345,14 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
+    aws::AWS,
+    aws::STATEMENT,
+    aws::ASSUMED,
+    aws::RDS,
+    aws::EKS,
     kubernetes::KUBERNETES,
     kubernetes::ASSERTION,
+    kubernetes::EKS,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

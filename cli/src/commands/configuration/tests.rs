@@ -8,6 +8,7 @@ use writ_broker::identity::config::{CacheConfig, IssuerConfig};
 use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
+use writ_provider_aws::{AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, Statement};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
 use writ_provider_static::StaticConfig;
@@ -50,7 +51,13 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
     same::<StaticConfig>("[broker.target.provider.static]");
-    same::<KubernetesConfig>("[broker.target.provider.kubernetes]");
+    same::<AwsConfig>("[broker.target.provider.aws]");
+    same::<Statement>("[[broker.target.provider.aws.scopes.NAME]]");
+    same::<AssumeConfig>("[broker.target.provider.aws.assume]");
+    same::<RdsConfig>("[broker.target.provider.rds]");
+    same::<EksConfig>("[broker.target.provider.eks]");
+    same::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]");
+    same::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]");
     same::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
@@ -63,7 +70,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 22, "each table stands above");
+    assert_eq!(TABLES.len(), 28, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -92,9 +99,18 @@ fn maximal(provider: &str) -> String {
     add("[[broker.target]]", "[[broker.target]]", &[]);
     let from = format!("[broker.target.provider.{provider}]");
     add(&from, &from, &[]);
+    if provider == "aws" {
+        let scope = "[[broker.target.provider.aws.scopes.NAME]]";
+        add(scope, scope, &[]);
+    }
+    if matches!(provider, "aws" | "rds" | "eks") {
+        add(&format!("[broker.target.provider.{provider}.assume]"), "[broker.target.provider.aws.assume]", &[]);
+    }
     if provider == "kubernetes" {
         let assertion = "[broker.target.provider.kubernetes.assertion]";
         add(assertion, assertion, &[]);
+        let eks = "[broker.target.provider.kubernetes.eks]";
+        add(eks, eks, &[]);
     }
     add("[broker.humans]", "[broker.humans]", &[]);
     add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
@@ -110,7 +126,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "kubernetes"] {
+    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -141,7 +157,13 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
     required::<StaticConfig>("[broker.target.provider.static]", "");
-    required::<KubernetesConfig>("[broker.target.provider.kubernetes]", "");
+    required::<AwsConfig>("[broker.target.provider.aws]", "");
+    required::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
+    required::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
+    required::<RdsConfig>("[broker.target.provider.rds]", "");
+    required::<EksConfig>("[broker.target.provider.eks]", "");
+    required::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    required::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
     required::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
@@ -186,7 +208,13 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
     defaults::<StaticConfig>("[broker.target.provider.static]", "");
-    defaults::<KubernetesConfig>("[broker.target.provider.kubernetes]", "");
+    defaults::<AwsConfig>("[broker.target.provider.aws]", "");
+    defaults::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
+    defaults::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
+    defaults::<RdsConfig>("[broker.target.provider.rds]", "");
+    defaults::<EksConfig>("[broker.target.provider.eks]", "");
+    defaults::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    defaults::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
     defaults::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");

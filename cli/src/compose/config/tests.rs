@@ -160,6 +160,35 @@ fn each_mistake_is_named_with_its_line() {
 }
 
 #[test]
+fn a_provider_that_does_not_fit_its_target_is_named() {
+    let sound = Sound::new();
+    let (table, _) = SOUND.split_once("[broker.target.provider.database]\n").unwrap().1.split_once("\n[link]").unwrap();
+    let table =
+        format!("[broker.target.provider.database]\n{table}").replace("@", &sound.path("").display().to_string());
+    let table = table.replace("//", "/");
+    assert!(sound.text.contains(&table), "{table}");
+    let role = "region = \"eu-west-1\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"";
+    let scope = "scopes = { all = [{ actions = [\"*\"], resources = [\"*\"] }] }";
+    for (provider, words) in [
+        (format!("[broker.target.provider.aws]\n{role}\n{scope}"), "write `protocol = \"aws\"`"),
+        (format!("[broker.target.provider.eks]\n{role}\ncluster = \"prod\""), "write `protocol = \"kubernetes\"`"),
+        (format!("[broker.target.provider.eks]\n{role}\ncluster = \"/\""), "no cluster's name"),
+        ("[broker.target.provider.rds]\nregion = \"eu-west-1\"\nuser = \"app\"".to_owned(), "is no endpoint of RDS"),
+        ("[broker.target.provider.rds]\nregion = \"eu\"\nuser = \"app\"".to_owned(), "write a region's name"),
+    ] {
+        let said = check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider));
+        assert!(said.contains(words), "`{words}`: {said}");
+    }
+    let endpoint = "payments.abc.eu-west-1.rds.amazonaws.com";
+    let rds = "[broker.target.provider.rds]\nregion = \"eu-west-1\"\nuser = \"app\"";
+    let text = sound.text.replace(&table, rds).replace("db.example", endpoint);
+    assert_eq!(check(&sound.path("writ.toml"), &text), "nothing");
+    let issues = "[broker.issues]\nkms_key = \"alias/writ\"\n\n[[broker.issuer]]";
+    let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", issues, 1));
+    assert!(said.contains("write the key's ARN"), "{said}");
+}
+
+#[test]
 fn every_mistake_is_reported_at_once() {
     let sound = Sound::new();
     let text =

@@ -5,9 +5,13 @@ use writ_wire_postgres::frame;
 use writ_wire_postgres::upstream::{Login, ServerLogin, Step, application_name};
 
 fn begin(tls: bool) -> ServerLogin {
+    begin_with(tls, b"s3cret".to_vec())
+}
+
+fn begin_with(tls: bool, password: Vec<u8>) -> ServerLogin {
     let login = Login {
         user: "writ-1".to_owned(),
-        password: b"s3cret".to_vec().into(),
+        password: password.into(),
         database: "pay".to_owned(),
         application_name: application_name("writ-1", Some("ci")),
         parameters: Vec::new(),
@@ -49,4 +53,17 @@ fn nothing_secret_goes_out_where_it_should_not() {
     refused(begin(true), b"Sx");
     let fault = refused(begin(false), &message(b'E', b"SFATAL\0C28P01\0Mpassword wrong\0\0")).unwrap();
     assert!(fault.detail.contains("28P01") && !fault.public.contains("password"));
+}
+
+/// Login tokens of RDS are kilobytes long, and servers take 64 KiB.
+#[test]
+fn a_long_password_goes_out_whole_and_only_inside_tls() {
+    let token = b"t".repeat(8 * 1024);
+    let (consumed, step) = begin_with(true, token.clone()).handle(b"S", &mut Vec::new()).unwrap();
+    let (1, Step::StartTls(login)) = (consumed, step) else { panic!("no TLS") };
+    let login = login.secured(None, &mut Vec::new());
+    let mut out = Vec::new();
+    login.handle(&message(b'R', &[0, 0, 0, 3]), &mut out).unwrap();
+    assert_eq!(out, message(b'p', &[token.as_slice(), b"\0"].concat()));
+    refused(begin_with(false, token), &message(b'R', &[0, 0, 0, 3]));
 }

@@ -166,6 +166,27 @@ pub(super) const ISSUES: Table = Table {
             "How long a key is published before it signs: longer than targets keep the keys that they fetched.",
             "\"2d\"",
         ),
+        optional(
+            "kms_key",
+            "text",
+            "",
+            "The ARN of the key in AWS's key management service that signs, instead of keys in the broker's state. It says what `algorithm` is; `key_life` and `key_announce` have no effect.",
+            "\"arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"",
+        ),
+        optional(
+            "kms_other_keys",
+            "list of texts",
+            "[]",
+            "Keys there that are published and do not sign: those of before, and the next one.",
+            "[\"arn:aws:kms:eu-west-1:123456789012:key/0987dcba-09fe-87dc-65ba-ab0987654321\"]",
+        ),
+        optional(
+            "kms_endpoint",
+            "text",
+            "",
+            "Where that service is, if not where AWS has it: a VPC endpoint.",
+            "\"https://vpce-0123.kms.eu-west-1.vpce.amazonaws.com\"",
+        ),
     ],
 };
 

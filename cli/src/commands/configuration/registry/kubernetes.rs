@@ -78,3 +78,12 @@ pub(super) const ASSERTION: Table = Table {
         "\"https://cluster.example\"",
     )],
 };
+
+pub(super) const EKS: Table = Table {
+    head: "[broker.target.provider.kubernetes.eks]",
+    about: "An EKS cluster that lets the broker in by its own identity at AWS.",
+    settings: &[
+        required("region", "text", "The region that the cluster is in.", "\"eu-west-1\""),
+        required("cluster", "text", "The cluster's name.", "\"prod\""),
+    ],
+};

@@ -1,0 +1,6 @@
+//! What an admin may write, what AWS is asked, and what is made of what it answers.
+
+mod answers;
+mod config;
+mod parts;
+mod world;
