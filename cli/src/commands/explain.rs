@@ -125,6 +125,7 @@ fn target(config: &TargetConfig<ProviderTable>) -> Target {
     let provider = match &config.provider {
         ProviderTable::Database(_) => "database",
         ProviderTable::Static(_) => "static",
+        ProviderTable::Kubernetes(_) => "kubernetes",
     };
     Target {
         name: config.name.clone(),
