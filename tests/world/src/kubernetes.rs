@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::postgres::{free_port, random_hex};
 /// How long an API server remembers that it took a token (`TokenSuccessCacheTTL` in its source), with room.
 pub const FORGETS_WITHIN: Duration = Duration::from_secs(60);
 
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_secs(300);
 const START_ATTEMPTS: usize = 5;
 
 /// Runs etcd and an API server from `$2` in `$1`, etcd on the ports `$3` and `$4`, the API server with the further arguments,
@@ -278,7 +279,9 @@ fn arguments(directory: &Path, port: u16, options: &Options) -> Vec<String> {
 fn wait_until_ready(server: &Kubernetes) -> Result<(), String> {
     let until = Instant::now() + START_LIMIT;
     loop {
-        if server.admin(&["get", "--raw", "/readyz"])?.status.success() {
+        // kubectl is a large program to ask with: not before there is somebody to answer.
+        let listens = TcpStream::connect((server.host(), server.port)).is_ok();
+        if listens && server.admin(&["get", "--raw", "/readyz"])?.status.success() {
             return Ok(());
         }
         let ended = server.directory.join("ended").exists();
@@ -288,7 +291,7 @@ fn wait_until_ready(server: &Kubernetes) -> Result<(), String> {
             let etcd = fs::read_to_string(server.directory.join("etcd.log")).unwrap_or_default();
             return Err(format!("the API server did not start: {}\n{etcd}", last.join("\n")));
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

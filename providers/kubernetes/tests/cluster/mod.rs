@@ -177,7 +177,7 @@ fn target(name: &str, port: u16, ca_pem: &str) -> Target {
 }
 
 fn viewer(access: Value) -> KubernetesConfig {
-    let mut config = json!({ "service_account": VIEWER });
+    let mut config = json!({ "service_account": VIEWER, "call_timeout_ms": 60_000 });
     config.as_object_mut().unwrap().extend(access.as_object().unwrap().clone());
     serde_json::from_value(config).unwrap()
 }
