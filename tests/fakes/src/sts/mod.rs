@@ -227,7 +227,7 @@ impl Front {
         self.background.run(async move { emulator.bucket(&name).await })
     }
 
-    /// Gets STS and IAM into trouble, or out of it.
+    /// Gets STS and IAM into trouble, or out of it; the clock is then the trouble's, or the machine's.
     pub fn trouble(&self, trouble: Option<Trouble>) {
         *self.cloud.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         self.cloud.clock.set_ahead(trouble.map_or(0, Trouble::clock));
