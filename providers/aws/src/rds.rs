@@ -26,7 +26,7 @@ use crate::ambient::Ambient;
 use crate::arn::RoleArn;
 use crate::assume::Assumer;
 use crate::config::{AssumeConfig, ConfigFault};
-use crate::region::{Region, shown};
+use crate::region::{Partition, Region, shown};
 use crate::scope;
 use crate::session::{moment, timestamp};
 
@@ -105,7 +105,12 @@ impl RdsConfig {
 fn endpoint(setting: &str, host: &str, region: &Region) -> Result<(), ConfigFault> {
     let wrong = |why: String| ConfigFault::new(format!("{setting} `{}` {why}", shown(host)));
     writ_aws_rds::check_host(host).map_err(|fault| wrong(format!("cannot be signed for: {fault}")))?;
-    let end = format!(".{region}.rds.{}", region.partition().suffix());
+    let suffix = region.partition().suffix();
+    // China's are the other way round.
+    let end = match region.partition() {
+        Partition::China => format!(".rds.{region}.{suffix}"),
+        Partition::Commercial | Partition::GovCloud => format!(".{region}.rds.{suffix}"),
+    };
     if host.ends_with(&end) {
         return Ok(());
     }
