@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod door;
 pub(crate) mod evidence;
+mod examples;
 mod first_steps;
 mod freeze;
 mod governed;

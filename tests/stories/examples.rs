@@ -1,0 +1,117 @@
+//! The examples for issuers: each is a configuration that is accepted as it stands, with policies that answer as its cases say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use writ_world::stack::{binary, printed};
+
+use crate::coverage::root;
+
+/// The target that each example has.
+const TARGET: &str = "payments-db";
+/// Why a near miss may be denied: because of who it is, and not of a slip in the case.
+const DENIALS: [&str; 3] = ["policy.no_permit", "policy.forbidden", "policy.exposed"];
+
+/// The examples' directories, by name.
+fn examples() -> BTreeMap<String, PathBuf> {
+    let entries = std::fs::read_dir(root().join("examples/issuers")).unwrap().map(|entry| entry.unwrap().path());
+    let named = |path: PathBuf| (path.file_name().unwrap().to_str().unwrap().to_owned(), path);
+    entries.filter(|path| path.is_dir()).map(named).collect()
+}
+
+/// `writ` in an example's directory, as its README says.
+fn writ(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary().unwrap());
+    command.args(arguments).current_dir(directory).env_remove("WRIT_STATE").stdin(Stdio::null());
+    command
+}
+
+/// The presets that this binary knows: it lists them to who names another.
+fn presets() -> BTreeSet<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "[broker]\n[[broker.issuer]]\nname = \"one\"\npreset = \"no-such-preset\"\n";
+    std::fs::write(directory.path().join("writ.toml"), text).unwrap();
+    let said = printed(&mut writ(directory.path(), &["check"])).unwrap_err();
+    let (_, listed) = said.split_once("help: write one of ").unwrap_or_else(|| panic!("{said}"));
+    // What stands between backticks is every other part.
+    listed.lines().next().unwrap().split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The presets that a configuration names.
+fn named(configuration: &str) -> Vec<&str> {
+    let values = configuration.lines().filter_map(|line| line.strip_prefix("preset = "));
+    values.map(|value| value.trim_matches('"')).collect()
+}
+
+#[test]
+fn every_preset_has_an_example_that_names_it() {
+    let (examples, presets) = (examples(), presets());
+    assert!(presets.len() > 10, "only {presets:?} were found");
+    assert_eq!(examples.keys().cloned().collect::<BTreeSet<_>>(), presets);
+    for (name, directory) in examples {
+        let configuration = std::fs::read_to_string(directory.join("writ.toml")).unwrap();
+        assert_eq!(named(&configuration), [&name]);
+    }
+}
+
+#[test]
+fn each_example_is_accepted_and_answers_as_its_cases_say() {
+    for (name, directory) in examples() {
+        printed(&mut writ(&directory, &["check", "--config", "writ.toml"]))
+            .unwrap_or_else(|said| panic!("{name}: {said}"));
+        let tested = printed(&mut writ(&directory, &["policy", "test", "cases", "--policies", "policies", "--json"]));
+        let tested: Value = serde_json::from_str(&tested.unwrap_or_else(|said| panic!("{name}: {said}"))).unwrap();
+        let cases = tested["cases"].as_array().unwrap();
+        let got = |verdict: &str| cases.iter().filter(|case| case["got"]["verdict"] == verdict).collect::<Vec<_>>();
+        let (allowed, denied) = (got("allow"), got("deny"));
+        assert!(!allowed.is_empty() && denied.len() >= 10, "{name}: {} in, {} not", allowed.len(), denied.len());
+        for case in denied {
+            let code = case["got"]["code"].as_str().unwrap_or_default();
+            assert!(DENIALS.contains(&code), "{name}: `{}` is denied by `{code}`", case["name"]);
+        }
+        for case in allowed {
+            let by = case["expected"]["policies"].as_array().unwrap();
+            assert!(!by.is_empty(), "{name}: `{}` does not say by which policy", case["name"]);
+        }
+    }
+}
+
+/// The cases have claims as a preset leaves them. That it leaves them so shows a token with the claims that the issuer writes.
+#[test]
+fn a_token_as_the_issuer_writes_it_opens_each_example() {
+    for (name, directory) in examples() {
+        let text = std::fs::read_to_string(directory.join("claims.json")).unwrap();
+        let mut claims: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        for (claim, time) in [("iat", now), ("nbf", now), ("exp", now + 600)] {
+            claims[claim] = json!(time);
+        }
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let scratch = tempfile::NamedTempFile::new().unwrap();
+        let token = format!("{}.{}.AAAA", part(&json!({"alg": "RS256", "typ": "JWT"})), part(&claims));
+        std::fs::write(scratch.path(), token).unwrap();
+        let mut explain = writ(&directory, &["policy", "explain", "--token", "-", "--target", TARGET]);
+        let output = explain.stdin(scratch.reopen().unwrap()).output().unwrap();
+        let (said, noted) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(output.status.success(), "{name}: {noted}");
+        assert!(said.starts_with(&format!("connect to {TARGET}: allowed\n")), "{name}: {said}");
+        assert!(!noted.contains("would refuse"), "{name}: {noted}");
+    }
+}
+
+#[test]
+fn each_example_is_shown_where_its_issuer_is_described() {
+    let overview = std::fs::read_to_string(root().join("examples/README.md")).unwrap();
+    let pages = std::fs::read_dir(root().join("docs/issuers")).unwrap();
+    let pages: Vec<String> = pages.map(|page| std::fs::read_to_string(page.unwrap().path()).unwrap()).collect();
+    for name in examples().keys() {
+        assert!(overview.contains(&format!("(issuers/{name})")), "examples/README.md does not show `{name}`");
+        let link = format!("(../../examples/issuers/{name})");
+        assert!(pages.iter().any(|page| page.contains(&link)), "no page of docs/issuers links `{link}`");
+    }
+}
