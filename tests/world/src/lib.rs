@@ -6,4 +6,5 @@ pub mod browser;
 pub mod oidc;
 pub mod packages;
 pub mod postgres;
+pub mod spire;
 pub mod stack;

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 
 use aws_credential_types::Credentials;
 use reqwest::{Client, Url};
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::super::file;
@@ -24,21 +23,9 @@ const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 const NEAR: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 
 /// Credentials as ECS, EKS and EC2 write them.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Given {
-    access_key_id: Zeroizing<String>,
-    secret_access_key: Zeroizing<String>,
-    token: Option<Zeroizing<String>>,
-}
-
-impl Given {
-    fn read(answer: &Answer, who: &str) -> Result<Credentials, Fault> {
-        answer.text(who)?;
-        let given: Self = serde_json::from_slice(&answer.body)
-            .map_err(|_| Fault::new(format!("{who} answered with no credentials")))?;
-        Ok(held(&given.access_key_id, &given.secret_access_key, given.token.as_ref().map(|token| token.as_str())))
-    }
+fn given(answer: &Answer, who: &str) -> Result<Credentials, Fault> {
+    let text = |name| answer.member(who, name);
+    Ok(held(&text("AccessKeyId")?, &text("SecretAccessKey")?, Some(&text("Token")?)))
 }
 
 pub(super) fn held(id: &str, secret: &str, token: Option<&str>) -> Credentials {
@@ -108,7 +95,7 @@ async fn container(environment: &Environment, http: &Http, url: Url) -> Result<C
         Some(token) => client.get(url.clone()).header("authorization", token.as_str()),
         None => client.get(url.clone()),
     };
-    Given::read(&http.ask(CONTAINER, ask).await?, CONTAINER)
+    given(&http.ask(CONTAINER, ask).await?, CONTAINER)
 }
 
 /// Whether EC2's metadata server is there, in its second version: the first, which any confused client can be made to ask, is
@@ -146,5 +133,5 @@ async fn machine(environment: &Environment, http: &Http) -> Result<Credentials, 
     }
     let url = format!("{roles}{role}");
     let answer = http.ask(MACHINE, |client| client.get(&url).header(SESSION, session.as_str())).await?;
-    Given::read(&answer, MACHINE)
+    given(&answer, MACHINE)
 }

@@ -1,7 +1,9 @@
 //! What the tests share: tokens nobody verifies, an environment of their own, and the fakes.
 
 pub(crate) mod fakes;
+pub(crate) mod gateway;
 pub(crate) mod programs;
+pub(crate) mod sigv4;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
