@@ -66,7 +66,8 @@ impl Found {
                 Look::Elsewhere(why) => passed.push(format!("{source}: {why}")),
                 Look::Cannot(fault) => {
                     let help = fault.remedy().unwrap_or_default();
-                    let help = format!("{help}; or name another source with --from: the machine's own is not taken by itself");
+                    let help =
+                        format!("{help}; or name another source with --from: the machine's own is not taken by itself");
                     return Err(Undetected::Cannot(Fault::new(format!("{source}: {fault}")).help(help)));
                 }
             }
@@ -137,7 +138,7 @@ impl Found {
     #[must_use]
     pub fn variables(&self) -> Vec<String> {
         match &self.way {
-            Way::Source(Source::Gitlab) => vec![gitlab::variable(&self.environment)],
+            Way::Source(Source::Gitlab) => gitlab::named(&self.environment).into_iter().collect(),
             Way::Source(Source::Circleci) => circleci::VARIABLES.map(str::to_owned).to_vec(),
             Way::Source(Source::Bitbucket) => vec![bitbucket::VARIABLE.to_owned()],
             Way::Source(Source::TerraformCloud) => terraform::VARIABLES.map(str::to_owned).to_vec(),

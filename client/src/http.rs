@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::fault::{Fault, chain};
 
@@ -47,9 +47,8 @@ impl Http {
         who: &str,
         build: impl Fn(&Client) -> RequestBuilder + Send,
     ) -> Result<Answer, Fault> {
-        let failed = |error: reqwest::Error| {
-            Fault::new(format!("{who} does not answer: {}", chain(&error.without_url())))
-        };
+        let failed =
+            |error: reqwest::Error| Fault::new(format!("{who} does not answer: {}", chain(&error.without_url())));
         let mut response = build(&self.0).send().await.map_err(failed)?;
         let mut body = Zeroizing::new(Vec::with_capacity(8 << 10));
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -82,7 +81,8 @@ impl Answer {
     /// The answer's text, where it was a success.
     pub(crate) fn text(&self, who: &str) -> Result<&str, Fault> {
         self.success(who)?;
-        core::str::from_utf8(&self.body).map_err(|_| Fault::new(format!("{who} answered with something that is no text")))
+        core::str::from_utf8(&self.body)
+            .map_err(|_| Fault::new(format!("{who} answered with something that is no text")))
     }
 
     /// One text of a JSON object, where it was a success.
@@ -90,10 +90,12 @@ impl Answer {
         self.success(who)?;
         let mut value: Value = serde_json::from_slice(&self.body)
             .map_err(|_| Fault::new(format!("{who} answered with something that is no JSON")))?;
-        match value.get_mut(name).map(Value::take) {
+        let found = match value.get_mut(name).map(Value::take) {
             Some(Value::String(text)) => Ok(Zeroizing::new(text)),
             _ => Err(Fault::new(format!("{who} answered without `{name}`"))),
-        }
+        };
+        wipe(&mut value);
+        found
     }
 
     fn success(&self, who: &str) -> Result<(), Fault> {
@@ -101,6 +103,16 @@ impl Answer {
             return Ok(());
         }
         Err(Fault::new(format!("{who} refused with status {}", self.status.as_u16())))
+    }
+}
+
+/// What stands beside what was asked for may be secret too.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(all) => all.iter_mut().for_each(wipe),
+        Value::Object(all) => all.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -18,8 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) async fn token(environment: &Environment, program: &str, arguments: &[String]) -> Result<Token, Fault> {
     let mut command = environment.program(Path::new(program));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut child =
-        command.spawn().map_err(|error| Fault::new(format!("`{program}` cannot be run: {error}")))?;
+    let mut child = command.spawn().map_err(|error| Fault::new(format!("`{program}` cannot be run: {error}")))?;
     let stdout = child.stdout.take().ok_or_else(|| Fault::new(format!("`{program}` has no output")))?;
     let all = async {
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 2));
@@ -31,6 +30,9 @@ pub(crate) async fn token(environment: &Environment, program: &str, arguments: &
         .await
         .map_err(|_| Fault::new(format!("`{program}` gave no token within {} seconds", LIMIT.as_secs())))?
         .map_err(|error| Fault::new(format!("the output of `{program}` cannot be read: {error}")))?;
+    if bytes.len() > LONGEST + 1 {
+        return Err(Fault::new(format!("what `{program}` gave is no token: it is longer than {LONGEST} bytes")));
+    }
     if !status.success() {
         return Err(Fault::new(format!("`{program}` gave no token: {status}")));
     }

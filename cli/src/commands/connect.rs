@@ -96,7 +96,9 @@ async fn passage(options: &Connect, connection: &Connection) -> Result<Passage, 
     let (target, role) = options.target.split_once('/').map_or((options.target.as_str(), None), |(t, r)| (t, Some(r)));
     let named = TargetName::new(target).is_ok() && role.is_none_or(|role| !role.is_empty() && !role.contains('\0'));
     if !named {
-        return Err(Failure::new(format!("`{}` names no target", options.target)).help("write `TARGET` or `TARGET/ROLE`"));
+        return Err(
+            Failure::new(format!("`{}` names no target", options.target)).help("write `TARGET` or `TARGET/ROLE`")
+        );
     }
     let profile = match options.gateway {
         Some(_) => None,

@@ -105,7 +105,8 @@ impl<'a> Shown<'a> {
                 rows.push(row("subject", claims.text("sub").unwrap_or("none")));
                 rows.push(row("audience", &claims.audiences().join(", ")));
                 rows.push(row("expires", &end(claims).unwrap_or_else(|| "never".to_owned())));
-                let others = claims.all().iter().filter(|(name, _)| !["iss", "sub", "aud", "exp"].contains(&name.as_str()));
+                let others =
+                    claims.all().iter().filter(|(name, _)| !["iss", "sub", "aud", "exp"].contains(&name.as_str()));
                 rows.extend(others.map(|(name, value)| row(&format!("  {name}"), &plain(value))));
             }
             Said::Proof(proof) => {

@@ -42,7 +42,8 @@ impl Door {
         let unmade = |error: std::io::Error| Fault::new(format!("no socket can be made: {error}"));
         let mut last = Fault::new("no socket can be made: every path is too long").help("set `TMPDIR` to a short path");
         for base in bases() {
-            let made = tempfile::Builder::new().prefix("writ-").permissions(Permissions::from_mode(0o700)).tempdir_in(&base);
+            let made =
+                tempfile::Builder::new().prefix("writ-").permissions(Permissions::from_mode(0o700)).tempdir_in(&base);
             let directory = match made {
                 Ok(directory) => directory,
                 Err(error) => {

@@ -38,8 +38,10 @@ impl Gateway {
     /// # Errors
     /// If the address has another form, or there is no authority to trust.
     pub fn new(address: &str, ca_pem: Option<&[u8]>) -> Result<Self, Fault> {
-        let form =
-            || Fault::new(format!("`{address}` is no address of a gateway")).help("write `HOST:PORT`, as `gateway.example:5432`");
+        let form = || {
+            Fault::new(format!("`{address}` is no address of a gateway"))
+                .help("write `HOST:PORT`, as `gateway.example:5432`")
+        };
         let (host, port) = address.rsplit_once(':').ok_or_else(form)?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = port.parse().map_err(|_| form())?;
@@ -84,7 +86,9 @@ fn roots(ca_pem: Option<&[u8]>) -> Result<RootCertStore, Fault> {
     };
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {
-        return Err(Fault::new("there is no authority that could vouch for the gateway").help("name one with `--ca-file FILE`"));
+        return Err(
+            Fault::new("there is no authority that could vouch for the gateway").help("name one with `--ca-file FILE`")
+        );
     }
     Ok(roots)
 }

@@ -61,7 +61,8 @@ fn parameters(body: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Malformed> {
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
-    let texts: Vec<&[u8]> = pairs.strip_suffix(&[0]).ok_or("a parameter has no end")?.split(|byte| *byte == 0).collect();
+    let texts: Vec<&[u8]> =
+        pairs.strip_suffix(&[0]).ok_or("a parameter has no end")?.split(|byte| *byte == 0).collect();
     if texts.len() % 2 != 0 || texts.iter().step_by(2).any(|name| name.is_empty()) {
         return Err("a parameter has no value");
     }
@@ -71,7 +72,8 @@ fn parameters(body: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Malformed> {
 impl Startup {
     /// The same request for this target, whoever the client thought it was, and for this database where it named none.
     pub(super) fn for_target(&self, target: &str, database: &str) -> Vec<u8> {
-        let named = |wanted: &[u8]| self.parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_slice());
+        let named =
+            |wanted: &[u8]| self.parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_slice());
         let user = named(b"user").unwrap_or_default();
         // A client that was told none names the database as its user.
         let own = named(b"database").filter(|name| !name.is_empty() && *name != user);
@@ -141,7 +143,9 @@ pub(super) fn refusal(code: &str, what: &str, help: Option<&str>) -> Vec<u8> {
     let mut body = Vec::new();
     let mut field = |tag: u8, text: &str| {
         body.push(tag);
-        body.extend(text.chars().filter(|character| *character == '\n' || !character.is_control()).collect::<String>().bytes());
+        body.extend(
+            text.chars().filter(|character| *character == '\n' || !character.is_control()).collect::<String>().bytes(),
+        );
         body.push(0);
     };
     for (tag, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', code), (b'M', what)] {

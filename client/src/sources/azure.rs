@@ -29,7 +29,8 @@ pub(crate) async fn answers(environment: &Environment, http: &Http) -> bool {
     let url = format!("{}/metadata/versions", environment.places().azure);
     let answer = http.once(MACHINE, |client| client.get(&url).header("metadata", "true")).await;
     let lists = |answer: &Answer| {
-        serde_json::from_slice::<Value>(&answer.body).is_ok_and(|value| value.get("apiVersions").is_some_and(Value::is_array))
+        serde_json::from_slice::<Value>(&answer.body)
+            .is_ok_and(|value| value.get("apiVersions").is_some_and(Value::is_array))
     };
     answer.is_ok_and(|answer| answer.status.is_success() && lists(&answer))
 }

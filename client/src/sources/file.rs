@@ -48,6 +48,11 @@ pub(crate) fn at(path: &Path, audience: &Audience) -> Result<Token, Fault> {
 
 /// Reads a file as a token.
 pub(crate) fn read(path: &Path) -> Result<Token, Fault> {
+    // It is not shown.
+    if path.to_str().is_some_and(|path| path.starts_with("eyJ") && path.matches('.').count() == 2) {
+        return Err(Fault::new("a token stands where a file should be named")
+            .help("write the path of the file with the token in it"));
+    }
     let unreadable =
         |error: std::io::Error| Fault::new(format!("the token in `{}` cannot be read: {error}", path.display()));
     let file = File::open(path).map_err(unreadable)?;
@@ -57,7 +62,7 @@ pub(crate) fn read(path: &Path) -> Result<Token, Fault> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 2));
     let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(2);
     file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-    let text = core::str::from_utf8(&bytes)
-        .map_err(|_| Fault::new(format!("what `{}` holds is no token", path.display())))?;
+    let text =
+        core::str::from_utf8(&bytes).map_err(|_| Fault::new(format!("what `{}` holds is no token", path.display())))?;
     Token::new(text, &format!("`{}`", path.display()))
 }

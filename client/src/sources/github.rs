@@ -51,8 +51,8 @@ pub(crate) async fn ask(
     let mut url: Url = http::safe(url, &format!("the address of {who}"))?;
     url.query_pairs_mut().append_pair("audience", audience.as_str());
     let http = Http::new()?;
-    let answer =
-        http.ask(who, |client| client.get(url.clone()).bearer_auth(request.as_str()).header("accept", "application/json"));
+    let answer = http
+        .ask(who, |client| client.get(url.clone()).bearer_auth(request.as_str()).header("accept", "application/json"));
     let value = answer.await?.member(who, "value")?;
     given(Token::new(&value, who)?, who, audience)
 }

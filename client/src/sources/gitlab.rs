@@ -12,17 +12,31 @@ const USUAL: &str = "WRIT_ID_TOKEN";
 /// Where another name stands.
 const OTHER: &str = "WRIT_ID_TOKEN_VARIABLE";
 
-/// The name of the variable that holds the token.
-pub(crate) fn variable(environment: &Environment) -> String {
-    environment.variable(OTHER).map_or_else(|| USUAL.to_owned(), |name| name.as_str().to_owned())
+/// The name of the variable that holds the token. What is no name is not shown: it may be the token itself.
+fn variable(environment: &Environment) -> Result<String, Fault> {
+    let Some(name) = environment.variable(OTHER) else { return Ok(USUAL.to_owned()) };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.len() > 64 || !name.bytes().all(plain) {
+        return Err(Fault::new(format!("`{OTHER}` is no variable's name"))
+            .help("write the name that stands under `id_tokens`, not what is in it"));
+    }
+    Ok(name.as_str().to_owned())
+}
+
+/// The variable, where it has a name.
+pub(crate) fn named(environment: &Environment) -> Option<String> {
+    variable(environment).ok()
 }
 
 pub(crate) fn look(environment: &Environment) -> Look {
-    let name = variable(environment);
     if !environment.says("GITLAB_CI") {
         return Look::Elsewhere("no job of GitLab CI".to_owned());
     }
-    if environment.has(&name) { Look::Serves(format!("`{name}` is set")) } else { Look::Cannot(missing(&name)) }
+    match variable(environment) {
+        Ok(name) if environment.has(&name) => Look::Serves(format!("`{name}` is set")),
+        Ok(name) => Look::Cannot(missing(&name)),
+        Err(fault) => Look::Cannot(fault),
+    }
 }
 
 fn missing(name: &str) -> Fault {
@@ -34,7 +48,7 @@ fn declare(name: &str, audience: &str) -> String {
 }
 
 pub(crate) fn token(environment: &Environment, audience: &Audience) -> Result<Token, Fault> {
-    let name = variable(environment);
+    let name = variable(environment)?;
     let text = environment.variable(&name).ok_or_else(|| missing(&name))?;
     put(&text, &name, audience, &declare(&name, audience.as_str()))
 }

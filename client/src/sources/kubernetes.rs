@@ -50,9 +50,7 @@ pub(crate) fn token(environment: &Environment, audience: &Audience) -> Result<To
     let fits = |token: &Token| token.claims().is_some() && token.fits(audience).is_ok();
     let others = there(environment, &OF_OTHERS);
     let other = others.iter().filter_map(|path| file::read(path).ok()).find(fits);
-    other.ok_or_else(|| {
-        failure.unwrap_or_else(|| Fault::new("this pod has no token for Writ").help(project(audience)))
-    })
+    other.ok_or_else(|| failure.unwrap_or_else(|| Fault::new("this pod has no token for Writ").help(project(audience))))
 }
 
 /// What to write in the pod's specification.

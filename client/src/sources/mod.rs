@@ -36,9 +36,9 @@ pub(crate) fn put(text: &str, variable: &str, audience: &Audience, again: &str) 
     match token.fits(audience) {
         Ok(()) => Ok(token),
         Err(misfit @ Misfit::Audience(_)) => Err(misfit.fault(&source, audience).help(again)),
-        Err(misfit @ Misfit::Ended(_)) => Err(misfit
-            .fault(&source, audience)
-            .help("the platform gives this job one token, at its start: connect earlier, or let the token live longer")),
+        Err(misfit @ Misfit::Ended(_)) => Err(misfit.fault(&source, audience).help(
+            "the platform gives this job one token, at its start: connect earlier, or let the token live longer",
+        )),
     }
 }
 
@@ -46,6 +46,8 @@ pub(crate) fn put(text: &str, variable: &str, audience: &Audience, again: &str) 
 pub(crate) fn given(token: Token, source: &str, audience: &Audience) -> Result<Token, Fault> {
     match token.fits(audience) {
         Ok(()) => Ok(token),
-        Err(misfit) => Err(misfit.fault(source, audience).help("is this machine's clock right, and the audience the broker's?")),
+        Err(misfit) => {
+            Err(misfit.fault(source, audience).help("is this machine's clock right, and the audience the broker's?"))
+        }
     }
 }

@@ -28,7 +28,8 @@ pub(crate) fn look(environment: &Environment) -> Look {
 
 pub(crate) async fn token(environment: &Environment, audience: &Audience) -> Result<Token, Fault> {
     let socket = environment.variable(SOCKET).ok_or_else(|| {
-        Fault::new(format!("`{SOCKET}` is not set")).help("name the agent's socket: `unix:///run/spire/sockets/agent.sock`")
+        Fault::new(format!("`{SOCKET}` is not set"))
+            .help("name the agent's socket: `unix:///run/spire/sockets/agent.sock`")
     })?;
     // By TCP the token would travel in the clear, and the agent could not know who asks.
     if !socket.starts_with("unix:") {

@@ -79,7 +79,9 @@ async fn containers_have_an_endpoint_of_their_own() {
     ];
     assert_eq!(asked(Source::Aws, within(&pod, NOTHING.as_ref(), places(&sts))).await.unwrap(), token_for("writ"));
 
-    for url in ["http://192.0.2.1/v1/credentials", "http://169.254.169.254/x", "http://credentials.example/", "nonsense"] {
+    for url in
+        ["http://192.0.2.1/v1/credentials", "http://169.254.169.254/x", "http://credentials.example/", "nonsense"]
+    {
         let far = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", url), ("AWS_REGION", "eu-west-1")];
         let fault = asked(Source::Aws, within(&far, NOTHING.as_ref(), places(&sts))).await.unwrap_err();
         assert!(fault.what().starts_with("`AWS_CONTAINER_CREDENTIALS_FULL_URI` is no"), "{fault}");
@@ -94,7 +96,8 @@ async fn a_pods_role_is_taken_for_its_projected_token() {
     std::fs::write(&file, fakes::token_for_irsa()).unwrap();
     let file = file.display().to_string();
     let irsa = |role: &'static str| {
-        let variables = [("AWS_WEB_IDENTITY_TOKEN_FILE", file.as_str()), ("AWS_ROLE_ARN", role), ("AWS_REGION", "eu-west-1")];
+        let variables =
+            [("AWS_WEB_IDENTITY_TOKEN_FILE", file.as_str()), ("AWS_ROLE_ARN", role), ("AWS_REGION", "eu-west-1")];
         within(&variables, NOTHING.as_ref(), places(&sts))
     };
     assert_eq!(asked(Source::Aws, irsa("arn:aws:iam::123456789012:role/pod")).await.unwrap(), token_for("writ"));
@@ -187,9 +190,8 @@ async fn azure(environment: writ_client::Environment, audience: &str) -> Result<
 #[tokio::test]
 async fn azures_identities_have_tokens_of_both_versions() {
     let fake = fakes::azure().await;
-    let machine = |more: &[(&str, &str)]| {
-        within(more, NOTHING.as_ref(), Places { azure: fake.url.clone(), ..nowhere() })
-    };
+    let machine =
+        |more: &[(&str, &str)]| within(more, NOTHING.as_ref(), Places { azure: fake.url.clone(), ..nowhere() });
     assert_eq!(azure(machine(&[]), "api://writ").await.unwrap(), token_for("api://writ"));
     let second = json!({ "ver": "2.0", "aud": "11111111-2222-3333-4444-555555555555", "exp": 4_000_000_000_i64 });
     assert_eq!(azure(machine(&[]), "api://second").await.unwrap(), token(&second));

@@ -23,7 +23,8 @@ async fn the_sources_are_looked_at_in_their_order() {
         ("azure", &[("IDENTITY_ENDPOINT", "http://127.0.0.1"), ("IDENTITY_HEADER", "h")]),
     ];
     for (at, (name, _)) in all.iter().enumerate() {
-        let variables: Vec<(&str, &str)> = all[at..].iter().flat_map(|(_, variables)| variables.iter().copied()).collect();
+        let variables: Vec<(&str, &str)> =
+            all[at..].iter().flat_map(|(_, variables)| variables.iter().copied()).collect();
         assert_eq!(detected(environment(&variables)).await.name(), *name);
     }
     let names: Vec<&str> = Source::ALL.iter().map(|source| source.name()).collect();
@@ -39,7 +40,11 @@ async fn a_job_that_gets_no_token_does_not_become_the_machine_that_it_runs_on() 
     let root = tempfile::tempdir().unwrap();
     for (variables, what, help) in [
         ([("GITHUB_ACTIONS", "true")], "github-actions: this job may not have ID tokens", "id-token: write"),
-        ([("GITLAB_CI", "true")], "gitlab: this job has no `WRIT_ID_TOKEN`", "id_tokens: { WRIT_ID_TOKEN: { aud: writ } }"),
+        (
+            [("GITLAB_CI", "true")],
+            "gitlab: this job has no `WRIT_ID_TOKEN`",
+            "id_tokens: { WRIT_ID_TOKEN: { aud: writ } }",
+        ),
         ([("BITBUCKET_PIPELINE_UUID", "{1}")], "bitbucket: this step has no OIDC token", "oidc: { audiences: [writ] }"),
         ([("TFC_RUN_ID", "run-1")], "terraform-cloud: this run has no workload", "TFC_WORKLOAD_IDENTITY_AUDIENCE"),
     ] {
@@ -81,8 +86,7 @@ fn firmware(root: &std::path::Path, vendor: &str, product: &str, tag: &str) {
 #[tokio::test]
 async fn a_machine_of_a_cloud_is_known_by_its_firmware_and_asks_only_that_cloud() {
     let (ec2, google, azure) = (fakes::ec2().await, fakes::google().await, fakes::azure().await);
-    let places =
-        || Places { ec2: ec2.url.clone(), google: google.url.clone(), azure: azure.url.clone(), ..nowhere() };
+    let places = || Places { ec2: ec2.url.clone(), google: google.url.clone(), azure: azure.url.clone(), ..nowhere() };
     for (vendor, product, tag, name) in [
         ("Amazon EC2", "m7g.large", "", "aws"),
         ("Google", "Google Compute Engine", "", "gcp"),

@@ -134,7 +134,10 @@ async fn the_token_is_shown_to_no_gateway_that_is_not_the_right_one() {
         let gateway = FakeGateway::start(behaviour).await;
         let opened = Opened::to(&gateway, 4);
         let heard = text(&opened.says(STARTUP).await);
-        assert!(heard.starts_with('E') && heard.contains("C08001\0") && heard.contains(words), "{behaviour:?}: {heard:?}");
+        assert!(
+            heard.starts_with('E') && heard.contains("C08001\0") && heard.contains(words),
+            "{behaviour:?}: {heard:?}"
+        );
         assert!(!heard.contains(SECRET));
         assert_eq!(gateway.seen().token, "", "{behaviour:?}");
         opened.closed().await;
@@ -162,7 +165,7 @@ async fn a_gateway_of_another_authority_or_name_is_refused() {
 async fn what_a_gateway_says_instead_reaches_the_client() {
     let gateway = FakeGateway::start(Behaviour::Refuses).await;
     let opened = Opened::to(&gateway, 4);
-    assert_eq!(text(&opened.says(STARTUP).await), "E\0\0\0\u{b}Mno way\0");
+    assert_eq!(text(&opened.says(STARTUP).await), "E\0\0\0\rMno way\0\0");
     opened.closed().await;
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use writ_client::{Audience, Fault, Found, LONGEST, Source};
 
-use super::support::{asked, checked, environment, nowhere, now, token, token_for, within, writ};
+use super::support::{asked, checked, environment, now, nowhere, token, token_for, within, writ};
 
 fn of_pod(audience: &str) -> String {
     token(&json!({ "aud": [audience], "exp": now() + 600, "kubernetes.io": { "namespace": "payments" } }))
@@ -93,6 +93,8 @@ async fn what_is_no_token_is_refused() {
     assert!(file(&path).await.unwrap_err().what().contains("holds is no token"));
     assert!(file(root.path()).await.unwrap_err().what().contains("is no file"));
     assert!(file(&root.path().join("none")).await.unwrap_err().what().contains("cannot be read"));
+    let misplaced = file(Path::new(&token_for("writ"))).await.unwrap_err();
+    assert_eq!(misplaced.what(), "a token stands where a file should be named");
     // A clock that is a little ahead ends no token.
     std::fs::write(&path, token(&json!({ "aud": "writ", "exp": now() - 30 }))).unwrap();
     assert!(file(&path).await.is_ok());

@@ -32,7 +32,8 @@ async fn a_registered_workload_gets_a_jwt_svid_for_the_audience() {
         let found = writ_client::Found::named(Source::Spiffe, ask(&[("WRIT_SPIFFE_ID", id)]));
         assert_eq!(found.token(&writ()).await.unwrap().claims().unwrap().text("sub"), Some(id.as_str()));
     }
-    let other = writ_client::Found::named(Source::Spiffe, ask(&[("WRIT_SPIFFE_ID", "spiffe://prod.example.org/admin")]));
+    let other =
+        writ_client::Found::named(Source::Spiffe, ask(&[("WRIT_SPIFFE_ID", "spiffe://prod.example.org/admin")]));
     checked(other.token(&writ()).await.unwrap_err());
     tokio::task::spawn_blocking(move || drop(spire)).await.unwrap();
 }
@@ -43,12 +44,11 @@ async fn only_a_unix_socket_is_asked() {
         let fault = asked(Source::Spiffe, environment(&[("SPIFFE_ENDPOINT_SOCKET", socket)])).await.unwrap_err();
         assert_eq!(fault.what(), "`SPIFFE_ENDPOINT_SOCKET` names no Unix socket");
     }
-    let gone = asked(Source::Spiffe, environment(&[("SPIFFE_ENDPOINT_SOCKET", "unix:///nonexistent/agent.sock")])).await;
+    let gone =
+        asked(Source::Spiffe, environment(&[("SPIFFE_ENDPOINT_SOCKET", "unix:///nonexistent/agent.sock")])).await;
     let gone = gone.unwrap_err();
     assert!(gone.what().starts_with("the Workload API at `unix:///nonexistent/agent.sock` gave no token"), "{gone}");
-    let fault = asked(
-        Source::Spiffe,
-        environment(&[("SPIFFE_ENDPOINT_SOCKET", "unix:///s"), ("WRIT_SPIFFE_ID", "payments")]),
-    );
+    let fault =
+        asked(Source::Spiffe, environment(&[("SPIFFE_ENDPOINT_SOCKET", "unix:///s"), ("WRIT_SPIFFE_ID", "payments")]));
     assert_eq!(fault.await.unwrap_err().what(), "`WRIT_SPIFFE_ID` is no SPIFFE ID: `payments`");
 }

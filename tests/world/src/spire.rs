@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::packages;
 use crate::postgres::free_port;
 use crate::stack::printed;
-use crate::packages;
 
 /// The trust domain.
 pub const TRUST_DOMAIN: &str = "prod.example.org";
@@ -73,7 +73,8 @@ impl Spire {
         self.server(&["entry", "create", "-parentID", &node, "-spiffeID", &id, "-selector", &user])?;
         let until = Instant::now() + LIMIT;
         loop {
-            let fetched = socket(&self.programs, self.directory.path(), "agent", &["api", "fetch", "jwt", "-audience", "ready"]);
+            let fetched =
+                socket(&self.programs, self.directory.path(), "agent", &["api", "fetch", "jwt", "-audience", "ready"]);
             match fetched {
                 Ok(text) if text.contains(&id) => return Ok(id),
                 Ok(_) | Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),

@@ -47,7 +47,9 @@ impl Child {
             let taken = signal(SignalKind::from_raw(passed as i32)).doing("signals cannot be taken")?;
             Ok((passed, taken))
         };
-        Ok(Self { signals: PASSED.into_iter().map(take).collect::<Result<_, Failure>>()?, running: None })
+        let ignored = ignored();
+        let heard = PASSED.into_iter().filter(|passed| ignored & (1 << (*passed as i32 - 1)) == 0);
+        Ok(Self { signals: heard.map(take).collect::<Result<_, Failure>>()?, running: None })
     }
 
     /// Starts the command. It does not get the variables in `hidden`.
@@ -95,6 +97,13 @@ impl Child {
             }
         }
     }
+}
+
+/// The signals that this process was started to ignore, as `nohup` does: the command ignores them too. Bit 0 is signal 1.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Passes a signal on, unless the terminal has sent it to the command already.

@@ -14,17 +14,16 @@ fn startup(body: &[u8]) -> Startup {
 
 #[test]
 fn a_session_is_asked_for_the_target_whoever_the_client_thought_it_was() {
-    let asked = startup(b"user\0root\0database\0root\0application_name\0psql\0\0").for_target("payments/app", "payments");
+    let asked =
+        startup(b"user\0root\0database\0root\0application_name\0psql\0\0").for_target("payments/app", "payments");
     let wanted = packet(
         196_608,
         b"user\0payments/app\0database\0payments\0application_name\0psql\0options\0-c writ.auth=password\0\0",
     );
     assert_eq!(asked, wanted);
     let named = startup(b"user\0root\0database\0other\0options\0-c geqo=off\\\0\0").for_target("payments", "payments");
-    let wanted = packet(
-        196_608,
-        b"user\0payments\0database\0other\0options\0-c geqo=off\\\0options\0-c writ.auth=password\0\0",
-    );
+    let wanted =
+        packet(196_608, b"user\0payments\0database\0other\0options\0-c geqo=off\\\0options\0-c writ.auth=password\0\0");
     assert_eq!(named, wanted);
 }
 
@@ -80,6 +79,6 @@ fn only_a_request_for_the_token_gets_it() {
 #[test]
 fn a_refusal_is_one_message_and_steers_no_terminal() {
     let message = refusal("08001", "no\u{1b}[2J way\0", Some("do this"));
-    assert_eq!(message, b"E\0\0\0\x38SFATAL\0VFATAL\0C08001\0Mno[2J way\0Hdo this\0\0".to_vec(), "{}", message.len());
+    assert_eq!(message, b"E\0\0\0\x2eSFATAL\0VFATAL\0C08001\0Mno[2J way\0Hdo this\0\0".to_vec());
     assert_eq!(said(&message).unwrap().unwrap(), (Said::Refused, message.len()));
 }

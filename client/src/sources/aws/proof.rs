@@ -47,7 +47,8 @@ pub(super) fn sign(
         .map_err(|error| failed(&error))?
         .into();
     let headers = [(HEADER, audience.as_str())].into_iter();
-    let request = SignableRequest::new("GET", &base, headers, SignableBody::Bytes(&[])).map_err(|error| failed(&error))?;
+    let request =
+        SignableRequest::new("GET", &base, headers, SignableBody::Bytes(&[])).map_err(|error| failed(&error))?;
     let (instructions, _) = signed(request, &parameters).map_err(|error| failed(&error))?.into_parts();
     let mut url = Url::parse(&base).map_err(|error| failed(&error))?;
     for (name, value) in instructions.params() {
@@ -76,7 +77,8 @@ impl Proof {
     pub fn of(token: &Token) -> Option<Self> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(token.expose().strip_prefix(PREFIX)?).ok()?);
         let url = Url::parse(core::str::from_utf8(&bytes).ok()?).ok()?;
-        let value = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+        let value =
+            |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
         Some(Self {
             host: url.host_str()?.to_owned(),
             access_key: value("X-Amz-Credential")?.split('/').next()?.to_owned(),

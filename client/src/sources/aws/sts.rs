@@ -21,7 +21,8 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// The life of a token, in seconds: it is shown at once.
 const LIFE: i32 = 300;
 /// What STS answers where the account or the role has no tokens: a proof serves there.
-const NOT_HERE: [&str; 3] = ["OutboundWebIdentityFederationDisabledException", "OutboundWebIdentityFederationDisabled", "AccessDenied"];
+const NOT_HERE: [&str; 3] =
+    ["OutboundWebIdentityFederationDisabledException", "OutboundWebIdentityFederationDisabled", "AccessDenied"];
 
 fn builder(environment: &Environment, region: &str) -> Builder {
     let timeouts = TimeoutConfig::builder()

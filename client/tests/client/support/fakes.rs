@@ -116,7 +116,8 @@ fn json_of(value: &serde_json::Value) -> Response {
 /// GitHub's token endpoint: its URL has a query of its own, its bearer is the canary.
 pub(crate) async fn github() -> Fake {
     Fake::start(|asked| {
-        let known = asked.method == Method::GET && asked.path == "/token" && asked.has_only(&["api-version", "audience"]);
+        let known =
+            asked.method == Method::GET && asked.path == "/token" && asked.has_only(&["api-version", "audience"]);
         if !known || asked.query["api-version"] != "2.0" {
             return StatusCode::BAD_REQUEST.into_response();
         }
@@ -290,7 +291,8 @@ pub(crate) async fn azure() -> Fake {
 /// The identity endpoint of App Service.
 pub(crate) async fn app_service() -> Fake {
     Fake::start(|asked| {
-        let known = asked.method == Method::GET && asked.path == "/msi/token" && !asked.headers.contains_key("metadata");
+        let known =
+            asked.method == Method::GET && asked.path == "/msi/token" && !asked.headers.contains_key("metadata");
         if !known || asked.query.get("api-version").is_none_or(|version| version != "2019-08-01") {
             return StatusCode::BAD_REQUEST.into_response();
         }
@@ -303,9 +305,12 @@ fn entra(asked: &Asked) -> Response {
     let resource = asked.query.get("resource").cloned().unwrap_or_default();
     let given = match resource.as_str() {
         "api://writ" => token_for("api://writ"),
-        "api://second" => token(&json!({ "ver": "2.0", "aud": "11111111-2222-3333-4444-555555555555", "exp": 4_000_000_000_i64 })),
+        "api://second" => {
+            token(&json!({ "ver": "2.0", "aud": "11111111-2222-3333-4444-555555555555", "exp": 4_000_000_000_i64 }))
+        }
         _ => {
-            let refused = json!({ "error": "invalid_resource", "error_description": format!("no application, {SECRET}") });
+            let refused =
+                json!({ "error": "invalid_resource", "error_description": format!("no application, {SECRET}") });
             return (StatusCode::BAD_REQUEST, json_of(&refused)).into_response();
         }
     };

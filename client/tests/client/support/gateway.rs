@@ -98,7 +98,7 @@ async fn serve(
         Behaviour::LetsIn => stream.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await?,
         Behaviour::AsksTwice => stream.write_all(&[asks.as_slice(), asks].concat()).await?,
         Behaviour::Refuses => {
-            stream.write_all(b"E\0\0\0\x0bMno way\0").await?;
+            stream.write_all(b"E\0\0\0\x0dMno way\0\0").await?;
             return stream.shutdown().await;
         }
         _ => stream.write_all(asks).await?,
