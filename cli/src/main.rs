@@ -19,8 +19,8 @@ use clap::{Args, Parser, Subcommand};
 use writ_parser::child::Limits;
 
 use crate::commands::{
-    Connection, approvals, configuration, freeze, gateways, issuer, ledger, login, policy, sessions, targets, token,
-    trial, writs,
+    Connection, approvals, configuration, connect, freeze, gateways, issuer, ledger, login, policy, sessions, targets,
+    token, trial, whoami, writs,
 };
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
@@ -54,8 +54,12 @@ enum Command {
     Config(configuration::Configuration),
     /// Log in at the broker's issuer of humans.
     Login(login::Login),
-    /// Print a workload's token from the dev issuer.
+    /// Print the token that this workload has, or that the dev issuer gives.
     Token(token::Token),
+    /// Show where this workload's token comes from and what it claims; never the token.
+    Whoami(whoami::Whoami),
+    /// Run a command that reaches a target through a gateway, and sees no token.
+    Connect(Box<connect::Connect>),
     /// What was issued.
     #[command(subcommand)]
     Writs(writs::Writs),
@@ -110,7 +114,7 @@ fn main() -> ExitCode {
         };
     }
     match start(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             out::note(&failure.to_string());
             ExitCode::FAILURE
@@ -118,7 +122,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<(), Failure> {
+fn start(cli: Cli) -> Result<ExitCode, Failure> {
     // Tokens and credentials live in this memory: no crash may write it to a disk, and no other process of the user read it.
     nix::sys::prctl::set_dumpable(false).doing("this process cannot be kept from being dumped")?;
     // The one crypto stack, for every library that asks the process for its default.
@@ -129,9 +133,15 @@ fn start(cli: Cli) -> Result<(), Failure> {
     runtime.block_on(dispatch(cli))
 }
 
-async fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let connection = cli.connection;
-    match cli.command {
+async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    if let Command::Connect(options) = cli.command {
+        return connect::run(*options, &cli.connection).await;
+    }
+    command(cli.command, cli.connection).await.map(|()| ExitCode::SUCCESS)
+}
+
+async fn command(command: Command, connection: Connection) -> Result<(), Failure> {
+    match command {
         Command::Demo(options) => demo::run(options).await,
         Command::Dev(options) => dev::run(options, &connection).await,
         Command::Serve(file) => run::run(&file.config, Roles::All).await,
@@ -144,6 +154,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Login(options) => login::run(&options, &connection).await,
         Command::Token(options) => token::run(&options, &connection).await,
+        Command::Whoami(options) => whoami::run(&options, &connection).await,
         Command::Writs(command) => writs::run(command, &connection).await,
         Command::Sessions(command) => sessions::run(command, &connection).await,
         Command::Approvals(command) => approvals::run(command, &connection).await,
@@ -155,7 +166,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Targets(command) => targets::run(command, &connection).await,
         Command::Try(options) => trial::run(&options, &connection).await,
         Command::Gateways(command) => gateways::run(command, &connection).await,
-        // It was run before there was a runtime.
-        Command::SqlParser => Ok(()),
+        // They were run before.
+        Command::SqlParser | Command::Connect(_) => Ok(()),
     }
 }

@@ -61,11 +61,18 @@ fn an_existing_database_is_reached_with_what_is_printed() {
     assert!(said.contains("sslmode=verify-full sslrootcert=") && !said.contains(&password), "{said}");
 
     let printed_lines: Vec<&str> = said.lines().filter(|line| line.starts_with("  ")).map(str::trim).collect();
-    let [export, psql] = printed_lines.as_slice() else { panic!("{said}") };
+    let [export, psql, connect] = printed_lines.as_slice() else { panic!("{said}") };
     let path = format!("{}:{}", binary().unwrap().parent().unwrap().display(), std::env::var("PATH").unwrap());
     let paste = format!("{export}; {psql} -X -A -t -c 'select current_user, current_database()'");
     let rows = printed(Command::new("bash").args(["-c", &paste]).env("PATH", &path).stdin(Stdio::null()));
     assert_eq!(rows.unwrap(), "app|shop");
+
+    // The same without seeing a token: the gateway, its authority and the issuer are found in the state directory.
+    let sees_none = format!("{connect} -X -A -t -c 'select current_user, current_database()'");
+    let rows = printed(Command::new("bash").args(["-c", &sees_none]).env("PATH", &path).stdin(Stdio::null()));
+    assert_eq!(rows.unwrap(), "app|shop");
+    let shown = printed(Command::new(binary().unwrap()).arg("whoami").arg("--state").arg(&state)).unwrap();
+    assert!(shown.starts_with("source") && shown.contains("dev (`http://127.0.0.1:"), "{shown}");
 
     // Denied by a policy that is changed while it runs, and the operator finds out why by what the client was told.
     let policy = state.join("policies").join("dev.cedar");

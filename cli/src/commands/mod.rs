@@ -11,6 +11,7 @@ use crate::out;
 
 pub(crate) mod approvals;
 pub(crate) mod configuration;
+pub(crate) mod connect;
 pub(crate) mod explain;
 pub(crate) mod freeze;
 pub(crate) mod gateways;
@@ -21,9 +22,11 @@ pub(crate) mod policy;
 pub(crate) mod recording;
 pub(crate) mod replay;
 pub(crate) mod sessions;
+pub(crate) mod source;
 pub(crate) mod targets;
 pub(crate) mod token;
 pub(crate) mod trial;
+pub(crate) mod whoami;
 pub(crate) mod writs;
 
 /// How to reach the broker.

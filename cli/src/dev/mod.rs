@@ -67,6 +67,8 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
     out::line("\nA token, and a connection with it:\n");
     out::line(&format!("  export PGPASSWORD=$(writ token --state {state})"));
     out::line(&format!("  psql \"{}\"", stack.connection_string(&name)));
+    out::line("\nA connection of a command that sees no token:\n");
+    out::line(&format!("  writ connect {name} --state {state} -- psql"));
     out::line("\nA token opens one session; ask for another for the next. Ctrl-C ends it.");
     if let Some(policy) = stack.kept_policy() {
         let policy = policy.display();

@@ -11,7 +11,8 @@ use writ_core::id::SessionId;
 use super::issuer::{self, DevIssuer};
 use super::{TargetSettings, random_text};
 use crate::api::Profile;
-use crate::commands::token::IssuerProfile;
+use crate::commands::connect::GatewayProfile;
+use crate::commands::source::IssuerProfile;
 use crate::compose::serve::Server;
 use crate::compose::{config, run};
 use crate::failure::{Doing as _, Failure};
@@ -78,7 +79,14 @@ impl Stack {
             request_token_file: self.state.join("request-token"),
         };
         let issuer = toml::to_string(&issuer).doing("the issuer's profile cannot be written")?;
-        private::replace(&self.state.join("issuer.toml"), issuer.as_bytes())?;
+        private::replace(&IssuerProfile::path(&self.state), issuer.as_bytes())?;
+        let gateway = GatewayProfile {
+            gateway: self.gateway_address().to_string(),
+            ca_file: self.ca_file(),
+            audience: AUDIENCE.to_owned(),
+        };
+        let gateway = toml::to_string(&gateway).doing("the gateway's profile cannot be written")?;
+        private::replace(&GatewayProfile::path(&self.state), gateway.as_bytes())?;
         Profile { broker: self.broker_url(), ca_file: self.ca_file(), token_file: self.state.join("admin-token") }
             .store(&self.state)
     }

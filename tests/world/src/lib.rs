@@ -7,4 +7,5 @@ pub mod kubernetes;
 pub mod oidc;
 pub mod packages;
 pub mod postgres;
+pub mod spire;
 pub mod stack;
