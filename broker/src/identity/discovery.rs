@@ -8,6 +8,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CACHE_CONTROL;
@@ -55,7 +56,7 @@ impl Start {
 
 /// Which addresses may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
+pub(super) enum Reach {
     /// Those of the public internet.
     Public,
     /// Any.
@@ -98,7 +99,8 @@ impl Discovery {
         let (body, fresh) = self.get(&address).await?;
         let keys = KeySet::parse_for(&body, self.purpose)
             .map_err(|fault| format!("the key set at `{}` is of no use: {fault}", shown(address.as_str())))?;
-        Ok(Fetched { keys, fresh })
+        let hinted = if self.purpose == Use::JwtSvid { refresh_hint(&body) } else { None };
+        Ok(Fetched { keys, fresh: hinted.or(fresh) })
     }
 
     /// Where a discovery document (OpenID Connect Discovery 1.0, section 3) says that the issuer's keys are.
@@ -173,7 +175,17 @@ impl Source for Discovery {
     }
 }
 
-fn client(config: &IssuerConfig, reach: Reach) -> Result<Client, ConfigFault> {
+/// A client for what this issuer's addresses are.
+pub(super) fn client(config: &IssuerConfig, reach: Reach) -> Result<Client, ConfigFault> {
+    client_trusting(config, reach, ("ca_pem_file", config.ca_pem_file.as_deref()))
+}
+
+/// A client that trusts the authorities in the file of a setting, where it names one, instead of the system's.
+pub(super) fn client_trusting(
+    config: &IssuerConfig,
+    reach: Reach,
+    (setting, authorities): (&str, Option<&Path>),
+) -> Result<Client, ConfigFault> {
     let mut builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -184,8 +196,8 @@ fn client(config: &IssuerConfig, reach: Reach) -> Result<Client, ConfigFault> {
         .connect_timeout(REQUEST_LIMIT)
         .pool_max_idle_per_host(0)
         .dns_resolver(Resolver { reach });
-    if let Some(path) = &config.ca_pem_file {
-        let problem = |what: &str| config.fault(format!("`ca_pem_file` `{}` {what}", path.display()));
+    if let Some(path) = authorities {
+        let problem = |what: &str| config.fault(format!("`{setting}` `{}` {what}", path.display()));
         let pem = std::fs::read(path).map_err(|error| problem(&format!("cannot be read: {error}")))?;
         let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| problem("holds no PEM certificates"))?;
         if certificates.is_empty() {
@@ -230,6 +242,13 @@ impl Reach {
     }
 }
 
+/// How soon a SPIFFE bundle wants to be fetched again (SPIFFE Trust Domain and Bundle, 4.1.2), in seconds. What HTTP says of
+/// caching is not the trust domain's word.
+fn refresh_hint(bundle: &[u8]) -> Option<Duration> {
+    let bundle: Value = serde_json::from_slice(bundle).ok()?;
+    bundle.get("spiffe_refresh_hint")?.as_u64().map(Duration::from_secs)
+}
+
 /// Whether the URL's host is this machine: `localhost` or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     url.host_str() == Some("localhost") || host_address(url).is_some_and(|address| address.is_loopback())
@@ -266,7 +285,7 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn core::error::Error) -> String {
+pub(super) fn chain(error: &dyn core::error::Error) -> String {
     let mut text = String::new();
     let mut cause = Some(error);
     while let Some(error) = cause {
