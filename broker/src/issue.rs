@@ -200,7 +200,8 @@ impl Broker {
         fault: &EvidenceFault,
     ) -> Fault {
         for (issuer, subject) in parties(workload) {
-            if let (EvidenceFault::Refused, Some(frozen)) = (fault, self.frozen(&issuer, &subject, &writ.target).await) {
+            if let (EvidenceFault::Refused, Some(frozen)) = (fault, self.frozen(&issuer, &subject, &writ.target).await)
+            {
                 return frozen;
             }
         }

@@ -108,11 +108,7 @@ impl Broker {
                     "access is frozen: wait until an operator lifts the freeze",
                 )
             },
-            None => Refusal::new(
-                "token.used",
-                "invalid_request",
-                "a token was used as often as policy allows (@uses)",
-            ),
+            None => Refusal::new("token.used", "invalid_request", "a token was used as often as policy allows (@uses)"),
         }
     }
 }

@@ -291,7 +291,8 @@ pub(crate) fn accepting(bundle: &Bundle, workload: &Workload, policies: Vec<Stri
         return Ok(accepting);
     }
     let named = exposures.join(", ").escape_debug().to_string();
-    let detail = format!("others have a part in what the workload does (`{named}`), which no matching policy `@accepts`");
+    let detail =
+        format!("others have a part in what the workload does (`{named}`), which no matching policy `@accepts`");
     Err(Denied::new("policy.exposed", bundle, policies, detail))
 }
 

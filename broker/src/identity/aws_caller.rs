@@ -243,7 +243,10 @@ pub(super) fn problem(config: &IssuerConfig) -> Option<String> {
     } else if let Some(region) = config.regions.iter().find(|region| proof::partition_of(region).is_none()) {
         Some(format!("`regions` lists `{}`, which is no region of AWS", shown(region)))
     } else if partitions.len() > 1 {
-        Some("`regions` are of more than one partition: configure an issuer for each, with an `issuer` of its own".into())
+        Some(
+            "`regions` are of more than one partition: configure an issuer for each, with an `issuer` of its own"
+                .into(),
+        )
     } else if config.accounts.is_empty() {
         Some("`accounts` is empty: anybody at AWS can make such a proof, so name the accounts that count".into())
     } else if let Some(account) = config.accounts.iter().find(account) {

@@ -210,7 +210,10 @@ impl IssuerConfig {
     /// Whether the keys are fetched.
     #[must_use]
     pub fn discovers(&self) -> bool {
-        self.jwks.is_none() && self.jwks_file.is_none() && self.preset != Some(Preset::AwsCaller) && !self.is_reviewed_alone()
+        self.jwks.is_none()
+            && self.jwks_file.is_none()
+            && self.preset != Some(Preset::AwsCaller)
+            && !self.is_reviewed_alone()
     }
 
     /// Whether the API server's word stands for the signature.
@@ -314,7 +317,9 @@ impl IssuerConfig {
             return Some("`review` is for the preset `kubernetes` alone: remove it".into());
         }
         if review.alone && (self.jwks.is_some() || self.jwks_file.is_some() || self.jwks_url.is_some()) {
-            return Some("`review.alone` leaves no use for keys: remove it, or `jwks`, `jwks_file` and `jwks_url`".into());
+            return Some(
+                "`review.alone` leaves no use for keys: remove it, or `jwks`, `jwks_file` and `jwks_url`".into(),
+            );
         }
         review.problem(self.allow_http_loopback)
     }

@@ -44,4 +44,3 @@ fn is_named(permitted: &Map<String, Value>, subject: &Workload, actor: &Workload
         && permitted.get("sub").and_then(Value::as_str) == Some(actor.subject.as_str())
         && others.into_iter().all(|(name, value)| actor.claims.get(name) == Some(value))
 }
-

@@ -267,7 +267,8 @@ async fn certified(
     id: Option<&str>,
     now: Timestamp,
 ) -> Result<Verified<Workload>, Refusal> {
-    let words = "connect with an X.509-SVID of a trust domain that is taken here; client_id, if it is given, is its SPIFFE ID";
+    let words =
+        "connect with an X.509-SVID of a trust domain that is taken here; client_id, if it is given, is its SPIFFE ID";
     let refused = Refusal::new("exchange.client", "invalid_client", words);
     let workload = verifier.verify_certificates(certificates, now).await.map_err(|fault| because(&refused, &fault))?;
     match id {

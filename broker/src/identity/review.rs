@@ -84,7 +84,11 @@ impl Review {
     ///
     /// # Errors
     /// [`ConfigFault`] if its authorities cannot be read.
-    pub(super) fn new(config: &IssuerConfig, review: &ReviewConfig, audiences: Vec<String>) -> Result<Self, ConfigFault> {
+    pub(super) fn new(
+        config: &IssuerConfig,
+        review: &ReviewConfig,
+        audiences: Vec<String>,
+    ) -> Result<Self, ConfigFault> {
         let url = format!("{}/apis/authentication.k8s.io/v1/tokenreviews", review.url.trim_end_matches('/'));
         let url = Url::parse(&url).map_err(|_| config.fault("`review.url` is no address"))?;
         // The operator named this one address, which is inside as a rule.
@@ -124,7 +128,8 @@ impl Review {
             .to_string()
             .into_bytes(),
         );
-        let failed = |error: reqwest::Error| format!("`{}`: {}", self.url.host_str().unwrap_or_default(), chain(&error));
+        let failed =
+            |error: reqwest::Error| format!("`{}`: {}", self.url.host_str().unwrap_or_default(), chain(&error));
         let request = self.client.post(self.url.clone()).header(AUTHORIZATION, self.own_token().await?);
         let request = request.header(ACCEPT, "application/json").header(CONTENT_TYPE, "application/json");
         let mut response = request.body(question.to_vec()).send().await.map_err(failed)?;
@@ -147,7 +152,9 @@ impl Review {
     /// Projected tokens are replaced while the broker runs.
     async fn own_token(&self) -> Result<HeaderValue, String> {
         let problem = |what: &str| format!("`review.token_file` `{}` {what}", self.token_file.display());
-        let file = tokio::fs::File::open(&self.token_file).await.map_err(|error| problem(&format!("cannot be read: {error}")))?;
+        let file = tokio::fs::File::open(&self.token_file)
+            .await
+            .map_err(|error| problem(&format!("cannot be read: {error}")))?;
         let mut text = Zeroizing::new(String::new());
         let read = file.take(MAX_TOKEN + 1).read_to_string(&mut text).await;
         read.map_err(|error| problem(&format!("cannot be read: {error}")))?;

@@ -58,7 +58,8 @@ impl Leaf {
         let (domain, path) =
             presets::spiffe_id(id).ok_or_else(|| refuse("its URI is not the SPIFFE ID of a workload"))?;
         may_authenticate(&parsed).map_err(refuse)?;
-        let ends = Timestamp::from_second(parsed.validity().not_after.timestamp()).map_err(|_| refuse("it never ends"))?;
+        let ends =
+            Timestamp::from_second(parsed.validity().not_after.timestamp()).map_err(|_| refuse("it never ends"))?;
         let digest = hex(digest(&SHA256, certificate).as_ref());
         Ok(Self { id: (*id).to_owned(), domain: domain.to_owned(), path: path.to_owned(), ends, digest })
     }
@@ -106,7 +107,9 @@ pub(super) fn check_chain(
     let verifier = verifier.map_err(|error| refuse(error.to_string()))?;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0)));
     let verified = verifier.verify_client_cert(leaf, between, at);
-    verified.map(drop).map_err(|error| refuse(format!("its chain does not lead to its trust domain: {}", shown(&error.to_string()))))
+    verified
+        .map(drop)
+        .map_err(|error| refuse(format!("its chain does not lead to its trust domain: {}", shown(&error.to_string()))))
 }
 
 /// A leaf signs for itself, and never others' certificates (X509-SVID, 4.1 to 4.3 and 5.2).

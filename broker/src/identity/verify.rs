@@ -137,7 +137,8 @@ impl Verifier {
     /// Asks another STS about callers of AWS.
     #[cfg(test)]
     pub(crate) fn with_sts(mut self, endpoint: &reqwest::Url) -> Self {
-        let client = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let client =
+            || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let callers = self.callers.drain(..).map(|callers| callers.with_endpoint(endpoint.clone(), client()));
         self.callers = callers.collect();
         self

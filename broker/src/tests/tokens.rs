@@ -120,10 +120,10 @@ async fn an_actor_gets_nothing_unless_a_policy_accepts_delegation() {
     // Neither does a token that says itself that another acts.
     let through = world.place.token_with(json!({"act": {"sub": "agent"}}));
     assert_eq!(code(&world, &through, TARGET).await, "access.refused");
-    assert_eq!(refusals(&world.events().await).into_iter().map(|(_, code)| code).collect::<Vec<_>>(), [
-        "policy.exposed",
-        "policy.exposed"
-    ]);
+    assert_eq!(
+        refusals(&world.events().await).into_iter().map(|(_, code)| code).collect::<Vec<_>>(),
+        ["policy.exposed", "policy.exposed"]
+    );
     assert!(world.place.provider.minted().is_empty());
     world.stop().await;
 }

@@ -26,7 +26,8 @@ async fn error(world: &World, identity: Option<&str>, changes: &[(&str, &str)]) 
 
 /// The status of a session that is opened with this token.
 async fn opened(world: &World, gateway: &Gateway, token: &str) -> (u16, Value) {
-    let body = json!({ "token": token, "target": "orders", "role": null, "database": null, "client": "192.0.2.1:5000" });
+    let body =
+        json!({ "token": token, "target": "orders", "role": null, "database": null, "client": "192.0.2.1:5000" });
     let client = world.client(Some(&gateway.identity));
     let answer = client.post(world.url(paths::SESSIONS)).json(&body).send().await.expect("an answer");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
@@ -66,10 +67,18 @@ async fn what_is_not_a_workloads_certificate_gets_none() {
         ("a gateway", Some(gateway.identity.clone()), refused(401, "invalid_client")),
         ("a revoked gateway", Some(revoked.identity), refused(401, "invalid_client")),
         ("another authority's gateway", Some(foreign_identity(&gateway)), refused(0, "tls")),
-        ("another authority's workload", Some(Domain::new("prod.example").svid("/job")), refused(401, "invalid_client")),
+        (
+            "another authority's workload",
+            Some(Domain::new("prod.example").svid("/job")),
+            refused(401, "invalid_client"),
+        ),
         ("another trust domain", Some(Domain::new("other.example").svid("/job")), refused(401, "invalid_client")),
         ("another trust domain's name", Some(named(&["spiffe://other.example/job"])), refused(401, "invalid_client")),
-        ("two names", Some(named(&["spiffe://prod.example/a", "spiffe://prod.example/b"])), refused(401, "invalid_client")),
+        (
+            "two names",
+            Some(named(&["spiffe://prod.example/a", "spiffe://prod.example/b"])),
+            refused(401, "invalid_client"),
+        ),
         ("a gateway's name beside it", Some(named(&["spiffe://prod.example/a", &uri])), refused(401, "invalid_client")),
         ("a gateway's name", Some(named(&[&uri])), refused(0, "tls")),
         ("no name", Some(named(&[])), refused(0, "tls")),

@@ -32,7 +32,8 @@ struct Foreign {
 impl Foreign {
     fn start(program: &str) -> Self {
         let node = packages::need(Path::new("/usr/bin/node"), "`apt-get install nodejs`").expect("node");
-        let modules = packages::need(&packages::cache().join("issuers/package.json"), "`tests/world/scripts/fetch-issuers`");
+        let modules =
+            packages::need(&packages::cache().join("issuers/package.json"), "`tests/world/scripts/fetch-issuers`");
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients/issuers").join(program);
         let directory = tempfile::tempdir().expect("a directory");
         let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");

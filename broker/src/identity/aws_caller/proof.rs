@@ -34,7 +34,7 @@ const PARAMETERS: [&str; 9] = [
 const OPTIONAL: &str = "X-Amz-Security-Token";
 
 /// A proof that has the right form. Nothing in it is verified.
-pub struct Proof {
+pub(in crate::identity) struct Proof {
     /// The region that it was signed for.
     pub(super) region: String,
     /// When it was signed, as it says.
@@ -48,7 +48,10 @@ pub struct Proof {
 
 impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proof").field("region", &self.region).field("signed_at", &self.signed_at).finish_non_exhaustive()
+        f.debug_struct("Proof")
+            .field("region", &self.region)
+            .field("signed_at", &self.signed_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +67,8 @@ impl Proof {
         }
         let address = URL_SAFE_NO_PAD.decode(encoded).map(Zeroizing::new);
         let address = address.map_err(|_| shape("it is not base64url without padding"))?;
-        let address = core::str::from_utf8(&address).ok().filter(|address| address.bytes().all(|byte| byte.is_ascii_graphic()));
+        let address =
+            core::str::from_utf8(&address).ok().filter(|address| address.bytes().all(|byte| byte.is_ascii_graphic()));
         let address = address.ok_or_else(|| shape("its address has characters that no address has"))?;
         let (host, query) = address
             .strip_prefix("https://")
@@ -77,8 +81,10 @@ impl Proof {
 
     fn checked(host: &str, region: &str, values: &[Option<Zeroizing<String>>; 9]) -> Result<Self, IdentityFault> {
         let [action, version, algorithm, credential, date, expires, _, signature, signed] = values;
-        let text = |value: &Option<Zeroizing<String>>| value.as_ref().map(|value| value.to_string()).unwrap_or_default();
-        let is = |value: &Option<Zeroizing<String>>, expected: &str| value.as_ref().is_some_and(|value| **value == expected);
+        let text =
+            |value: &Option<Zeroizing<String>>| value.as_ref().map(|value| value.to_string()).unwrap_or_default();
+        let is =
+            |value: &Option<Zeroizing<String>>, expected: &str| value.as_ref().is_some_and(|value| **value == expected);
         let (date, expires, signature) = (text(date), text(expires), text(signature));
         let named = [
             (is(action, "GetCallerIdentity"), "`Action` is not `GetCallerIdentity`"),
@@ -174,12 +180,15 @@ fn parameters(query: &str) -> Result<[Option<Zeroizing<String>>; 9], IdentityFau
         let (name, value) = pair.split_once('=').ok_or_else(|| shape("a parameter has no value"))?;
         let name = decoded(name).ok_or_else(|| shape("a parameter's name is not percent-encoded as it must be"))?;
         let place = PARAMETERS.iter().position(|known| *known == *name);
-        let place = place.and_then(|place| values.get_mut(place)).ok_or_else(|| shape("it has a parameter that is not known"))?;
+        let place = place
+            .and_then(|place| values.get_mut(place))
+            .ok_or_else(|| shape("it has a parameter that is not known"))?;
         if place.is_some() {
             return Err(shape("it has a parameter twice"));
         }
         let value = decoded(value).filter(|value| !value.is_empty());
-        *place = Some(value.ok_or_else(|| shape("a parameter's value is empty, or not percent-encoded as it must be"))?);
+        *place =
+            Some(value.ok_or_else(|| shape("a parameter's value is empty, or not percent-encoded as it must be"))?);
     }
     let missing = PARAMETERS.iter().zip(&values).find(|(name, value)| value.is_none() && **name != OPTIONAL);
     match missing {

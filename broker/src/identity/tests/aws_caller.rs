@@ -49,6 +49,24 @@ fn a_role_is_known_by_what_it_signs() {
     assert!(!Signer::new().url().contains(&digest), "the signature itself is kept nowhere");
 }
 
+/// What botocore 1.43.11 made of the program in docs/issuers/aws.md, at 2026-11-30T09:13:29Z, with the keys that [`Sts`] knows.
+const OF_BOTOCORE: &str = "https://sts.eu-west-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15\
+     &X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=ASIAIOSFODNN7EXAMPLE%2F20261130%2Feu-west-1%2Fsts%2Faws4_request\
+     &X-Amz-Date=20261130T091329Z&X-Amz-Expires=300&X-Amz-SignedHeaders=host%3Bx-writ-audience\
+     &X-Amz-Security-Token=IQoJb3JpZ2luX2VjEJr%2F%2F%2F%2F%2F%2F%2F%2F%2F%2FwEaCWV1LXdlc3QtMSJHMEUCIQ%3D%3D\
+     &X-Amz-Signature=bf57da658166061b19782de4e9156d29259c5850893812d08f7c58a4ed469d9b";
+
+#[test]
+fn what_botocore_signs_is_taken() {
+    let signed_at = 1_796_030_009;
+    wait(async {
+        let sts = Sts::at(signed_at, || reply(200, "application/json", said(&role()))).await;
+        let token = format!("aws-v1.{}", b64(OF_BOTOCORE));
+        let found = asking(&sts, json!({})).verify(&token, at(signed_at + 5)).await.unwrap();
+        assert_eq!(found.get().subject.as_str(), "arn:aws:sts::123456789012:assumed-role/deployer");
+    });
+}
+
 #[test]
 fn a_user_is_known_by_its_arn() {
     let user = json!({
@@ -197,12 +215,18 @@ fn an_answer_that_names_another_is_refused() {
     let table: Vec<(String, &str)> = vec![
         (of(json!({})), "accepted"),
         (of(json!({"Account": "999999999999"})), "identity.shape"),
-        (of(json!({"Account": "999999999999", "Arn": "arn:aws:sts::999999999999:assumed-role/deployer/i-0abc"})), "identity.shape"),
+        (
+            of(json!({"Account": "999999999999", "Arn": "arn:aws:sts::999999999999:assumed-role/deployer/i-0abc"})),
+            "identity.shape",
+        ),
         (of(json!({"Account": 123_456_789_012_i64})), "identity.shape"),
         (of(json!({"Arn": "arn:aws-cn:sts::123456789012:assumed-role/deployer/i-0abc"})), "identity.shape"),
         (of(json!({"Arn": "arn:aws:iam::123456789012:role/deployer"})), "identity.shape"),
         (of(json!({"Arn": "arn:aws:iam::123456789012:root", "UserId": "123456789012"})), "identity.shape"),
-        (of(json!({"Arn": "arn:aws:sts::123456789012:federated-user/ann", "UserId": "123456789012:ann"})), "identity.shape"),
+        (
+            of(json!({"Arn": "arn:aws:sts::123456789012:federated-user/ann", "UserId": "123456789012:ann"})),
+            "identity.shape",
+        ),
         (of(json!({"Arn": "arn:aws:sts::123456789012:assumed-role/deployer"})), "identity.shape"),
         (of(json!({"Arn": "arn:aws:sts::123456789012:assumed-role/deployer/i-0abc/x"})), "identity.shape"),
         (of(json!({"Arn": "arn:aws:sts::123456789012:assumed-role/deployer/other"})), "identity.shape"),
@@ -260,7 +284,8 @@ fn sts_is_asked_once_about_one_proof() {
         // Written in another order it is the same proof, and one use the more of it.
         let mut other = Signer::new();
         other.parameters.reverse();
-        let (one, two) = (verifier.verify(&token, now()).await.unwrap(), verifier.verify(&other.token(), now()).await.unwrap());
+        let (one, two) =
+            (verifier.verify(&token, now()).await.unwrap(), verifier.verify(&other.token(), now()).await.unwrap());
         assert_eq!(one.get().token_id, two.get().token_id);
         assert_eq!(sts.questions(), 1);
         // Known as it is, it has its time.

@@ -70,7 +70,8 @@ fn whom_the_subject_names_may_act_and_nobody_else() {
 fn an_actor_acts_by_itself_and_for_another() {
     let through = delegated(json!({}), json!({"act": {"sub": "other"}})).unwrap_err();
     assert!(through.contains("acts through others itself"), "{through}");
-    let chain = (0..8).fold(json!(null), |act, _| if act.is_null() { json!({"sub": "a"}) } else { json!({"sub": "a", "act": act}) });
+    let chain = (0..8)
+        .fold(json!(null), |act, _| if act.is_null() { json!({"sub": "a"}) } else { json!({"sub": "a", "act": act}) });
     let long = delegated(json!({ "act": chain }), json!({})).unwrap_err();
     assert!(long.contains("too long"), "{long}");
     let verifier = verifier();

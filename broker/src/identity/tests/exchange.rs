@@ -8,7 +8,9 @@ use writ_core::workload::TokenKind;
 use super::support::*;
 use crate::duration::Span;
 use crate::identity::dpop::{self, DpopFault};
-use crate::identity::exchange::{self, ACCESS_TOKEN, AWS_REQUEST, CLIENT_CREDENTIALS, GRANT_TYPE, ID_TOKEN, JWT, Shown};
+use crate::identity::exchange::{
+    self, ACCESS_TOKEN, AWS_REQUEST, CLIENT_CREDENTIALS, GRANT_TYPE, ID_TOKEN, JWT, Shown,
+};
 use crate::identity::jwks::Key;
 use crate::identity::session_token::{Binding, SessionIssuer, binding};
 
@@ -255,7 +257,8 @@ fn only_session_tokens_are_to_be_had() {
 #[test]
 fn a_refused_subject_token_is_an_invalid_request_without_a_reason() {
     let expired = token(&EC, &header(), &with(claims(), json!({"exp": NOW - 100, "iat": NOW - 200})));
-    let refusal = wait(exchange::ask(request(expired)).unwrap().admit(&verifier(), shown(&[]), URL, now())).unwrap_err();
+    let refusal =
+        wait(exchange::ask(request(expired)).unwrap().admit(&verifier(), shown(&[]), URL, now())).unwrap_err();
     assert_eq!((refusal.error, refusal.description), ("invalid_request", "the subject token was refused"));
     assert_eq!((refusal.code, refusal.status()), ("identity.expired", 400));
     let body = serde_json::to_string(&refusal.body(writ_core::id::RequestId::fresh())).unwrap();

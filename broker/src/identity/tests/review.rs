@@ -219,7 +219,8 @@ fn what_a_cluster_does_not_confirm_is_refused() {
 
 #[test]
 fn what_a_cluster_need_not_say_is_not_asked_for() {
-    let unbound = with(pod(), json!({"kubernetes.io": without(without(pod()["kubernetes.io"].clone(), "pod"), "node")}));
+    let unbound =
+        with(pod(), json!({"kubernetes.io": without(without(pod()["kubernetes.io"].clone(), "pod"), "node")}));
     let token = token(&RSA, &json!({"alg": "RS256", "kid": "rsa"}), &unbound);
     wait(async {
         let house = House::good().await;

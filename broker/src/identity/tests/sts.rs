@@ -57,12 +57,7 @@ impl Signer {
             ("X-Amz-Security-Token", SESSION_TOKEN.to_owned()),
         ];
         let signed_headers = format!("host:sts.{region}.amazonaws.com\nx-writ-audience:{AUDIENCE}\n");
-        Self {
-            host: format!("sts.{region}.amazonaws.com"),
-            region,
-            signed_headers,
-            parameters,
-        }
+        Self { host: format!("sts.{region}.amazonaws.com"), region, signed_headers, parameters }
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
@@ -133,6 +128,7 @@ pub(super) fn said(result: &Value) -> String {
 pub(super) struct Sts {
     pub(super) url: reqwest::Url,
     pub(super) asked: Arc<AtomicUsize>,
+    now: i64,
     answer: Arc<dyn Fn() -> Response<Body> + Send + Sync>,
 }
 
@@ -142,9 +138,14 @@ pub(super) fn reply(status: u16, kind: &str, body: impl Into<Body>) -> Response<
 
 impl Sts {
     pub(super) async fn open(answer: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Self {
+        Self::at(NOW, answer).await
+    }
+
+    /// One whose clock shows this second.
+    pub(super) async fn at(now: i64, answer: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let sts = Self { url, asked: Arc::default(), answer: Arc::new(answer) };
+        let sts = Self { url, asked: Arc::default(), now, answer: Arc::new(answer) };
         let router = Router::new().fallback(serve).with_state(sts.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         sts
@@ -161,7 +162,7 @@ impl Sts {
 
 async fn serve(State(sts): State<Sts>, method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
     sts.asked.fetch_add(1, Ordering::SeqCst);
-    match judged(&method, &uri, &headers) {
+    match judged(&method, &uri, &headers, sts.now) {
         Ok(()) => (sts.answer)(),
         Err(code) => {
             let error = json!({"Error": {"Code": code, "Message": "no", "Type": "Sender"}, "RequestId": "r"});
@@ -170,7 +171,7 @@ async fn serve(State(sts): State<Sts>, method: Method, uri: Uri, headers: Header
     }
 }
 
-fn judged(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
+fn judged(method: &Method, uri: &Uri, headers: &HeaderMap, now: i64) -> Result<(), &'static str> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     if method != Method::GET || uri.path() != "/" || header("accept") != "application/json" {
         return Err("InvalidAction");
@@ -193,7 +194,7 @@ fn judged(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'stati
     }
     // STS takes a signature for a quarter of an hour, whatever it says.
     let date = value("X-Amz-Date")?;
-    let fresh = (NOW - 900..=NOW + 300).any(|second| amz_date(second) == date);
+    let fresh = (now - 900..=now + 300).any(|second| amz_date(second) == date);
     if !fresh || !date.starts_with(day) {
         return Err("SignatureDoesNotMatch");
     }
@@ -207,4 +208,3 @@ fn judged(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'stati
         Err("SignatureDoesNotMatch")
     }
 }
-

@@ -72,7 +72,8 @@ fn with_leaf(change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
 fn bundle(authorities: &[&Authority], jwt: &[Value]) -> String {
     let x509 = authorities.iter().map(|authority| x509_key(authority)).collect::<Vec<_>>();
     let jwt = jwt.iter().map(|key| with(key.clone(), json!({"use": "jwt-svid"}))).collect::<Vec<_>>();
-    json!({"keys": [x509, jwt].concat(), "spiffe_sequence": 1, "spiffe_refresh_hint": 300}).to_string()
+    let keys = [x509, jwt].concat();
+    json!({"keys": keys, "spiffe_sequence": 1, "spiffe_refresh_hint": 300}).to_string()
 }
 
 fn x509_key(authority: &Authority) -> Value {
@@ -134,7 +135,10 @@ fn what_is_nearly_an_svid_is_refused() {
     let any_usage = with_leaf(|params| params.extended_key_usages.clear());
     assert_eq!(code(&verifier, &signed(any_usage, &authority)), "accepted");
     let table: Vec<(CertificateParams, &str)> = vec![
-        (with_leaf(|params| params.subject_alt_names = vec![uri(ID), uri("spiffe://prod.example.org/other")]), "exactly one URI"),
+        (
+            with_leaf(|params| params.subject_alt_names = vec![uri(ID), uri("spiffe://prod.example.org/other")]),
+            "exactly one URI",
+        ),
         (with_leaf(|params| params.subject_alt_names = vec![uri(ID), uri("writ://gateway/x")]), "exactly one URI"),
         (with_leaf(|params| params.subject_alt_names.clear()), "exactly one URI"),
         (named("spiffe://prod.example.org"), "not the SPIFFE ID"),
@@ -165,7 +169,10 @@ fn what_is_nearly_an_svid_is_refused() {
     let mut trailing = signed(leaf(), &authority)[0].to_vec();
     trailing.push(0);
     assert!(code(&verifier, &vec![CertificateDer::from(trailing)]).contains("malformed"));
-    assert!(code(&verifier, &vec![authority.der().clone()]).contains("not the SPIFFE ID"), "an authority signs others' alone");
+    assert!(
+        code(&verifier, &vec![authority.der().clone()]).contains("not the SPIFFE ID"),
+        "an authority signs others' alone"
+    );
 }
 
 #[test]
@@ -248,14 +255,16 @@ fn a_gateways_certificate_is_no_workloads() {
     let csr = CertificateParams::new(Vec::new()).unwrap().serialize_request(&gateway).unwrap().pem().unwrap();
     let id = writ_core::id::GatewayId::fresh();
     let issued = ours.issue_gateway(id, &csr, now(), core::time::Duration::from_secs(3600)).unwrap();
-    let der = <CertificateDer<'static> as rustls_pki_types::pem::PemObject>::from_pem_slice(issued.pem.as_bytes()).unwrap();
+    let der =
+        <CertificateDer<'static> as rustls_pki_types::pem::PemObject>::from_pem_slice(issued.pem.as_bytes()).unwrap();
     assert!(!crate::identity::svid::names_workload(&der));
     assert!(crate::ca::gateway_of(&der).is_some());
     let authority = authority();
     let verifier = verifier(&[domain("prod.example.org", &bundle(&[&authority], &[]))]);
     assert!(code(&verifier, &vec![der]).contains("not the SPIFFE ID"));
     // A gateway's name by a trust domain's authority, and a workload's with a gateway's beside it.
-    let posing = signed(with_leaf(|params| params.subject_alt_names = vec![uri(&format!("writ://gateway/{id}"))]), &authority);
+    let posing =
+        signed(with_leaf(|params| params.subject_alt_names = vec![uri(&format!("writ://gateway/{id}"))]), &authority);
     assert!(!crate::identity::svid::names_workload(&posing[0]));
     let both = with_leaf(|params| params.subject_alt_names = vec![uri(&format!("writ://gateway/{id}")), uri(ID)]);
     let both = signed(both, &authority);
