@@ -28,7 +28,7 @@ use super::json;
 use super::presets::Preset;
 use crate::keys::files::hex;
 pub use proof::PREFIX;
-use proof::Proof;
+pub(super) use proof::Proof;
 
 /// The name that its refusals are under.
 const NAME: &str = Preset::AwsCaller.name();

@@ -120,19 +120,15 @@ impl Review {
     }
 
     async fn ask(&self, token: &str) -> Result<Object, String> {
-        let question = Zeroizing::new(
-            json!({
-                "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
-                "spec": { "token": token, "audiences": self.audiences },
-            })
-            .to_string()
-            .into_bytes(),
-        );
+        let question = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+            "spec": { "token": token, "audiences": self.audiences },
+        });
         let failed =
             |error: reqwest::Error| format!("`{}`: {}", self.url.host_str().unwrap_or_default(), chain(&error));
         let request = self.client.post(self.url.clone()).header(AUTHORIZATION, self.own_token().await?);
         let request = request.header(ACCEPT, "application/json").header(CONTENT_TYPE, "application/json");
-        let mut response = request.body(question.to_vec()).send().await.map_err(failed)?;
+        let mut response = request.body(question.to_string()).send().await.map_err(failed)?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -162,7 +158,8 @@ impl Review {
         if token.is_empty() || text.len() as u64 > MAX_TOKEN {
             return Err(problem("holds no token"));
         }
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| problem("holds no token"))?;
+        let bearer = Zeroizing::new(format!("Bearer {token}"));
+        let mut header = HeaderValue::from_str(&bearer).map_err(|_| problem("holds no token"))?;
         header.set_sensitive(true);
         Ok(header)
     }

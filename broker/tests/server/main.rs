@@ -9,5 +9,6 @@ mod issuers;
 mod matrix;
 mod provider;
 mod requests;
+mod spire;
 mod stream;
 mod world;

@@ -60,7 +60,7 @@ impl Proof {
     ///
     /// # Errors
     /// [`IdentityFault`] for any departure from the form.
-    pub(super) fn read(token: &str) -> Result<Self, IdentityFault> {
+    pub(in crate::identity) fn read(token: &str) -> Result<Self, IdentityFault> {
         let encoded = token.strip_prefix(PREFIX).ok_or_else(|| shape("it does not begin with `aws-v1.`"))?;
         if encoded.len() > MAX_ADDRESS / 3 * 4 {
             return Err(IdentityFault::TooLong(token.len()));
@@ -114,7 +114,7 @@ impl Proof {
     }
 
     /// The host that it was signed for: the STS endpoint of its region, made from the region alone.
-    pub(super) fn host(&self) -> &str {
+    pub(in crate::identity) fn host(&self) -> &str {
         &self.host
     }
 
@@ -124,12 +124,12 @@ impl Proof {
     }
 
     /// The parameters as they are sent: made anew from what was read.
-    pub(super) fn query(&self) -> &str {
+    pub(in crate::identity) fn query(&self) -> &str {
         &self.query
     }
 
     /// What tells it from every other: all that is in it.
-    pub(super) fn digest(&self) -> [u8; 32] {
+    pub(in crate::identity) fn digest(&self) -> [u8; 32] {
         sha256(format!("{}?{}", self.host, *self.query).as_bytes())
     }
 

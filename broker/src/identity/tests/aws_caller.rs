@@ -7,6 +7,7 @@ use writ_core::workload::{TokenId, TokenKind, Workload};
 
 use super::sts::*;
 use super::support::*;
+use crate::identity::aws_caller::Proof;
 use crate::identity::config::IssuerConfig;
 use crate::identity::fault::IdentityFault;
 use crate::identity::verify::Verifier;
@@ -327,6 +328,29 @@ fn no_token_is_a_caller_and_no_caller_a_human() {
         assert!(verifier.verify_claims(&Signer::new().token(), now()).await.is_err());
         assert_eq!(sts.questions(), 0);
     });
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 2_000, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever is taken has one form, which is taken for the same.
+    #[test]
+    fn what_is_read_is_what_is_sent(changes in proptest::collection::vec((0_usize..600, proptest::prelude::any::<u8>()), 0..4)) {
+        let mut url = Signer::new().url().into_bytes();
+        let length = url.len();
+        for (place, byte) in changes {
+            url[place % length] = byte;
+        }
+        if let Ok(proof) = Proof::read(&format!("aws-v1.{}", b64(&url))) {
+            proptest::prop_assert!(proof.host().starts_with("sts.") && proof.host().ends_with(".amazonaws.com"));
+            let sent = format!("https://{}/?{}", proof.host(), proof.query());
+            let again = Proof::read(&format!("aws-v1.{}", b64(&sent))).unwrap();
+            proptest::prop_assert_eq!(again.query(), proof.query());
+            proptest::prop_assert_eq!(again.digest(), proof.digest());
+            let parsed: reqwest::Url = sent.parse().unwrap();
+            proptest::prop_assert_eq!(parsed.as_str(), sent.as_str(), "it is sent as it was made");
+        }
+    }
 }
 
 #[test]
