@@ -155,6 +155,10 @@ pub struct IssuerConfig {
     /// The AWS accounts whose callers count.
     #[serde(default)]
     pub accounts: Vec<String>,
+    /// The SPIFFE ID of the trust domain's bundle endpoint, where its certificate is an X.509-SVID (profile `https_spiffe`).
+    /// The first bundle is in `jwks_file`.
+    #[serde(default)]
+    pub endpoint_spiffe_id: Option<String>,
     /// Whether the trust domain's X.509-SVIDs are taken at `/v1/token`, beside its JWT-SVIDs.
     #[serde(default)]
     pub x509_svids: bool,
@@ -210,10 +214,9 @@ impl IssuerConfig {
     /// Whether the keys are fetched.
     #[must_use]
     pub fn discovers(&self) -> bool {
-        self.jwks.is_none()
-            && self.jwks_file.is_none()
-            && self.preset != Some(Preset::AwsCaller)
-            && !self.is_reviewed_alone()
+        let file = self.jwks_file.is_some() && self.endpoint_spiffe_id.is_none();
+        let given = self.jwks.is_some() || file;
+        !given && self.preset != Some(Preset::AwsCaller) && !self.is_reviewed_alone()
     }
 
     /// Whether the API server's word stands for the signature.
@@ -343,8 +346,32 @@ impl IssuerConfig {
         }
     }
 
+    /// What is wrong with a bundle endpoint of the profile `https_spiffe`.
+    fn endpoint_problem(&self) -> Option<String> {
+        let id = self.endpoint_spiffe_id.as_ref()?;
+        let domain = super::presets::trust_domain(id);
+        if self.preset != Some(Preset::Spiffe) {
+            Some("`endpoint_spiffe_id` is for the preset `spiffe` alone: remove it".into())
+        } else if domain.is_none() || domain != self.tenant.as_deref() {
+            Some("`endpoint_spiffe_id` is not an ID in the trust domain, such as `spiffe://prod.example.org/spire/server`".into())
+        } else if self.jwks_url.is_none() || self.jwks_file.is_none() || self.jwks.is_some() {
+            Some(
+                "`endpoint_spiffe_id` needs `jwks_url`, the endpoint, and `jwks_file`, the first bundle, and no `jwks`"
+                    .into(),
+            )
+        } else if self.ca_pem_file.is_some() {
+            Some("`ca_pem_file` has no meaning beside `endpoint_spiffe_id`: the bundle vouches for the endpoint".into())
+        } else {
+            None
+        }
+    }
+
     fn keys_problem(&self) -> Option<String> {
-        let given = [self.jwks.is_some(), self.jwks_file.is_some(), self.jwks_url.is_some()];
+        if let Some(problem) = self.endpoint_problem() {
+            return Some(problem);
+        }
+        let first_bundle = self.jwks_file.is_some() && self.endpoint_spiffe_id.is_some();
+        let given = [self.jwks.is_some(), self.jwks_file.is_some() && !first_bundle, self.jwks_url.is_some()];
         if given.into_iter().filter(|given| *given).count() > 1 {
             return Some("more than one of `jwks`, `jwks_file` and `jwks_url` is given: keep one".into());
         }

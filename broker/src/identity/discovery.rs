@@ -9,16 +9,18 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CACHE_CONTROL;
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Url};
 use serde_json::Value;
 
 use super::cache::{Fetched, Fetching, Source, freshness};
 use super::config::{ConfigFault, IssuerConfig};
 use super::fault::shown;
 use super::jwks::{KeySet, Use};
+use super::svid::Endpoint;
 use super::verify::key_use;
 
 /// The longest document that is read.
@@ -35,6 +37,8 @@ pub struct Discovery {
     purpose: Use,
     jwks_hosts: Vec<String>,
     reach: Reach,
+    /// The bundle endpoint, where its certificate is an X.509-SVID.
+    endpoint: Option<Arc<Endpoint>>,
 }
 
 /// Where fetching begins.
@@ -86,9 +90,13 @@ impl Discovery {
             () if config.internal => Reach::Internal,
             () => Reach::Public,
         };
-        let client = client(config, reach)?;
+        let endpoint = first_bundle(config)?;
+        let client = match &endpoint {
+            Some(endpoint) => spiffe_client(config, reach, endpoint)?,
+            None => client(config, reach)?,
+        };
         let (issuer, jwks_hosts, purpose) = (issuer.clone(), config.jwks_hosts.clone(), key_use(config));
-        Ok(Self { client, issuer, start, purpose, jwks_hosts, reach })
+        Ok(Self { client, issuer, start, purpose, jwks_hosts, reach, endpoint })
     }
 
     async fn discover(&self) -> Result<Fetched, String> {
@@ -99,6 +107,9 @@ impl Discovery {
         let (body, fresh) = self.get(&address).await?;
         let keys = KeySet::parse_for(&body, self.purpose)
             .map_err(|fault| format!("the key set at `{}` is of no use: {fault}", shown(address.as_str())))?;
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.hold(keys.authorities());
+        }
         let hinted = if self.purpose == Use::JwtSvid { refresh_hint(&body) } else { None };
         Ok(Fetched { keys, fresh: hinted.or(fresh) })
     }
@@ -175,6 +186,38 @@ impl Source for Discovery {
     }
 }
 
+fn builder(reach: Reach) -> ClientBuilder {
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .https_only(reach != Reach::Loopback)
+        .timeout(REQUEST_LIMIT)
+        .connect_timeout(REQUEST_LIMIT)
+        .pool_max_idle_per_host(0)
+        .dns_resolver(Resolver { reach })
+}
+
+/// The bundle endpoint of a trust domain that vouches for it itself, by the bundle in `jwks_file`.
+fn first_bundle(config: &IssuerConfig) -> Result<Option<Arc<Endpoint>>, ConfigFault> {
+    let (Some(id), Some(path)) = (&config.endpoint_spiffe_id, &config.jwks_file) else { return Ok(None) };
+    let problem = |what: &str| config.fault(format!("`jwks_file` `{}` {what}", path.display()));
+    let bundle = std::fs::read(path).map_err(|error| problem(&format!("cannot be read: {error}")))?;
+    let keys = KeySet::parse_for(&bundle, Use::JwtSvid).map_err(|fault| problem(&format!("is of no use: {fault}")))?;
+    match keys.authorities() {
+        [] => Err(problem("holds no X.509 authority, which has to vouch for the endpoint")),
+        authorities => Ok(Some(Endpoint::new(id, authorities))),
+    }
+}
+
+fn spiffe_client(config: &IssuerConfig, reach: Reach, endpoint: &Arc<Endpoint>) -> Result<Client, ConfigFault> {
+    let problem =
+        |error: &dyn core::error::Error| config.fault(format!("no HTTP client can be made: {}", chain(error)));
+    let tls = endpoint.tls().map_err(|error| problem(&error))?;
+    builder(reach).tls_backend_preconfigured(tls).build().map_err(|error| problem(&error))
+}
+
 /// A client for what this issuer's addresses are.
 pub(super) fn client(config: &IssuerConfig, reach: Reach) -> Result<Client, ConfigFault> {
     client_trusting(config, reach, ("ca_pem_file", config.ca_pem_file.as_deref()))
@@ -186,16 +229,7 @@ pub(super) fn client_trusting(
     reach: Reach,
     (setting, authorities): (&str, Option<&Path>),
 ) -> Result<Client, ConfigFault> {
-    let mut builder = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .https_only(reach != Reach::Loopback)
-        .timeout(REQUEST_LIMIT)
-        .connect_timeout(REQUEST_LIMIT)
-        .pool_max_idle_per_host(0)
-        .dns_resolver(Resolver { reach });
+    let mut builder = builder(reach);
     if let Some(path) = authorities {
         let problem = |what: &str| config.fault(format!("`{setting}` `{}` {what}", path.display()));
         let pem = std::fs::read(path).map_err(|error| problem(&format!("cannot be read: {error}")))?;

@@ -5,6 +5,8 @@
 //! be is decided by that name alone, before any authority is asked; and each kind is held against its own authorities only.
 //! So no authority of workloads can make a gateway, and Writ's own cannot make a workload.
 
+mod endpoint;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use super::fault::{IdentityFault, shown};
 use super::presets;
 use crate::keys::files::hex;
+pub(super) use endpoint::Endpoint;
 
 /// The most certificates of a chain, the leaf among them.
 const MAX_CHAIN: usize = 8;

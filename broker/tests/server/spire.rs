@@ -5,7 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use writ_broker::identity::Verifier;
 use writ_broker_api::paths;
+use writ_core::time::Timestamp;
 use writ_world::packages;
 use writ_world::postgres::free_port;
 
@@ -24,8 +26,21 @@ struct Spire {
     port: u16,
 }
 
+/// How the bundle endpoint shows who it is (SPIFFE Federation, 5.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    /// By a certificate for its host's name.
+    Web,
+    /// By an X.509-SVID of the trust domain's own.
+    Spiffe,
+}
+
 impl Spire {
     fn start() -> Self {
+        Self::start_as(Profile::Web)
+    }
+
+    fn start_as(profile: Profile) -> Self {
         let program = packages::cache().join(format!("spire-{VERSION}/bin/spire-server"));
         let program = packages::need(&program, "`tests/world/scripts/fetch-spire`").expect("SPIRE");
         let directory = tempfile::Builder::new().prefix("spire-").tempdir().expect("a directory");
@@ -35,7 +50,8 @@ impl Spire {
         std::fs::write(at.join("endpoint.key"), own.signing_key.serialize_pem()).expect("a file");
         std::fs::create_dir(at.join("data")).expect("a directory");
         let port = free_port().expect("a port");
-        std::fs::write(at.join("server.conf"), configuration(at, free_port().expect("a port"), port)).expect("a file");
+        std::fs::write(at.join("server.conf"), configuration(at, free_port().expect("a port"), port, profile))
+            .expect("a file");
         let log = std::fs::File::create(at.join("log")).expect("a file");
         let mut command = Command::new(&program);
         command.arg("run").arg("-config").arg(at.join("server.conf")).stdin(Stdio::null());
@@ -83,6 +99,22 @@ impl Spire {
     }
 }
 
+impl Spire {
+    /// With an endpoint of this SPIFFE ID, and this file for the first bundle.
+    fn spiffe_config(&self, id: &str, bundle: &Path) -> Value {
+        json!({
+            "name": "spire", "preset": "spiffe", "tenant": DOMAIN, "x509_svids": true, "internal": true,
+            "jwks_url": format!("https://localhost:{}/", self.port), "jwks_file": bundle, "endpoint_spiffe_id": id,
+        })
+    }
+
+    fn bundle_file(&self) -> PathBuf {
+        let path = self.directory.path().join("bundle.json");
+        std::fs::write(&path, self.said(&["bundle", "show", "-format", "spiffe"]).expect("a bundle")).expect("a file");
+        path
+    }
+}
+
 impl Drop for Spire {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -90,8 +122,20 @@ impl Drop for Spire {
     }
 }
 
-fn configuration(at: &Path, port: u16, bundle: u16) -> String {
+fn configuration(at: &Path, port: u16, bundle: u16, profile: Profile) -> String {
     let at = at.display();
+    let profile = match profile {
+        Profile::Spiffe => r#"profile "https_spiffe" {}"#.to_owned(),
+        Profile::Web => format!(
+            r#"profile "https_web" {{
+        serving_cert_file {{
+          cert_file_path = "{at}/endpoint.pem"
+          key_file_path = "{at}/endpoint.key"
+          file_sync_interval = "1h"
+        }}
+      }}"#
+        ),
+    };
     format!(
         r#"
 server {{
@@ -106,13 +150,7 @@ server {{
     bundle_endpoint {{
       address = "127.0.0.1"
       port = {bundle}
-      profile "https_web" {{
-        serving_cert_file {{
-          cert_file_path = "{at}/endpoint.pem"
-          key_file_path = "{at}/endpoint.key"
-          file_sync_interval = "1h"
-        }}
-      }}
+      {profile}
     }}
   }}
 }}
@@ -174,4 +212,25 @@ async fn svids_of_another_spire_or_for_another_audience_are_refused() {
     assert_eq!(token(&world, None, &exchange(&other.jwt_svid(AUDIENCE))).await.0, 400);
     assert_eq!(token(&world, None, &exchange(&ours.jwt_svid("another"))).await.0, 400);
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_shows_an_svid_is_known_by_its_id_and_the_bundle() {
+    let (spire, other) = (Spire::start_as(Profile::Spiffe), Spire::start_as(Profile::Spiffe));
+    let code = async |config: Value, svid: &str| {
+        let config = serde_json::from_value(config).expect("a configuration");
+        let verifier = Verifier::new(&[config], AUDIENCE, None).expect("a verifier");
+        verifier.verify(svid, Timestamp::now()).await.map_or_else(|fault| fault.to_string(), |_| "accepted".to_owned())
+    };
+    let (own, svid) = ("spiffe://spire.example.org/spire/server", spire.jwt_svid(AUDIENCE));
+    assert_eq!(code(spire.spiffe_config(own, &spire.bundle_file()), &svid).await, "accepted");
+    let elsewhere = "spiffe://spire.example.org/spire/other";
+    let refused = [
+        code(spire.spiffe_config(elsewhere, &spire.bundle_file()), &svid).await,
+        code(spire.spiffe_config(own, &other.bundle_file()), &svid).await,
+        code(spire.config(), &svid).await,
+    ];
+    for refused in refused {
+        assert!(refused.contains("cannot be had"), "{refused}");
+    }
 }

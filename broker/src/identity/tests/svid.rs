@@ -274,3 +274,45 @@ fn a_gateways_certificate_is_no_workloads() {
         panic!("refused as a certificate")
     };
 }
+
+#[test]
+fn a_bundle_endpoint_with_an_svid_needs_its_id_and_the_first_bundle() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let bundle_file = file("bundle.json", &bundle(&[&authority()], &[]));
+    let id = "spiffe://prod.example.org/spire/server";
+    let settings = json!({
+        "name": "prod", "preset": "spiffe", "tenant": "prod.example.org", "jwks_url": "https://spire.example.org",
+        "jwks_file": bundle_file, "endpoint_spiffe_id": id,
+    });
+    let problem = |changes: Value| {
+        let mut settings = with(settings.clone(), changes);
+        settings.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let config: IssuerConfig = serde_json::from_value(settings).unwrap();
+        Verifier::new(&[config], AUDIENCE, None).map_or_else(|fault| fault.problem, |_| "good".to_owned())
+    };
+    assert_eq!(problem(json!({})), "good");
+    for (changes, expected) in [
+        (json!({"endpoint_spiffe_id": "spiffe://other.example.org/spire/server"}), "not an ID in the trust domain"),
+        (json!({"endpoint_spiffe_id": "spiffe://prod.example.org"}), "not an ID in the trust domain"),
+        (json!({"jwks_file": null}), "needs `jwks_url`"),
+        (json!({"jwks_url": null}), "needs `jwks_url`"),
+        (json!({"jwks": "{}"}), "needs `jwks_url`"),
+        (json!({"ca_pem_file": "ca.pem"}), "has no meaning beside"),
+        (
+            json!({"preset": null, "tenant": null, "issuer": ISSUER, "algorithms": ["ES256"]}),
+            "for the preset `spiffe` alone",
+        ),
+        (json!({"endpoint_spiffe_id": null}), "more than one of"),
+        (json!({"jwks_file": "/nowhere"}), "`jwks_file` `/nowhere` cannot be read"),
+        (json!({"jwks_file": file("jwt.json", &bundle(&[], &[EC.jwk("jwt")]))}), "holds no X.509 authority"),
+        (json!({"jwks_file": file("none.json", "{}")}), "is of no use"),
+    ] {
+        let found = problem(changes.clone());
+        assert!(found.contains(expected), "{changes}: {found}");
+    }
+}

@@ -151,6 +151,13 @@ pub(super) const ISSUER: Table = Table {
             "[\"123456789012\"]",
         ),
         optional(
+            "endpoint_spiffe_id",
+            "text",
+            "",
+            "The SPIFFE ID of the trust domain's bundle endpoint, where its certificate is an X.509-SVID; `jwks_file` holds the first bundle.",
+            "\"spiffe://prod.example.org/spire/server\"",
+        ),
+        optional(
             "x509_svids",
             "true or false",
             "false",
