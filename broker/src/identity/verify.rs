@@ -206,7 +206,7 @@ impl Verifier {
     /// [`IdentityFault`]: why not.
     pub async fn verify_claims(&self, token: &str, now: Timestamp) -> Result<Checked, IdentityFault> {
         let mut compact = Compact::parse(token)?;
-        let issuer = self.named(&compact.claims)?;
+        let issuer = self.named(&compact)?;
         let trusted = self.issuers.get(&issuer).ok_or_else(|| IdentityFault::UnknownIssuer(shown(&issuer)))?;
         let algorithm = trusted.algorithm(&compact.header)?;
         trusted.check_type(&compact.header)?;
@@ -241,9 +241,12 @@ fn verified(workload: Workload) -> Verified<Workload> {
 
 impl Verifier {
     /// The issuer that a token names: by `iss`, or by the trust domain of its subject where it is a JWT-SVID, whose `iss` is
-    /// optional and says nothing.
-    fn named(&self, claims: &Object) -> Result<String, IdentityFault> {
-        let subject = claims.get("sub").and_then(Value::as_str);
+    /// optional and says nothing. The broker's own session tokens, which their type tells from all others, have such a subject
+    /// too, of the workload that they speak for.
+    fn named(&self, compact: &Compact<'_>) -> Result<String, IdentityFault> {
+        let claims = &compact.claims;
+        let own = compact.header.typ.as_deref() == Some(session_token::TYP);
+        let subject = claims.get("sub").and_then(Value::as_str).filter(|_| !own);
         let domain = subject.and_then(presets::trust_domain).map(|domain| format!("spiffe://{domain}"));
         if let Some(domain) = domain.filter(|domain| self.issuers.contains_key(domain)) {
             return Ok(domain);
