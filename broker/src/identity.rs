@@ -6,11 +6,15 @@
 //!
 //! Read in this order: [`config`] (what is trusted), [`header`] (the token's form), [`jwks`] (which keys count),
 //! [`cache`] and [`discovery`] (where they come from), [`claims`] (what the token must say), [`verify`] (all of it in
-//! order), [`presets`] (what is known of issuers without being told), [`session_token`], [`exchange`] and [`dpop`] (RFC 8693 and RFC 9449 at `/v1/token`), [`fault`] (why not).
+//! order), [`presets`] (what is known of issuers without being told), [`session_token`], [`exchange`] and [`dpop`] (RFC 8693 and
+//! RFC 9449 at `/v1/token`), [`fault`] (why not). Beside tokens stand what AWS ([`aws_caller`]) and a cluster ([`review`]) are
+//! asked about, and the certificates of SPIFFE ([`svid`]).
 
+pub mod aws_caller;
 pub mod cache;
 pub mod claims;
 pub mod config;
+mod delegation;
 pub mod discovery;
 pub mod dpop;
 pub mod exchange;
@@ -19,8 +23,10 @@ pub mod header;
 pub mod json;
 pub mod jwks;
 pub mod presets;
+pub mod review;
 pub mod session_token;
 pub(crate) mod signing;
+pub mod svid;
 pub mod verify;
 
 pub use config::{Algorithm, IssuerConfig};

@@ -23,7 +23,7 @@ use writ_core::proof::{Asker, Logged, Verified};
 use writ_core::provider::ProviderFault;
 use writ_core::target::Target;
 use writ_core::time::{Timestamp, after};
-use writ_core::workload::{TokenKind, Workload, actors};
+use writ_core::workload::{Issuer, Subject, TokenKind, Workload, actors};
 use writ_core::writ::{CredentialFacts, Writ, WritState};
 use writ_policy::{ConnectContext, Denied};
 use zeroize::Zeroizing;
@@ -164,7 +164,7 @@ impl Broker {
         });
         let intended = match self.evidence.intend(writ.clone(), client, events, conditions, used).await {
             Ok(intended) => intended,
-            Err(fault) => return Err(self.not_intended(&writ, &approved, &fault).await),
+            Err(fault) => return Err(self.not_intended(workload.get(), &writ, &approved, &fault).await),
         };
 
         // 6. The credential, labelled with the writ's id.
@@ -200,9 +200,18 @@ impl Broker {
     }
 
     /// Why the intent was not taken.
-    async fn not_intended(&self, writ: &Writ, approved: &Approved, fault: &EvidenceFault) -> Fault {
-        if let (EvidenceFault::Refused, Some(frozen)) = (fault, self.frozen_writ(writ).await) {
-            return frozen;
+    async fn not_intended(
+        &self,
+        workload: &Workload,
+        writ: &Writ,
+        approved: &Approved,
+        fault: &EvidenceFault,
+    ) -> Fault {
+        for (issuer, subject) in parties(workload) {
+            if let (EvidenceFault::Refused, Some(frozen)) = (fault, self.frozen(&issuer, &subject, &writ.target).await)
+            {
+                return frozen;
+            }
         }
         let known = self.store.gateway(writ.gateway).await;
         match known {
@@ -410,8 +419,9 @@ fn short_digest(workload: &Workload) -> String {
 /// while ago, since a gateway may take its time over the body; that nothing of it is frozen; and that the token may open one
 /// session more, which is counted.
 fn conditions(gateway: &GatewayIdentity, workload: &Workload, writ: &Writ, approved: &Approved) -> Vec<Condition> {
-    let frozen = not_frozen(&workload.issuer, &workload.subject, &writ.target);
-    let mut conditions = vec![frozen];
+    let parties = parties(workload).into_iter();
+    let mut conditions: Vec<Condition> =
+        parties.map(|(issuer, subject)| not_frozen(&issuer, &subject, &writ.target)).collect();
     if gateway.id != GatewayId::BROKER {
         conditions.push(Condition::GatewayGood(gateway.id));
     }
@@ -422,6 +432,13 @@ fn conditions(gateway: &GatewayIdentity, workload: &Workload, writ: &Writ, appro
         conditions.push(Condition::Use { key, expires: after(workload.token_expires, waits), uses });
     }
     conditions
+}
+
+/// The workload and those who act for it, each of whom may be frozen. Who names no issuer is of the workload's.
+pub(crate) fn parties(workload: &Workload) -> Vec<(Issuer, Subject)> {
+    let actors = actors(&workload.claims).unwrap_or_default().into_iter();
+    let actors = actors.map(|actor| (actor.issuer.unwrap_or_else(|| workload.issuer.clone()), actor.subject));
+    core::iter::once((workload.issuer.clone(), workload.subject.clone())).chain(actors).collect()
 }
 
 fn used_up(fault: &EvidenceFault) -> Fault {

@@ -10,7 +10,7 @@ use writ_policy::{ConnectContext, Denied};
 
 use crate::broker::Broker;
 use crate::evidence::EvidenceFault;
-use crate::identity::exchange::{self, Admitted, Refusal};
+use crate::identity::exchange::{self, Admitted, Refusal, Shown};
 use crate::store::Condition;
 
 impl Broker {
@@ -22,12 +22,12 @@ impl Broker {
     pub async fn exchange(
         &self,
         request: ExchangeRequest,
-        proofs: &[&str],
+        shown: Shown<'_>,
         client: &str,
     ) -> Result<ExchangeReply, (RequestId, Refusal)> {
         let (id, now) = (RequestId::fresh(), self.clock.now());
         let target = request.audience.clone();
-        match self.try_exchange(id, request, proofs, client, now).await {
+        match self.try_exchange(id, request, shown, client, now).await {
             Ok(reply) => Ok(reply),
             Err(refusal) => {
                 tracing::info!(request = %id, code = refusal.code, "an exchange was refused");
@@ -53,14 +53,14 @@ impl Broker {
         &self,
         id: RequestId,
         request: ExchangeRequest,
-        proofs: &[&str],
+        shown: Shown<'_>,
         client: &str,
         now: Timestamp,
     ) -> Result<ExchangeReply, Refusal> {
         self.check_clock().await.map_err(|fault| untimely(&fault))?;
         let loaded = self.loaded.load();
         let url = format!("{}{}", self.settings.url, writ_broker_api::paths::TOKEN);
-        let admitted = exchange::ask(request)?.admit(&loaded.verifier, proofs, &url, now).await?;
+        let admitted = exchange::ask(request)?.admit(&loaded.verifier, shown, &url, now).await?;
         let served = loaded.targets.find(admitted.target.as_str()).ok_or_else(denied)?;
         let in_force = self.policy.borrow().clone();
         let context = ConnectContext {
@@ -92,8 +92,13 @@ impl Broker {
 
     /// Which condition did not hold.
     async fn not_exchanged(&self, admitted: &Admitted) -> Refusal {
-        let workload = admitted.workload.get();
-        match self.frozen(&workload.issuer, &workload.subject, &admitted.target).await {
+        let mut frozen = None;
+        for (issuer, subject) in crate::issue::parties(admitted.workload.get()) {
+            if frozen.is_none() {
+                frozen = self.frozen(&issuer, &subject, &admitted.target).await;
+            }
+        }
+        match frozen {
             // The operator's words are not put into an OAuth error: it holds a part of ASCII alone (RFC 6749, 5.2).
             Some(frozen) => Refusal {
                 detail: frozen.detail.into_owned(),
@@ -103,21 +108,21 @@ impl Broker {
                     "access is frozen: wait until an operator lifts the freeze",
                 )
             },
-            None => Refusal::new(
-                "token.used",
-                "invalid_request",
-                "the subject token was used as often as policy allows (@uses)",
-            ),
+            None => Refusal::new("token.used", "invalid_request", "a token was used as often as policy allows (@uses)"),
         }
     }
 }
 
 fn conditions(admitted: &Admitted, uses: u32) -> Vec<Condition> {
-    let workload = admitted.workload.get();
-    let mut conditions = vec![crate::freeze::not_frozen(&workload.issuer, &workload.subject, &admitted.target)];
-    if workload.token_kind == TokenKind::Workload {
-        let key = workload.token_id.replay_key(&workload.issuer);
-        conditions.push(Condition::Use { key, expires: workload.token_expires, uses });
+    let parties = crate::issue::parties(admitted.workload.get()).into_iter();
+    let mut conditions: Vec<Condition> =
+        parties.map(|(issuer, subject)| crate::freeze::not_frozen(&issuer, &subject, &admitted.target)).collect();
+    for workload in admitted.workloads() {
+        // A certificate's key was proved anew: there is nothing to be used twice.
+        if workload.token_kind == TokenKind::Workload {
+            let key = workload.token_id.replay_key(&workload.issuer);
+            conditions.push(Condition::Use { key, expires: workload.token_expires, uses });
+        }
     }
     if let Some(proof) = &admitted.proof {
         let key = format!("dpop:{}:{}", proof.thumbprint, proof.jti);

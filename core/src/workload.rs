@@ -87,6 +87,8 @@ pub enum TokenKind {
     Workload,
     /// A session token from `/v1/token`: opens any number of sessions for its workload and target within its life.
     Session,
+    /// A certificate whose key its connection proved: gets session tokens, and opens nothing itself.
+    Certificate,
 }
 
 /// The non-human caller: issuer, subject and claims, from a token that was verified.

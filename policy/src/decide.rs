@@ -278,7 +278,8 @@ pub(crate) fn allowed(bundle: &Bundle, response: &Response) -> Result<Vec<String
     }
 }
 
-/// The policies among those that permitted which accept that others may decide what the workload runs, where they may.
+/// The policies among those that permitted which accept that others may decide what the workload runs, or act for it, where
+/// they do.
 pub(crate) fn accepting(bundle: &Bundle, workload: &Workload, policies: Vec<String>) -> Result<Vec<String>, Denied> {
     let exposures = exposures(workload);
     if exposures.is_empty() {
@@ -290,12 +291,19 @@ pub(crate) fn accepting(bundle: &Bundle, workload: &Workload, policies: Vec<Stri
         return Ok(accepting);
     }
     let named = exposures.join(", ").escape_debug().to_string();
-    let detail = format!("the workload may run what others wrote (`{named}`), which no matching policy `@accepts`");
+    let detail =
+        format!("others have a part in what the workload does (`{named}`), which no matching policy `@accepts`");
     Err(Denied::new("policy.exposed", bundle, policies, detail))
 }
 
-/// By what others may decide what the workload runs. What is not readable accepts nothing.
+/// By what others have a part in what the workload does. What is not readable accepts nothing.
 fn exposures(workload: &Workload) -> Vec<&str> {
+    let mut exposures = written_by_others(workload);
+    exposures.extend(workload.claims.contains_key("act").then_some(obligations::DELEGATION));
+    exposures
+}
+
+fn written_by_others(workload: &Workload) -> Vec<&str> {
     match workload.claims.get("ci").and_then(|ci| ci.get(EXPOSURES)) {
         None => Vec::new(),
         Some(Value::Array(exposures)) => {

@@ -37,7 +37,11 @@ const CONNECT: [&str; 13] = [
 const STATEMENT: [&str; 2] = ["hold_in_transaction", "rows"];
 const EITHER: [&str; 3] = ["hold", "approvers", "approvals"];
 const NAME_LENGTH: usize = 63;
-const EXPOSURES: [&str; 5] = ["pull_request", "pull_request_target", "workflow_run", "merge_request", "ssh_rerun"];
+const EXPOSURES: [&str; 6] =
+    ["pull_request", "pull_request_target", "workflow_run", "merge_request", "ssh_rerun", DELEGATION];
+
+/// What `@accepts` calls it that somebody acts for the workload (RFC 8693, 4.1).
+pub(crate) const DELEGATION: &str = "delegation";
 
 /// One mistake in one annotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -273,7 +277,7 @@ fn accepted(value: &str) -> Result<BTreeSet<String>, Mistake> {
         None => Ok(named),
         Some(name) => Err(mistake(
             format!("`{name}` is nothing that `@accepts` knows"),
-            "write some of pull_request, pull_request_target, workflow_run, merge_request and ssh_rerun",
+            "write some of pull_request, pull_request_target, workflow_run, merge_request, ssh_rerun and delegation",
         )),
     }
 }

@@ -154,6 +154,21 @@ fn what_others_may_have_written_runs_only_where_a_policy_accepts_it() {
 }
 
 #[test]
+fn nobody_acts_for_a_workload_where_no_policy_accepts_it() {
+    let through = |actor: serde_json::Value| json!({"act": actor});
+    let agent = through(json!({"iss": "https://agents.example", "sub": "agent"}));
+    assert_eq!(code(asked("permit HEAD;", agent.clone())), "policy.exposed");
+    assert_eq!(code(asked("@accepts(\"pull_request\") permit HEAD;", agent.clone())), "policy.exposed");
+    assert_eq!(code(asked("permit HEAD;", through(json!(null)))), "policy.exposed");
+    assert!(asked("@accepts(\"delegation\") permit HEAD;", agent.clone()).is_ok());
+    let named = "@accepts(\"delegation\") permit HEAD when { principal.hasTag(\"act.sub\") && principal.getTag(\"act.sub\") == \"other\" };";
+    assert_eq!(code(asked(named, agent.clone())), "policy.no_permit");
+    let both = json!({"act": agent["act"], "ci": {"exposures": ["pull_request"]}});
+    assert_eq!(code(asked("@accepts(\"delegation\") permit HEAD;", both.clone())), "policy.exposed");
+    assert!(asked("@accepts(\"delegation, pull_request\") permit HEAD;", both).is_ok());
+}
+
+#[test]
 fn a_role_that_was_asked_for_must_be_the_one_granted() {
     let ask = |text: &str, role: &str| {
         let context = ConnectContext { database_role: Some(role.to_owned()), ..context() };

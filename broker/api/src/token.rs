@@ -1,16 +1,20 @@
-//! RFC 8693 token exchange: a workload's OIDC token for a Writ session token. Never for a target's credential.
+//! RFC 8693 token exchange: a workload's own token, or its certificate, for a Writ session token. Never for a target's credential.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The request, as a form (RFC 8693, 2.1). The target is named by `audience`.
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
+/// The request, as a form (RFC 8693, 2.1; RFC 6749, 4.4.2). The target is named by `audience`.
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ExchangeRequest {
-    /// `urn:ietf:params:oauth:grant-type:token-exchange`.
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`, or `client_credentials` where the client's certificate is an
+    /// X.509-SVID (RFC 8705, 2.1).
     pub grant_type: String,
-    /// The workload's OIDC token.
+    /// The workload's OIDC token; none with `client_credentials`.
+    #[serde(default)]
     pub subject_token: String,
-    /// `urn:ietf:params:oauth:token-type:jwt` or `...:id_token`.
+    /// `urn:ietf:params:oauth:token-type:jwt` or `...:id_token`; `urn:ietf:params:aws:token-type:aws4_request` for a presigned
+    /// `sts:GetCallerIdentity`.
+    #[serde(default)]
     pub subject_token_type: String,
     /// The target that the session token is for.
     #[serde(default)]
@@ -24,9 +28,15 @@ pub struct ExchangeRequest {
     /// Refused: name the target by `audience`.
     #[serde(default)]
     pub resource: Option<String>,
-    /// Refused: delegation is not offered here.
+    /// The token of who acts for the subject, where somebody does. Policy has to accept it (`@accepts("delegation")`).
     #[serde(default)]
     pub actor_token: Option<String>,
+    /// As `subject_token_type`; given with an `actor_token` alone.
+    #[serde(default)]
+    pub actor_token_type: Option<String>,
+    /// With `client_credentials`: the SPIFFE ID that the certificate names, or absent.
+    #[serde(default)]
+    pub client_id: Option<String>,
 }
 
 /// The reply (RFC 8693, 2.2.1).
@@ -45,7 +55,7 @@ pub struct ExchangeReply {
 /// A refusal in the form of RFC 6749, 5.2, with the request's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExchangeError {
-    /// `invalid_request`, `invalid_target`, `unsupported_grant_type`, `invalid_scope`.
+    /// `invalid_request`, `invalid_target`, `invalid_client`, `unsupported_grant_type`, `invalid_scope`.
     pub error: String,
     /// What to do about it.
     pub error_description: String,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::shown;
 use super::header::media_type;
 use super::presets::Preset;
+use super::review::ReviewConfig;
 use super::session_token;
 use crate::duration::Span;
 
@@ -145,6 +146,22 @@ pub struct IssuerConfig {
     /// How its keys are kept.
     #[serde(default)]
     pub cache: CacheConfig,
+    /// The API server that is asked about each token of a cluster's.
+    #[serde(default)]
+    pub review: Option<ReviewConfig>,
+    /// The regions whose STS endpoints callers of AWS sign for.
+    #[serde(default)]
+    pub regions: Vec<String>,
+    /// The AWS accounts whose callers count.
+    #[serde(default)]
+    pub accounts: Vec<String>,
+    /// The SPIFFE ID of the trust domain's bundle endpoint, where its certificate is an X.509-SVID (profile `https_spiffe`).
+    /// The first bundle is in `jwks_file`.
+    #[serde(default)]
+    pub endpoint_spiffe_id: Option<String>,
+    /// Whether the trust domain's X.509-SVIDs are taken at `/v1/token`, beside its JWT-SVIDs.
+    #[serde(default)]
+    pub x509_svids: bool,
 }
 
 /// How fetched keys are kept.
@@ -196,8 +213,16 @@ pub struct ConfigFault {
 impl IssuerConfig {
     /// Whether the keys are fetched.
     #[must_use]
-    pub const fn discovers(&self) -> bool {
-        self.jwks.is_none() && self.jwks_file.is_none()
+    pub fn discovers(&self) -> bool {
+        let file = self.jwks_file.is_some() && self.endpoint_spiffe_id.is_none();
+        let given = self.jwks.is_some() || file;
+        !given && self.preset != Some(Preset::AwsCaller) && !self.is_reviewed_alone()
+    }
+
+    /// Whether the API server's word stands for the signature.
+    #[must_use]
+    pub fn is_reviewed_alone(&self) -> bool {
+        self.review.as_ref().is_some_and(|review| review.alone)
     }
 
     /// The longest life that is accepted.
@@ -251,7 +276,11 @@ impl IssuerConfig {
     /// [`ConfigFault`] naming the first.
     pub fn validate(&self) -> Result<(), ConfigFault> {
         let filled = self.resolved()?;
-        let problem = filled.names_problem().or_else(|| filled.times_problem()).or_else(|| filled.keys_problem());
+        let problem = filled
+            .names_problem()
+            .or_else(|| filled.times_problem())
+            .or_else(|| filled.preset_problem())
+            .or_else(|| filled.keys_problem());
         problem.map_or(Ok(()), |problem| Err(self.fault(problem)))
     }
 
@@ -262,7 +291,7 @@ impl IssuerConfig {
             Some("`name` is empty: write what you call it".into())
         } else if self.issuer.is_empty() {
             Some("`issuer` is empty: write the `iss` claim of its tokens".into())
-        } else if self.algorithms.is_empty() {
+        } else if self.algorithms.is_empty() && self.preset != Some(Preset::AwsCaller) {
             Some("`algorithms` is empty: write the ones that it signs with, such as [\"RS256\"]".into())
         } else if self.audiences.iter().any(String::is_empty) {
             Some("`audiences` has an empty entry: remove it".into())
@@ -272,6 +301,30 @@ impl IssuerConfig {
             let own = ours.into_iter().find(|own| types.contains(&Some((*own).to_owned())));
             own.map(|own| format!("`typ` lists `{own}`, which is the broker's own: remove it"))
         }
+    }
+
+    /// What is wrong with the settings that one preset alone has.
+    fn preset_problem(&self) -> Option<String> {
+        match self.preset {
+            Some(Preset::AwsCaller) => return super::aws_caller::problem(self),
+            _ if !self.regions.is_empty() || !self.accounts.is_empty() => {
+                return Some("`regions` and `accounts` are for the preset `aws-caller` alone: remove them".into());
+            }
+            _ => {}
+        }
+        if self.x509_svids && self.preset != Some(Preset::Spiffe) {
+            return Some("`x509_svids` is for the preset `spiffe` alone: remove it".into());
+        }
+        let review = self.review.as_ref()?;
+        if self.preset != Some(Preset::Kubernetes) {
+            return Some("`review` is for the preset `kubernetes` alone: remove it".into());
+        }
+        if review.alone && (self.jwks.is_some() || self.jwks_file.is_some() || self.jwks_url.is_some()) {
+            return Some(
+                "`review.alone` leaves no use for keys: remove it, or `jwks`, `jwks_file` and `jwks_url`".into(),
+            );
+        }
+        review.problem(self.allow_http_loopback)
     }
 
     fn times_problem(&self) -> Option<String> {
@@ -293,8 +346,32 @@ impl IssuerConfig {
         }
     }
 
+    /// What is wrong with a bundle endpoint of the profile `https_spiffe`.
+    fn endpoint_problem(&self) -> Option<String> {
+        let id = self.endpoint_spiffe_id.as_ref()?;
+        let domain = super::presets::trust_domain(id);
+        if self.preset != Some(Preset::Spiffe) {
+            Some("`endpoint_spiffe_id` is for the preset `spiffe` alone: remove it".into())
+        } else if domain.is_none() || domain != self.tenant.as_deref() {
+            Some("`endpoint_spiffe_id` is not an ID in the trust domain, such as `spiffe://prod.example.org/spire/server`".into())
+        } else if self.jwks_url.is_none() || self.jwks_file.is_none() || self.jwks.is_some() {
+            Some(
+                "`endpoint_spiffe_id` needs `jwks_url`, the endpoint, and `jwks_file`, the first bundle, and no `jwks`"
+                    .into(),
+            )
+        } else if self.ca_pem_file.is_some() {
+            Some("`ca_pem_file` has no meaning beside `endpoint_spiffe_id`: the bundle vouches for the endpoint".into())
+        } else {
+            None
+        }
+    }
+
     fn keys_problem(&self) -> Option<String> {
-        let given = [self.jwks.is_some(), self.jwks_file.is_some(), self.jwks_url.is_some()];
+        if let Some(problem) = self.endpoint_problem() {
+            return Some(problem);
+        }
+        let first_bundle = self.jwks_file.is_some() && self.endpoint_spiffe_id.is_some();
+        let given = [self.jwks.is_some(), self.jwks_file.is_some() && !first_bundle, self.jwks_url.is_some()];
         if given.into_iter().filter(|given| *given).count() > 1 {
             return Some("more than one of `jwks`, `jwks_file` and `jwks_url` is given: keep one".into());
         }

@@ -8,16 +8,19 @@
 use core::net::IpAddr;
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CACHE_CONTROL;
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Url};
 use serde_json::Value;
 
 use super::cache::{Fetched, Fetching, Source, freshness};
 use super::config::{ConfigFault, IssuerConfig};
 use super::fault::shown;
 use super::jwks::{KeySet, Use};
+use super::svid::Endpoint;
 use super::verify::key_use;
 
 /// The longest document that is read.
@@ -34,6 +37,8 @@ pub struct Discovery {
     purpose: Use,
     jwks_hosts: Vec<String>,
     reach: Reach,
+    /// The bundle endpoint, where its certificate is an X.509-SVID.
+    endpoint: Option<Arc<Endpoint>>,
 }
 
 /// Where fetching begins.
@@ -55,7 +60,7 @@ impl Start {
 
 /// Which addresses may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
+pub(super) enum Reach {
     /// Those of the public internet.
     Public,
     /// Any.
@@ -85,9 +90,13 @@ impl Discovery {
             () if config.internal => Reach::Internal,
             () => Reach::Public,
         };
-        let client = client(config, reach)?;
+        let endpoint = first_bundle(config)?;
+        let client = match &endpoint {
+            Some(endpoint) => spiffe_client(config, reach, endpoint)?,
+            None => client(config, reach)?,
+        };
         let (issuer, jwks_hosts, purpose) = (issuer.clone(), config.jwks_hosts.clone(), key_use(config));
-        Ok(Self { client, issuer, start, purpose, jwks_hosts, reach })
+        Ok(Self { client, issuer, start, purpose, jwks_hosts, reach, endpoint })
     }
 
     async fn discover(&self) -> Result<Fetched, String> {
@@ -98,7 +107,11 @@ impl Discovery {
         let (body, fresh) = self.get(&address).await?;
         let keys = KeySet::parse_for(&body, self.purpose)
             .map_err(|fault| format!("the key set at `{}` is of no use: {fault}", shown(address.as_str())))?;
-        Ok(Fetched { keys, fresh })
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.hold(keys.authorities());
+        }
+        let hinted = if self.purpose == Use::JwtSvid { refresh_hint(&body) } else { None };
+        Ok(Fetched { keys, fresh: hinted.or(fresh) })
     }
 
     /// Where a discovery document (OpenID Connect Discovery 1.0, section 3) says that the issuer's keys are.
@@ -173,8 +186,8 @@ impl Source for Discovery {
     }
 }
 
-fn client(config: &IssuerConfig, reach: Reach) -> Result<Client, ConfigFault> {
-    let mut builder = Client::builder()
+fn builder(reach: Reach) -> ClientBuilder {
+    Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
@@ -183,9 +196,42 @@ fn client(config: &IssuerConfig, reach: Reach) -> Result<Client, ConfigFault> {
         .timeout(REQUEST_LIMIT)
         .connect_timeout(REQUEST_LIMIT)
         .pool_max_idle_per_host(0)
-        .dns_resolver(Resolver { reach });
-    if let Some(path) = &config.ca_pem_file {
-        let problem = |what: &str| config.fault(format!("`ca_pem_file` `{}` {what}", path.display()));
+        .dns_resolver(Resolver { reach })
+}
+
+/// The bundle endpoint of a trust domain that vouches for it itself, by the bundle in `jwks_file`.
+fn first_bundle(config: &IssuerConfig) -> Result<Option<Arc<Endpoint>>, ConfigFault> {
+    let (Some(id), Some(path)) = (&config.endpoint_spiffe_id, &config.jwks_file) else { return Ok(None) };
+    let problem = |what: &str| config.fault(format!("`jwks_file` `{}` {what}", path.display()));
+    let bundle = std::fs::read(path).map_err(|error| problem(&format!("cannot be read: {error}")))?;
+    let keys = KeySet::parse_for(&bundle, Use::JwtSvid).map_err(|fault| problem(&format!("is of no use: {fault}")))?;
+    match keys.authorities() {
+        [] => Err(problem("holds no X.509 authority, which has to vouch for the endpoint")),
+        authorities => Ok(Some(Endpoint::new(id, authorities))),
+    }
+}
+
+fn spiffe_client(config: &IssuerConfig, reach: Reach, endpoint: &Arc<Endpoint>) -> Result<Client, ConfigFault> {
+    let problem =
+        |error: &dyn core::error::Error| config.fault(format!("no HTTP client can be made: {}", chain(error)));
+    let tls = endpoint.tls().map_err(|error| problem(&error))?;
+    builder(reach).tls_backend_preconfigured(tls).build().map_err(|error| problem(&error))
+}
+
+/// A client for what this issuer's addresses are.
+pub(super) fn client(config: &IssuerConfig, reach: Reach) -> Result<Client, ConfigFault> {
+    client_trusting(config, reach, ("ca_pem_file", config.ca_pem_file.as_deref()))
+}
+
+/// A client that trusts the authorities in the file of a setting, where it names one, instead of the system's.
+pub(super) fn client_trusting(
+    config: &IssuerConfig,
+    reach: Reach,
+    (setting, authorities): (&str, Option<&Path>),
+) -> Result<Client, ConfigFault> {
+    let mut builder = builder(reach);
+    if let Some(path) = authorities {
+        let problem = |what: &str| config.fault(format!("`{setting}` `{}` {what}", path.display()));
         let pem = std::fs::read(path).map_err(|error| problem(&format!("cannot be read: {error}")))?;
         let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| problem("holds no PEM certificates"))?;
         if certificates.is_empty() {
@@ -230,6 +276,13 @@ impl Reach {
     }
 }
 
+/// How soon a SPIFFE bundle wants to be fetched again (SPIFFE Trust Domain and Bundle, 4.1.2), in seconds. What HTTP says of
+/// caching is not the trust domain's word.
+fn refresh_hint(bundle: &[u8]) -> Option<Duration> {
+    let bundle: Value = serde_json::from_slice(bundle).ok()?;
+    bundle.get("spiffe_refresh_hint")?.as_u64().map(Duration::from_secs)
+}
+
 /// Whether the URL's host is this machine: `localhost` or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     url.host_str() == Some("localhost") || host_address(url).is_some_and(|address| address.is_loopback())
@@ -266,7 +319,7 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn core::error::Error) -> String {
+pub(super) fn chain(error: &dyn core::error::Error) -> String {
     let mut text = String::new();
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -113,6 +113,28 @@ pub enum IdentityFault {
         /// Why.
         reason: String,
     },
+    /// Whoever is asked about it cannot be asked, or gives no answer that can be read.
+    #[error("`{issuer}` could not be asked about the token: {reason}")]
+    Unavailable {
+        /// The issuer's configured name.
+        issuer: String,
+        /// Why.
+        reason: String,
+    },
+    /// Whoever was asked about it did not confirm it.
+    #[error("`{issuer}` did not confirm the token: {reason}")]
+    Unconfirmed {
+        /// The issuer's configured name.
+        issuer: String,
+        /// Why.
+        reason: String,
+    },
+    /// A certificate that is no X.509-SVID, or not of its trust domain.
+    #[error("the certificate was refused: {0}")]
+    Certificate(String),
+    /// The token of an actor that may not act for the subject.
+    #[error("the actor may not act for the subject: {0}")]
+    Actor(&'static str),
     /// The signature is not the issuer's.
     #[error("the signature is not by a key of issuer `{0}`")]
     Signature(String),
@@ -181,6 +203,10 @@ impl IdentityFault {
             Self::UnknownIssuer(_) => "identity.unknown_issuer",
             Self::UnknownKey { .. } => "identity.unknown_key",
             Self::KeysUnavailable { .. } => "identity.keys_unavailable",
+            Self::Unavailable { .. } => "identity.unavailable",
+            Self::Unconfirmed { .. } => "identity.unconfirmed",
+            Self::Certificate(_) => "identity.certificate",
+            Self::Actor(_) => "identity.actor",
             Self::Signature(_) => "identity.signature",
             Self::Missing(_) => "identity.missing_claim",
             Self::Shape { .. } => "identity.shape",

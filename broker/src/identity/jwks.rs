@@ -4,8 +4,9 @@
 //! A symmetric key must never become a verification key: an RSA modulus used as an HMAC secret is the oldest forgery.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
+use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 
 use super::config::Algorithm;
@@ -48,6 +49,8 @@ pub struct Key {
 #[derive(Debug, Clone, Default)]
 pub struct KeySet {
     keys: Vec<Key>,
+    /// A trust domain's X.509 authorities, where it is a SPIFFE bundle.
+    authorities: Vec<CertificateDer<'static>>,
 }
 
 impl KeySet {
@@ -65,15 +68,26 @@ impl KeySet {
     /// As for [`Self::parse`].
     pub fn parse_for(bytes: &[u8], purpose: Use) -> Result<Self, JwksFault> {
         let document: Value = serde_json::from_slice(bytes).map_err(|_| JwksFault::Malformed)?;
-        let keys = document.get("keys").and_then(Value::as_array).ok_or(JwksFault::Malformed)?;
-        let keys: Vec<Key> = keys.iter().take(MAX_KEYS).filter_map(|jwk| Key::marked(jwk, purpose)).collect();
-        if keys.is_empty() { Err(JwksFault::Empty) } else { Ok(Self { keys }) }
+        let document_keys = document.get("keys").and_then(Value::as_array).ok_or(JwksFault::Malformed)?;
+        let marked = document_keys.iter().take(MAX_KEYS).filter_map(|jwk| Key::marked(jwk, purpose));
+        let keys: Vec<Key> = marked.collect();
+        let authorities = match purpose {
+            Use::Signature => Vec::new(),
+            Use::JwtSvid => document_keys.iter().take(MAX_KEYS).filter_map(authority).collect(),
+        };
+        if keys.is_empty() && authorities.is_empty() { Err(JwksFault::Empty) } else { Ok(Self { keys, authorities }) }
     }
 
     /// A set of these keys.
     #[must_use]
     pub const fn of(keys: Vec<Key>) -> Self {
-        Self { keys }
+        Self { keys, authorities: Vec::new() }
+    }
+
+    /// The X.509 authorities of a SPIFFE bundle.
+    #[must_use]
+    pub fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
     }
 
     /// Whether a key has this name, for whatever algorithm.
@@ -187,6 +201,15 @@ fn may_verify(jwk: &Value, purpose: Use) -> bool {
     let verify = |operations: &Vec<Value>| operations.iter().any(|operation| operation.as_str() == Some("verify"));
     let by_operations = jwk.get("key_ops").is_none_or(|operations| operations.as_array().is_some_and(verify));
     by_use && by_operations
+}
+
+/// The certificate of an X.509 authority in a SPIFFE bundle (X509-SVID, 6.2): one in `x5c`, which is base64 with padding
+/// (RFC 7517, 4.7), and no key id.
+fn authority(jwk: &Value) -> Option<CertificateDer<'static>> {
+    let marked = jwk.get("use").and_then(Value::as_str) == Some("x509-svid");
+    let [certificate] = jwk.get("x5c")?.as_array()?.as_slice() else { return None };
+    let certificate = STANDARD.decode(certificate.as_str()?).ok()?;
+    (marked && jwk.get("kid").is_none() && jwk.get("d").is_none()).then(|| CertificateDer::from(certificate))
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

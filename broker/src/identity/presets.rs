@@ -39,6 +39,8 @@ pub enum Preset {
     Gitlab,
     /// Outbound identity federation of an AWS account (`sts:GetWebIdentityToken`).
     Aws,
+    /// Roles and users of AWS accounts, by a presigned `sts:GetCallerIdentity`.
+    AwsCaller,
     /// Identity tokens of Google Cloud's metadata servers.
     Gcp,
     /// Managed identities of Microsoft Entra.
@@ -71,11 +73,12 @@ pub(super) struct Known {
 
 impl Preset {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::GithubActions,
         Self::Kubernetes,
         Self::Gitlab,
         Self::Aws,
+        Self::AwsCaller,
         Self::Gcp,
         Self::Azure,
         Self::Spiffe,
@@ -93,6 +96,7 @@ impl Preset {
             Self::Kubernetes => "kubernetes",
             Self::Gitlab => "gitlab",
             Self::Aws => "aws",
+            Self::AwsCaller => "aws-caller",
             Self::Gcp => "gcp",
             Self::Azure => "azure",
             Self::Spiffe => "spiffe",
@@ -114,7 +118,7 @@ impl Preset {
             | Self::Bitbucket
             | Self::TerraformCloud => "ci",
             Self::Kubernetes => "kubernetes",
-            Self::Aws => "aws",
+            Self::Aws | Self::AwsCaller => "aws",
             Self::Gcp => "gcp",
             Self::Azure => "azure",
             Self::Spiffe => "spiffe",
@@ -128,6 +132,7 @@ impl Preset {
             Self::Kubernetes => kubernetes::known(),
             Self::Gitlab => gitlab::known(),
             Self::Aws => aws::known(),
+            Self::AwsCaller => aws::caller_known(),
             Self::Gcp => gcp::known(),
             Self::Azure => azure::known(tenant),
             Self::Spiffe => spiffe::known(tenant),
@@ -180,6 +185,7 @@ impl Preset {
             Self::Kubernetes => kubernetes::read(&reader),
             Self::Gitlab => gitlab::read(&reader),
             Self::Aws => aws::read(&reader),
+            Self::AwsCaller => Err(reader.refuse("no token is: its workloads sign a request")),
             Self::Gcp => gcp::read(&reader),
             Self::Azure => azure::read(&reader, tenant),
             Self::Spiffe => spiffe::read(&reader, tenant),
@@ -197,6 +203,11 @@ impl Preset {
 fn is_tenant(tenant: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=255).contains(&tenant.len()) && tenant.bytes().all(plain) && !tenant.starts_with('.')
+}
+
+/// The trust domain and the path of a SPIFFE ID that names a workload.
+pub(super) fn spiffe_id(id: &str) -> Option<(&str, &str)> {
+    spiffe::parse(id)
 }
 
 /// The trust domain of a subject that is a SPIFFE ID.

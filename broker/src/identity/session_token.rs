@@ -177,7 +177,7 @@ impl SessionIssuer {
         now: Timestamp,
     ) -> Result<String, SessionTokenFault> {
         let workload = workload.get();
-        if workload.token_kind != TokenKind::Workload {
+        if workload.token_kind == TokenKind::Session {
             return Err(SessionTokenFault::NotExchangeable);
         }
         let mut claims = workload.claims.clone();

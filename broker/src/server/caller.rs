@@ -2,10 +2,12 @@
 
 use core::marker::PhantomData;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::{Extension, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 use writ_core::id::GatewayId;
 use writ_policy::HumanAction;
@@ -24,6 +26,9 @@ pub struct Peer {
     /// The gateway that its certificate names, with the certificate's serial number; `None` without a certificate. Whether
     /// that certificate was revoked is for the broker to say.
     pub gateway: Option<(GatewayId, String)>,
+    /// The certificates of a client that names itself by a SPIFFE ID: the key of the first was proved, and nothing else. They
+    /// count at `/v1/token` alone.
+    pub workload: Arc<[CertificateDer<'static>]>,
 }
 
 /// A bearer token as it was sent; empty if there was none.

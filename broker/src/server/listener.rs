@@ -1,5 +1,8 @@
 //! The listener: TLS with the broker's own certificate, a client certificate where the caller has one, a bounded number of
 //! connections, and an orderly end.
+//!
+//! A certificate that names a workload by its SPIFFE ID is not held against any authority here: its trust domain's are fetched,
+//! and a handshake does not wait for that. Its caller is anonymous until `/v1/token` verifies it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,11 +17,13 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use rustls::RootCertStore;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::CertificateDer;
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -26,6 +31,7 @@ use writ_core::time::Timestamp;
 
 use super::caller::{Peer, Stopping};
 use crate::ca::{CaFault, CertificateAuthority, gateway_of};
+use crate::identity::svid;
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: u32 = 64 * 1024;
@@ -191,7 +197,11 @@ impl Connection {
         let _ = socket.set_nodelay(true);
         let handshake = tokio::time::timeout(self.limits.handshake, self.acceptor.accept(socket)).await;
         let Ok(Ok(stream)) = handshake else { return };
-        let gateway = stream.get_ref().1.peer_certificates().and_then(|chain| gateway_of(chain.first()?));
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let (gateway, workload) = match chain.first() {
+            Some(leaf) if svid::names_workload(leaf) => (None, Arc::from(chain)),
+            leaf => (leaf.and_then(gateway_of), Arc::default()),
+        };
         // Callers that anybody may be take no place that a gateway needs.
         let place = match gateway {
             Some(_) => None,
@@ -203,7 +213,7 @@ impl Connection {
                 }
             },
         };
-        let peer = Peer { address, gateway };
+        let peer = Peer { address, gateway, workload };
         let routes = TowerToHyperService::new(self.routes);
         let began = Arc::new(AtomicBool::new(false));
         let (begins, stopping) = (began.clone(), Stopping(self.stop.clone()));
@@ -275,10 +285,11 @@ fn tls_config(
     let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).map_err(|error| tls(&error))?;
     roots.add(root).map_err(|error| tls(&error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+    let gateways = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .allow_unauthenticated()
         .build()
         .map_err(|error| tls(&error))?;
+    let verifier = Arc::new(ClientCertificates { gateways });
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| tls(&error))?
@@ -286,4 +297,56 @@ fn tls_config(
         .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Tells gateways' certificates, which are held against Writ's own authority, from workloads', which only have to be their
+/// caller's own. In both cases the handshake proves the key.
+#[derive(Debug)]
+struct ClientCertificates {
+    gateways: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientCertVerifier for ClientCertificates {
+    fn client_auth_mandatory(&self) -> bool {
+        self.gateways.client_auth_mandatory()
+    }
+
+    /// None: a client that has a certificate of an authority which is not named would not show it.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        if svid::names_workload(leaf) {
+            return Ok(ClientCertVerified::assertion());
+        }
+        self.gateways.verify_client_cert(leaf, between, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.gateways.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.gateways.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.gateways.supported_verify_schemes()
+    }
 }

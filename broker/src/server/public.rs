@@ -12,6 +12,7 @@ use writ_core::id::RequestId;
 use super::App;
 use super::caller::{Bearer, Peer};
 use super::respond::Checked;
+use crate::identity::exchange::Shown;
 use crate::issuer::OidcIssuer;
 use crate::rates::Caller;
 use crate::refusal::Refusal;
@@ -46,7 +47,7 @@ pub(super) async fn not_allowed() -> Refusal {
     Refusal { status: 405, ..Refusal::malformed("this path does not take that method") }
 }
 
-/// RFC 8693. Refused in OAuth's own form, never cached.
+/// RFC 8693, and client credentials of an X.509-SVID. Refused in OAuth's own form, never cached.
 pub(super) async fn token(
     State(app): State<App>,
     Extension(peer): Extension<Peer>,
@@ -72,7 +73,8 @@ pub(super) async fn token(
         return (StatusCode::BAD_REQUEST, no_store, Json(error)).into_response();
     };
     let proofs: Vec<&str> = headers.get_all("dpop").iter().map(|value| value.to_str().unwrap_or("malformed")).collect();
-    match app.broker.exchange(request, &proofs, &peer.address.ip().to_string()).await {
+    let shown = Shown { proofs: &proofs, certificates: &peer.workload };
+    match app.broker.exchange(request, shown, &peer.address.ip().to_string()).await {
         Ok(reply) => (no_store, Json(reply)).into_response(),
         Err((request, refusal)) => {
             let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);

@@ -194,22 +194,20 @@ async fn no_session_slips_in_while_a_freeze_is_being_written() {
 async fn a_session_token_does_not_get_round_a_freeze() {
     use writ_broker_api::token::ExchangeRequest;
     let world = world().await;
+    let shown = crate::identity::exchange::Shown { proofs: &[], certificates: &[] };
     let request = |token: String| ExchangeRequest {
         grant_type: crate::identity::exchange::GRANT_TYPE.to_owned(),
         subject_token: token,
         subject_token_type: crate::identity::exchange::JWT.to_owned(),
         audience: Some(TARGET.to_owned()),
-        requested_token_type: None,
-        scope: None,
-        resource: None,
-        actor_token: None,
+        ..ExchangeRequest::default()
     };
-    let reply = world.broker.exchange(request(world.place.token()), &[], "192.0.2.7").await.ok().unwrap();
+    let reply = world.broker.exchange(request(world.place.token()), shown, "192.0.2.7").await.ok().unwrap();
     freeze(&world, workload(Some(ISSUER), "job:1")).await;
     assert_eq!(world.open_with(reply.access_token, TARGET).await.unwrap_err().fault.code, "access.frozen");
-    let (_, refusal) = world.broker.exchange(request(world.place.token()), &[], "192.0.2.7").await.err().unwrap();
+    let (_, refusal) = world.broker.exchange(request(world.place.token()), shown, "192.0.2.7").await.err().unwrap();
     assert_eq!((refusal.code, refusal.error), ("access.frozen", "invalid_target"));
     let another = world.place.token_with(json!({ "sub": "job:2" }));
-    assert!(world.broker.exchange(request(another), &[], "192.0.2.7").await.is_ok());
+    assert!(world.broker.exchange(request(another), shown, "192.0.2.7").await.is_ok());
     world.stop().await;
 }

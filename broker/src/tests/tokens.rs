@@ -6,9 +6,10 @@ use writ_broker_api::token::{ExchangeReply, ExchangeRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use writ_core::event::Event;
+use writ_core::workload::{Issuer, Subject};
 
 use super::world::{PERMIT, Place, TARGET, World, kinds, refusals, world};
-use crate::identity::exchange::{GRANT_TYPE, JWT, Refusal};
+use crate::identity::exchange::{GRANT_TYPE, JWT, Refusal, Shown};
 
 async fn exchange(world: &World, token: String, target: &str) -> Result<ExchangeReply, Refusal> {
     let request = ExchangeRequest {
@@ -16,12 +17,14 @@ async fn exchange(world: &World, token: String, target: &str) -> Result<Exchange
         subject_token: token,
         subject_token_type: JWT.to_owned(),
         audience: Some(target.to_owned()),
-        requested_token_type: None,
-        scope: None,
-        resource: None,
-        actor_token: None,
+        ..ExchangeRequest::default()
     };
-    world.broker.exchange(request, &[], "192.0.2.7").await.map_err(|(_, refusal)| refusal)
+    asked(world, request).await
+}
+
+async fn asked(world: &World, request: ExchangeRequest) -> Result<ExchangeReply, Refusal> {
+    let shown = Shown { proofs: &[], certificates: &[] };
+    world.broker.exchange(request, shown, "192.0.2.7").await.map_err(|(_, refusal)| refusal)
 }
 
 async fn code(world: &World, token: &str, target: &str) -> &'static str {
@@ -84,6 +87,85 @@ async fn a_token_that_is_bound_to_a_key_opens_nothing_where_the_key_cannot_be_pr
         assert!(exchange(&world, token, TARGET).await.is_err(), "{cnf}: no proof came with it");
     }
     assert!(world.place.provider.minted().is_empty());
+    world.stop().await;
+}
+
+const ACCEPTING: &str = "@id(\"p\") @uses(\"2\") @accepts(\"delegation\") permit (principal is Writ::Workload, \
+     action in Writ::Action::\"use\", resource is Writ::Target) when { resource.name == \"main\" };";
+
+/// The actor's token for the subject's.
+async fn act(world: &World, subject: &str, actor: &str) -> Result<ExchangeReply, Refusal> {
+    let (actor, kind) = (Some(actor.to_owned()), Some(JWT.to_owned()));
+    let request = ExchangeRequest {
+        grant_type: GRANT_TYPE.to_owned(),
+        subject_token: subject.to_owned(),
+        subject_token_type: JWT.to_owned(),
+        audience: Some(TARGET.to_owned()),
+        actor_token: actor,
+        actor_token_type: kind,
+        ..ExchangeRequest::default()
+    };
+    asked(world, request).await
+}
+
+fn agent(world: &World) -> String {
+    world.place.token_with(json!({"sub": "agent"}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_actor_gets_nothing_unless_a_policy_accepts_delegation() {
+    let world = world().await;
+    let refusal = act(&world, &world.place.token(), &agent(&world)).await.err().unwrap();
+    assert_eq!((refusal.code, refusal.error), ("policy.exposed", "invalid_target"));
+    // Neither does a token that says itself that another acts.
+    let through = world.place.token_with(json!({"act": {"sub": "agent"}}));
+    assert_eq!(code(&world, &through, TARGET).await, "access.refused");
+    assert_eq!(
+        refusals(&world.events().await).into_iter().map(|(_, code)| code).collect::<Vec<_>>(),
+        ["policy.exposed", "policy.exposed"]
+    );
+    assert!(world.place.provider.minted().is_empty());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_actor_is_named_in_the_evidence_and_its_token_is_used_too() {
+    let world = Place::new(ACCEPTING).start().await;
+    let (subject, actor) = (world.place.token(), agent(&world));
+    let token = act(&world, &subject, &actor).await.ok().unwrap().access_token;
+    assert_eq!(code(&world, &token, TARGET).await, "opened");
+    let events = world.events().await;
+    let named = events.iter().filter_map(|event| match event {
+        Event::TokenExchanged { workload, .. } | Event::WritIntended { workload, .. } => Some(workload),
+        _ => None,
+    });
+    let named: Vec<_> = named.map(|workload| (workload.subject.as_str(), workload.actors.as_slice())).collect();
+    assert_eq!(named.len(), 2);
+    for (subject, actors) in named {
+        let [actor] = actors else { panic!("one actor: {actors:?}") };
+        assert_eq!((subject, actor.subject.as_str()), ("job:1", "agent"));
+        assert_eq!(actor.issuer.as_ref().map(ToString::to_string).as_deref(), Some(super::world::ISSUER));
+    }
+    // Twice, as the policy says: then neither token is of use, with whichever other.
+    assert!(act(&world, &world.place.token(), &actor).await.is_ok());
+    assert_eq!(act(&world, &world.place.token(), &actor).await.err().unwrap().code, "token.used");
+    assert!(act(&world, &subject, &agent(&world)).await.is_ok());
+    assert_eq!(act(&world, &subject, &agent(&world)).await.err().unwrap().code, "token.used");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_acts_may_be_frozen() {
+    let world = Place::new(ACCEPTING).start().await;
+    let before = act(&world, &world.place.token(), &agent(&world)).await.ok().unwrap().access_token;
+    let scope = writ_core::freeze::FreezeScope::Workload { issuer: None, subject: Subject::new("agent") };
+    let request = writ_broker_api::admin::FreezeRequest { scope, reason: "a test".to_owned() };
+    let by = writ_core::event::Actor { issuer: Issuer::new("writ"), subject: Subject::new("admin") };
+    world.broker.freeze(request, by).await.unwrap();
+    let refusal = act(&world, &world.place.token(), &agent(&world)).await.err().unwrap();
+    assert_eq!(refusal.code, "access.frozen");
+    assert_eq!(code(&world, &before, TARGET).await, "access.frozen");
+    assert!(exchange(&world, world.place.token(), TARGET).await.is_ok(), "the subject itself is not");
     world.stop().await;
 }
 

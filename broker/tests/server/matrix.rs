@@ -9,6 +9,7 @@ use writ_broker_api::gateway::OpenReply;
 use writ_broker_api::paths;
 
 use crate::document::routed;
+use crate::domain::Domain;
 use crate::world::{ADMIN_TOKEN, Gateway, World, csr, sealing_key};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/matrix.txt");
@@ -18,7 +19,8 @@ const HEAD: &str = "\
 #   garbage    a bearer token that is none            revoked   the certificate of a revoked gateway
 #   viewer, auditor, approver, admin                  foreign   a gateway's certificate of another authority
 #              a human's token, in that group         workload  a workload's token, good for a session, as bearer
-#   root       the token of the admin token file      tls       (a cell) the connection is refused
+#   root       the token of the admin token file      svid      the X.509-SVID of a workload, good for a session token
+#   tls        (a cell) the connection is refused     strange   the same, of another authority
 ";
 
 /// How one caller shows itself.
@@ -47,6 +49,8 @@ async fn callers(world: &World, gateway: &Gateway) -> Vec<Caller> {
         certificate("revoked", &revoked.identity),
         certificate("foreign", &foreign_identity(gateway)),
         bearer("workload", world.workloads.token("job", &["admins"])),
+        certificate("svid", &world.domain.svid("/job")),
+        certificate("strange", &Domain::new("prod.example").svid("/job")),
     ]
 }
 

@@ -24,6 +24,7 @@ use writ_core::id::GatewayId;
 use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
 use writ_core::time::{SystemClock, Timestamp};
 
+use crate::domain::Domain;
 use crate::provider::InMemory;
 
 pub(crate) const WORKLOADS: &str = "https://ci.example";
@@ -105,6 +106,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) workloads: Issuer,
     pub(crate) humans: Issuer,
+    pub(crate) domain: Domain,
     tasks: Tasks,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
@@ -126,6 +128,15 @@ impl World {
     }
 
     pub(crate) async fn limited(limits: Limits) -> Self {
+        Self::with(limits, Vec::new()).await
+    }
+
+    /// With further issuers of workloads' tokens.
+    pub(crate) async fn trusting(issuers: Vec<Value>) -> Self {
+        Self::with(limits(), issuers).await
+    }
+
+    async fn with(limits: Limits, issuers: Vec<Value>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path();
         let policies = root.join("policies");
@@ -133,9 +144,11 @@ impl World {
         std::fs::write(policies.join("all.cedar"), POLICIES).expect("a file");
         write_private(&root.join("admin-token"), ADMIN_TOKEN);
         let (workloads, humans) = (Issuer::new(WORKLOADS, AUDIENCE), Issuer::new(HUMANS, CLIENT_ID));
+        let domain = Domain::new("prod.example");
+        let issuers = [vec![workloads.config("ci"), domain.config()], issuers].concat();
         let config: BrokerConfig<Value> = serde_json::from_value(json!({
             "listen": "127.0.0.1:0", "url": "https://localhost", "state": root.join("state"), "policies": policies,
-            "audience": AUDIENCE, "issuer": [workloads.config("ci")],
+            "audience": AUDIENCE, "issuer": issuers,
             "humans": { "issuer": humans.config("idp"), "client_id": CLIENT_ID },
             "admin_token_file": root.join("admin-token"), "max_segment_bytes": 1024 * 1024,
         }))
@@ -152,7 +165,7 @@ impl World {
         let address = listener.address().expect("an address");
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(listener.serve(server::routes(broker.clone(), None), stopping));
-        Self { directory, broker, address, workloads, humans, tasks, stop, serving }
+        Self { directory, broker, address, workloads, humans, domain, tasks, stop, serving }
     }
 
     /// Asks the listener to end, and gives its task.

@@ -215,7 +215,12 @@ fn mistakes(config: &Config, path: &Path, text: &str) -> Vec<String> {
 /// The files that are named for good and cannot be read.
 fn unreadable(config: &Config) -> Vec<(&Path, std::io::Error)> {
     let broker = config.broker.iter();
-    let issuers = broker.clone().flat_map(|broker| &broker.issuers).filter_map(|issuer| issuer.jwks_file.as_deref());
+    let issuers = broker.clone().flat_map(|broker| &broker.issuers).flat_map(|issuer| {
+        let review = issuer.review.as_ref();
+        let asks =
+            [review.and_then(|review| review.ca_file.as_deref()), review.map(|review| review.token_file.as_path())];
+        asks.into_iter().flatten().chain(issuer.jwks_file.as_deref())
+    });
     let targets = broker
         .flat_map(|broker| &broker.targets)
         .flat_map(|target| target.ca_file.as_deref().into_iter().chain(target.provider.files()));

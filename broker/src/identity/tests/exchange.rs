@@ -8,7 +8,9 @@ use writ_core::workload::TokenKind;
 use super::support::*;
 use crate::duration::Span;
 use crate::identity::dpop::{self, DpopFault};
-use crate::identity::exchange::{self, ACCESS_TOKEN, GRANT_TYPE, ID_TOKEN, JWT};
+use crate::identity::exchange::{
+    self, ACCESS_TOKEN, AWS_REQUEST, CLIENT_CREDENTIALS, GRANT_TYPE, ID_TOKEN, JWT, Shown,
+};
 use crate::identity::jwks::Key;
 use crate::identity::session_token::{Binding, SessionIssuer, binding};
 
@@ -20,11 +22,12 @@ fn request(token: String) -> ExchangeRequest {
         subject_token: token,
         subject_token_type: JWT.into(),
         audience: Some("payments".into()),
-        requested_token_type: None,
-        scope: None,
-        resource: None,
-        actor_token: None,
+        ..ExchangeRequest::default()
     }
+}
+
+const fn shown<'s>(proofs: &'s [&'s str]) -> Shown<'s> {
+    Shown { proofs, certificates: &[] }
 }
 
 fn proof_with(pair: &Pair, header: Value, claims: Value) -> String {
@@ -40,7 +43,7 @@ fn public(pair: &Pair) -> Value {
 fn exchanged(token: String, proofs: &[&str]) -> Result<String, &'static str> {
     let verifier = verifier();
     let ask = exchange::ask(request(token)).map_err(|refusal| refusal.error)?;
-    let admitted = wait(ask.admit(&verifier, proofs, URL, now())).map_err(|refusal| refusal.error)?;
+    let admitted = wait(ask.admit(&verifier, shown(proofs), URL, now())).map_err(|refusal| refusal.error)?;
     let reply = admitted.grant(&sessions(), now()).map_err(|refusal| refusal.error)?;
     assert_eq!((reply.issued_token_type.as_str(), reply.expires_in), (ACCESS_TOKEN, 300));
     assert_eq!(reply.token_type, if proofs.is_empty() { "Bearer" } else { "DPoP" });
@@ -121,6 +124,75 @@ fn a_changed_key_leaves_former_session_tokens_good() {
     assert_eq!(outcome(&alone, &former), "identity.unknown_key");
 }
 
+fn acts(request: &mut ExchangeRequest, token: String, kind: &str) {
+    (request.actor_token, request.actor_token_type) = (Some(token), Some(kind.into()));
+}
+
+fn client(request: &mut ExchangeRequest) {
+    *request = ExchangeRequest {
+        grant_type: CLIENT_CREDENTIALS.into(),
+        audience: request.audience.take(),
+        ..ExchangeRequest::default()
+    };
+}
+
+/// The actor's token for the subject's, by another issuer.
+fn acting(subject: String, actor: String, proofs: &[&str]) -> Result<exchange::Admitted, exchange::Refusal> {
+    let mut request = request(subject);
+    acts(&mut request, actor, JWT);
+    wait(exchange::ask(request)?.admit(&verifier(), shown(proofs), URL, now()))
+}
+
+fn agent(changes: Value) -> String {
+    token(&FOREIGN, &header(), &with(with(claims(), json!({"iss": OTHER, "sub": "agent", "jti": "two"})), changes))
+}
+
+#[test]
+fn an_actor_shows_a_token_of_its_own() {
+    let admitted = acting(good(), agent(json!({})), &[]).unwrap();
+    assert_eq!(admitted.workload.get().claims["act"], json!({"iss": OTHER, "sub": "agent"}));
+    assert_eq!(admitted.workloads().count(), 2, "each is used once");
+    let session = admitted.grant(&sessions(), now()).unwrap().access_token;
+    let opened = wait(verifier().verify(&session, now())).unwrap();
+    assert_eq!(opened.get().subject.as_str(), "repo:acme/app:ref:main");
+    assert_eq!(opened.get().claims["act"], json!({"iss": OTHER, "sub": "agent"}), "the session token keeps it");
+
+    for actor in [
+        agent(json!({"exp": NOW - 100, "iat": NOW - 200})),
+        agent(json!({"aud": "other"})),
+        agent(json!({"iss": "https://unknown.example"})),
+        agent(json!({"act": {"sub": "other"}})),
+        token(&EC, &header(), &with(claims(), json!({"iss": OTHER, "sub": "agent"}))),
+        exchanged(good(), &[]).unwrap(),
+        good(),
+        "x".to_owned(),
+    ] {
+        let refusal = acting(good(), actor, &[]).unwrap_err();
+        assert_eq!((refusal.error, refusal.description), ("invalid_request", "the actor token was refused"));
+    }
+    let refusal = acting(agent(json!({"aud": "other"})), agent(json!({})), &[]).unwrap_err();
+    assert_eq!((refusal.error, refusal.description), ("invalid_request", "the subject token was refused"));
+}
+
+#[test]
+fn an_actors_token_that_is_bound_to_a_key_needs_its_proof() {
+    let proof = proof_with(&FOREIGN, json!({}), json!({}));
+    let thumbprint = Key::from_jwk(&public(&FOREIGN)).unwrap().thumbprint().to_owned();
+    let bound = || agent(json!({"cnf": {"jkt": thumbprint}}));
+    assert!(acting(good(), bound(), &[&proof]).is_ok());
+    assert_eq!(acting(good(), bound(), &[]).unwrap_err().error, "invalid_dpop_proof");
+    let other = proof_with(&EC, json!({}), json!({}));
+    assert_eq!(acting(good(), bound(), &[&other]).unwrap_err().error, "invalid_dpop_proof");
+}
+
+#[test]
+fn a_client_without_a_certificate_is_none() {
+    let mut asked = request(good());
+    client(&mut asked);
+    let refusal = wait(exchange::ask(asked).unwrap().admit(&verifier(), shown(&[]), URL, now())).unwrap_err();
+    assert_eq!((refusal.error, refusal.status(), refusal.code), ("invalid_client", 401, "identity.certificate"));
+}
+
 #[test]
 fn only_session_tokens_are_to_be_had() {
     type Change = fn(&mut ExchangeRequest);
@@ -137,7 +209,37 @@ fn only_session_tokens_are_to_be_had() {
         ),
         (|request| request.requested_token_type = Some("urn:writ:credential:postgres".into()), Err("invalid_request")),
         (|request| request.requested_token_type = Some(ID_TOKEN.into()), Err("invalid_request")),
+        (|request| request.subject_token = String::new(), Err("invalid_request")),
+        (|request| request.subject_token_type = AWS_REQUEST.into(), Err("invalid_request")),
+        (|request| request.subject_token = super::sts::Signer::new().token(), Err("invalid_request")),
+        (
+            |request| {
+                request.subject_token = super::sts::Signer::new().token();
+                request.subject_token_type = AWS_REQUEST.into();
+            },
+            Ok(()),
+        ),
         (|request| request.actor_token = Some("x".into()), Err("invalid_request")),
+        (|request| request.actor_token_type = Some(JWT.into()), Err("invalid_request")),
+        (|request| acts(request, good(), "urn:ietf:params:oauth:token-type:saml2"), Err("invalid_request")),
+        (|request| acts(request, good(), AWS_REQUEST), Err("invalid_request")),
+        (|request| acts(request, good(), ID_TOKEN), Ok(())),
+        (|request| request.grant_type = CLIENT_CREDENTIALS.into(), Err("invalid_request")),
+        (client, Ok(())),
+        (
+            |request| {
+                client(request);
+                request.actor_token = Some(good());
+            },
+            Err("invalid_request"),
+        ),
+        (
+            |request| {
+                client(request);
+                request.audience = None;
+            },
+            Err("invalid_target"),
+        ),
         (|request| request.scope = Some("admin".into()), Err("invalid_scope")),
         (|request| request.resource = Some("https://db.example".into()), Err("invalid_target")),
         (|request| request.audience = None, Err("invalid_target")),
@@ -155,7 +257,8 @@ fn only_session_tokens_are_to_be_had() {
 #[test]
 fn a_refused_subject_token_is_an_invalid_request_without_a_reason() {
     let expired = token(&EC, &header(), &with(claims(), json!({"exp": NOW - 100, "iat": NOW - 200})));
-    let refusal = wait(exchange::ask(request(expired)).unwrap().admit(&verifier(), &[], URL, now())).unwrap_err();
+    let refusal =
+        wait(exchange::ask(request(expired)).unwrap().admit(&verifier(), shown(&[]), URL, now())).unwrap_err();
     assert_eq!((refusal.error, refusal.description), ("invalid_request", "the subject token was refused"));
     assert_eq!((refusal.code, refusal.status()), ("identity.expired", 400));
     let body = serde_json::to_string(&refusal.body(writ_core::id::RequestId::fresh())).unwrap();

@@ -403,3 +403,51 @@ fn cache_control_is_read() {
     assert_eq!(seconds("public"), None);
     assert_eq!(seconds("max-age=soon"), None);
 }
+
+fn bundle_with_hint(hint: &str) -> Response<Body> {
+    let key = with(EC.jwk("ec"), json!({"use": "jwt-svid"}));
+    let bundle = format!(r#"{{"keys": [{key}], "spiffe_sequence": 7, "spiffe_refresh_hint": {hint}}}"#);
+    let response = Response::builder().header("cache-control", "max-age=5");
+    response.body(Body::from(bundle)).unwrap()
+}
+
+/// How often the bundle is fetched for tokens at these times.
+fn fetches(answer: Answer, times: &[i64]) -> Vec<usize> {
+    wait(async {
+        let shop = open(answer).await;
+        let config = json!({
+            "name": "prod", "preset": "spiffe", "tenant": "prod.example", "jwks_url": format!("{}/bundle", shop.address),
+            "allow_http_loopback": true,
+        });
+        let verifier = Verifier::new(&[serde_json::from_value(config).unwrap()], AUDIENCE, None).unwrap();
+        let mut seen = Vec::new();
+        for time in times {
+            let lasting =
+                json!({"sub": "spiffe://prod.example/job", "aud": AUDIENCE, "iat": NOW + time, "exp": NOW + time + 60});
+            let svid = token(&EC, &json!({"alg": "ES256", "kid": "ec"}), &lasting);
+            verifier.verify(&svid, at(NOW + time)).await.unwrap();
+            seen.push(shop.hits.load(Ordering::SeqCst));
+        }
+        seen
+    })
+}
+
+#[test]
+fn a_bundle_is_fetched_again_as_often_as_it_says_within_bounds() {
+    assert_eq!(fetches(|_, _| bundle_with_hint("300"), &[0, 299, 300, 599, 601]), [1, 1, 2, 2, 3]);
+    assert_eq!(fetches(|_, _| bundle_with_hint("1"), &[0, 59, 60]), [1, 1, 2], "not sooner than `min_fresh`");
+    assert_eq!(
+        fetches(|_, _| bundle_with_hint("999999999"), &[0, 3599, 3600]),
+        [1, 1, 2],
+        "not later than `max_fresh`"
+    );
+    for nothing in ["\"300\"", "-1", "null", "1.5"] {
+        let answer: Answer = match nothing {
+            "-1" => |_, _| bundle_with_hint("-1"),
+            "null" => |_, _| bundle_with_hint("null"),
+            "1.5" => |_, _| bundle_with_hint("1.5"),
+            _ => |_, _| bundle_with_hint("\"300\""),
+        };
+        assert_eq!(fetches(answer, &[0, 59, 61]), [1, 1, 2], "{nothing} says nothing, HTTP does");
+    }
+}

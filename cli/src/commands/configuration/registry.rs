@@ -222,6 +222,7 @@ pub(super) const TABLES: &[Table] = &[
     issuers::ISSUER,
     issuers::ISSUES,
     issuers::CACHE,
+    issuers::REVIEW,
     Table {
         head: "[[broker.target]]",
         about: "A target that workloads may reach, if a policy permits.",

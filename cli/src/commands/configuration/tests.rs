@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use writ_broker::config::{AnswersConfig, BrokerConfig, HumansConfig, PersonConfig, TargetConfig, WebhookConfig};
 use writ_broker::identity::config::{CacheConfig, IssuerConfig};
+use writ_broker::identity::review::ReviewConfig;
 use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
@@ -48,6 +49,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<IssuerConfig>("[[broker.issuer]]");
     same::<IssuingConfig>("[broker.issues]");
     same::<CacheConfig>("[broker.issuer.cache]");
+    same::<ReviewConfig>("[broker.issuer.review]");
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
     same::<StaticConfig>("[broker.target.provider.static]");
@@ -70,7 +72,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 28, "each table stands above");
+    assert_eq!(TABLES.len(), 29, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -90,8 +92,9 @@ fn maximal(provider: &str) -> String {
     };
     add("[broker]", "[broker]", &[]);
     add("[broker.rates]", "[broker.rates]", &[]);
-    add("[[broker.issuer]]", "[[broker.issuer]]", &["cache"]);
+    add("[[broker.issuer]]", "[[broker.issuer]]", &["cache", "review"]);
     add("[broker.issuer.cache]", "[broker.issuer.cache]", &[]);
+    add("[broker.issuer.review]", "[broker.issuer.review]", &[]);
     add("[broker.issues]", "[broker.issues]", &[]);
     add("[[broker.webhook]]", "[[broker.webhook]]", &[]);
     add("[broker.webhook.answers]", "[broker.webhook.answers]", &[]);
@@ -154,6 +157,7 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<IssuerConfig>("[[broker.issuer]]", "");
     required::<IssuingConfig>("[broker.issues]", "");
     required::<CacheConfig>("[broker.issuer.cache]", "");
+    required::<ReviewConfig>("[broker.issuer.review]", "");
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
     required::<StaticConfig>("[broker.target.provider.static]", "");
@@ -205,6 +209,7 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<IssuerConfig>("[[broker.issuer]]", "");
     defaults::<IssuingConfig>("[broker.issues]", "");
     defaults::<CacheConfig>("[broker.issuer.cache]", "");
+    defaults::<ReviewConfig>("[broker.issuer.review]", "");
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
     defaults::<StaticConfig>("[broker.target.provider.static]", "");

@@ -12,7 +12,7 @@ pub(super) const ISSUER: Table = Table {
             "preset",
             "text",
             "",
-            "What is known of this issuer: then address, algorithms and limits need not be given, and tokens must have its form. `github-actions`, `kubernetes`, `gitlab`, `aws`, `gcp`, `azure`, `spiffe`, `buildkite`, `circleci`, `bitbucket` or `terraform-cloud`; see [issuers](issuers/README.md).",
+            "What is known of this issuer: then address, algorithms and limits need not be given, and tokens must have its form. `github-actions`, `kubernetes`, `gitlab`, `aws`, `aws-caller`, `gcp`, `azure`, `spiffe`, `buildkite`, `circleci`, `bitbucket` or `terraform-cloud`; see [issuers](issuers/README.md).",
             "\"github-actions\"",
         ),
         optional(
@@ -129,6 +129,75 @@ pub(super) const ISSUER: Table = Table {
             "true",
         ),
         optional("cache", "table", "", "How its keys are kept: `[broker.issuer.cache]`.", "{}"),
+        optional(
+            "review",
+            "table",
+            "",
+            "The API server that is asked about each token, for the preset `kubernetes`: `[broker.issuer.review]`.",
+            "{ url = \"https://kubernetes.default.svc\", token_file = \"token\" }",
+        ),
+        optional(
+            "regions",
+            "list of texts",
+            "[]",
+            "The regions whose STS endpoints workloads sign for. The preset `aws-caller` needs it.",
+            "[\"eu-west-1\"]",
+        ),
+        optional(
+            "accounts",
+            "list of texts",
+            "[]",
+            "The AWS accounts whose roles and users count. The preset `aws-caller` needs it.",
+            "[\"123456789012\"]",
+        ),
+        optional(
+            "endpoint_spiffe_id",
+            "text",
+            "",
+            "The SPIFFE ID of the trust domain's bundle endpoint, where its certificate is an X.509-SVID; `jwks_file` holds the first bundle.",
+            "\"spiffe://prod.example.org/spire/server\"",
+        ),
+        optional(
+            "x509_svids",
+            "true or false",
+            "false",
+            "Whether the trust domain's X.509-SVIDs are taken at `/v1/token`, beside its JWT-SVIDs; for the preset `spiffe`.",
+            "true",
+        ),
+    ],
+};
+
+/// `[broker.issuer.review]`.
+pub(super) const REVIEW: Table = Table {
+    head: "[broker.issuer.review]",
+    about: "The API server that is asked about each token of a cluster's (TokenReview); see [Kubernetes](issuers/kubernetes.md).",
+    settings: &[
+        required(
+            "url",
+            "text",
+            "The API server's address, without a path. It may be inside.",
+            "\"https://kubernetes.default.svc\"",
+        ),
+        optional(
+            "ca_file",
+            "path",
+            "",
+            "PEM certificates of the authorities that may vouch for it, instead of the system's.",
+            "\"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt\"",
+        ),
+        required(
+            "token_file",
+            "path",
+            "The file with the broker's own token, read anew for each question.",
+            "\"/var/run/secrets/kubernetes.io/serviceaccount/token\"",
+        ),
+        optional(
+            "alone",
+            "true or false",
+            "false",
+            "Whether the API server alone checks the signature: then no keys are fetched.",
+            "true",
+        ),
     ],
 };
 
