@@ -17,6 +17,9 @@ const TARGET: &str = "payments-db";
 /// Why a near miss may be denied: because of who it is, and not of a slip in the case.
 const DENIALS: [&str; 3] = ["policy.no_permit", "policy.forbidden", "policy.exposed"];
 
+/// Presets whose workloads show no token with claims.
+const SIGNED_REQUESTS: [&str; 1] = ["aws-caller"];
+
 /// The examples' directories, by name.
 fn examples() -> BTreeMap<String, PathBuf> {
     let entries = std::fs::read_dir(root().join("examples/issuers")).unwrap().map(|entry| entry.unwrap().path());
@@ -84,7 +87,7 @@ fn each_example_is_accepted_and_answers_as_its_cases_say() {
 /// The cases have claims as a preset leaves them. That it leaves them so shows a token with the claims that the issuer writes.
 #[test]
 fn a_token_as_the_issuer_writes_it_opens_each_example() {
-    for (name, directory) in examples() {
+    for (name, directory) in examples().into_iter().filter(|(name, _)| !SIGNED_REQUESTS.contains(&name.as_str())) {
         let text = std::fs::read_to_string(directory.join("claims.json")).unwrap();
         let mut claims: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
