@@ -187,7 +187,9 @@ fn a_token_is_made_only_for_a_server_that_is_known() {
     made(&config, "payments.internal", UpstreamTls::VerifyFull).unwrap();
     let china = RdsConfig { region: "cn-north-1".to_owned(), ..rds() };
     made(&china, "payments.abc.rds.cn-north-1.amazonaws.com.cn", UpstreamTls::VerifyFull).unwrap();
-    assert!(made(&china, ENDPOINT, UpstreamTls::VerifyFull).unwrap_err().contains("`.rds.cn-north-1.amazonaws.com.cn`"));
+    assert!(
+        made(&china, ENDPOINT, UpstreamTls::VerifyFull).unwrap_err().contains("`.rds.cn-north-1.amazonaws.com.cn`")
+    );
     let config = RdsConfig { endpoint_port: Some(443), ..rds() };
     assert!(made(&config, ENDPOINT, UpstreamTls::VerifyFull).unwrap_err().contains("1150"));
 }
