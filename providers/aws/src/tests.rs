@@ -2,5 +2,6 @@
 
 mod answers;
 mod config;
+mod keys;
 mod parts;
 mod world;
