@@ -19,7 +19,7 @@ use crate::packages;
 /// The superuser of every cluster.
 pub const SUPERUSER: &str = "postgres";
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(120);
 const START_ATTEMPTS: usize = 5;
 
 /// Makes the data directory in `$1` with `$2/initdb` as the superuser `$3` and runs `$2/postgres` on it with the further
