@@ -82,8 +82,9 @@ impl Child {
         let signals = &mut self.signals;
         loop {
             let came = poll_fn(|cx| {
-                let due = signals.iter_mut().find(|(_, taken)| matches!(taken.poll_recv(cx), Poll::Ready(Some(()))));
-                due.map_or(Poll::Pending, |(passed, _)| Poll::Ready(*passed))
+                let mut all = signals.iter_mut();
+                let due = all.find_map(|(passed, taken)| taken.poll_recv(cx).is_ready().then_some(*passed));
+                due.map_or(Poll::Pending, Poll::Ready)
             });
             let id = running.id();
             tokio::select! {
