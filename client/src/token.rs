@@ -142,7 +142,7 @@ impl Claims {
     #[must_use]
     pub fn ends(&self) -> Option<i64> {
         let ends = self.0.get("exp")?;
-        #[expect(clippy::cast_possible_truncation, reason = "NumericDate may have a fraction (RFC 7519, section 2)")]
+        // It may have a fraction (RFC 7519, section 2).
         ends.as_i64().or_else(|| ends.as_f64().map(|seconds| seconds as i64))
     }
 

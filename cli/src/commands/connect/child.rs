@@ -65,9 +65,12 @@ impl Child {
         let (program, arguments) = words.split_first().ok_or_else(|| Failure::new("there is no command to run"))?;
         let mut command = Command::new(program);
         command.args(arguments);
-        TAKEN_OUT.iter().for_each(|name| drop(command.env_remove(name)));
-        hidden.iter().for_each(|name| drop(command.env_remove(name)));
-        settings.iter().for_each(|(name, value)| drop(command.env(name, value)));
+        for name in TAKEN_OUT.into_iter().chain(hidden.iter().map(String::as_str)) {
+            command.env_remove(name);
+        }
+        for (name, value) in settings {
+            command.env(name, value);
+        }
         let shown = program.to_string_lossy();
         self.running = Some(command.spawn().doing(format!("`{shown}` cannot be run"))?);
         Ok(())
