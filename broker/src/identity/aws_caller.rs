@@ -200,7 +200,6 @@ impl AwsCallers {
     }
 
     #[cfg(not(test))]
-    #[expect(clippy::unused_self, reason = "tests ask another STS")]
     fn url(&self, proof: &Proof) -> Option<Url> {
         Url::parse(&format!("https://{}/?{}", proof.host(), proof.query())).ok()
     }
