@@ -84,8 +84,11 @@ impl AwsCallers {
     /// [`ConfigFault`] if no HTTP client can be made.
     pub(super) fn new(config: &IssuerConfig, audience: &str) -> Result<Self, ConfigFault> {
         let audience = config.audiences.first().map_or(audience, String::as_str);
+        let visible = audience.bytes().all(|byte| byte.is_ascii_graphic());
         let audience = HeaderValue::from_str(audience)
-            .map_err(|_| config.fault("its audience cannot stand in a header: use visible ASCII alone"))?;
+            .ok()
+            .filter(|_| visible)
+            .ok_or_else(|| config.fault("its audience cannot stand in a header: use visible ASCII alone"))?;
         let reach = if config.internal { Reach::Internal } else { Reach::Public };
         let span = |span: Duration| SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
         Ok(Self {

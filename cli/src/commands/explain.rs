@@ -69,7 +69,7 @@ pub(crate) fn run(explain: &Explain) -> Result<(), Failure> {
     let target = find(&broker, &explain.target)?;
     let bundle = bundle(explain.policies.as_deref().unwrap_or(&broker.policies))?;
     let now = SystemClock.now();
-    let token = decode(&token(&explain.token)?)?;
+    let token = of_its_trust_domain(&broker, decode(&token(&explain.token)?)?);
     out::note("the token was decoded, not verified: anybody could have written these claims");
     for doubt in doubts(&broker, &token, now) {
         out::note(&out::harmless(&doubt));
@@ -168,6 +168,17 @@ fn decode(token: &str) -> Result<Decoded, Failure> {
         .help("show the workload's token that it was issued for"));
     }
     object(claims).ok_or_else(mistake)
+}
+
+/// A JWT-SVID's issuer is its subject's trust domain, whatever else stands there.
+fn of_its_trust_domain(broker: &BrokerConfig<ProviderTable>, mut claims: Decoded) -> Decoded {
+    let domain =
+        claims.get("sub").and_then(Value::as_str).and_then(|id| id.strip_prefix("spiffe://")?.split('/').next());
+    let issuer = domain.map(|domain| format!("spiffe://{domain}"));
+    if let Some(issuer) = issuer.filter(|issuer| broker.issuers.iter().any(|known| known.issuer() == *issuer)) {
+        claims.insert("iss".to_owned(), issuer.into());
+    }
+    claims
 }
 
 /// Why the broker would refuse the token before any policy is asked, as far as claims alone can tell.

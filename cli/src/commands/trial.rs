@@ -1,6 +1,5 @@
 //! `writ try`: would this workload get in, and as whom?
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,9 +8,10 @@ use writ_core::target::TargetName;
 use zeroize::Zeroizing;
 
 use super::Connection;
+use super::source::{TokenSource, audience, failure};
 use crate::api::{Api, Profile};
-use crate::failure::{Doing as _, Failure};
-use crate::{out, private};
+use crate::failure::Failure;
+use crate::out;
 
 /// What to try.
 #[derive(Debug, Args)]
@@ -22,9 +22,11 @@ pub(crate) struct Trial {
     /// The role there, where policy leaves a choice.
     #[arg(long)]
     role: Option<String>,
-    /// The file with the workload's token, which others cannot read; `-` reads it from standard input.
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
+    /// Whom the token is for: the broker's `audience`.
+    #[arg(long, env = "WRIT_AUDIENCE", default_value = "writ")]
+    audience: String,
+    #[command(flatten)]
+    source: TokenSource,
     /// The broker's URL, where there is no `client.toml`.
     #[arg(long, requires = "ca_file")]
     broker: Option<String>,
@@ -41,7 +43,10 @@ pub(crate) struct Trial {
 /// # Errors
 /// If the broker cannot be reached or refuses, or the target does.
 pub(crate) async fn run(trial: &Trial, connection: &Connection) -> Result<(), Failure> {
-    let token = token(&trial.token_file)?;
+    let audience = audience(&trial.audience)?;
+    let found = trial.source.find(connection, None).await?;
+    let token = found.token(&audience).await.map_err(|fault| failure(&fault))?;
+    let token = Zeroizing::new(token.expose().to_owned());
     let api = match (&trial.broker, &trial.ca_file) {
         (Some(broker), Some(ca_file)) => Api::of(broker, ca_file, token)?,
         _ => {
@@ -72,16 +77,4 @@ pub(crate) async fn run(trial: &Trial, connection: &Connection) -> Result<(), Fa
         "  this target has no harmless call to present it in; its session is closed"
     });
     Ok(())
-}
-
-/// The longest token that is read.
-const MAX_TOKEN: u64 = 64 * 1024;
-
-fn token(file: &std::path::Path) -> Result<Zeroizing<String>, Failure> {
-    if file != std::path::Path::new("-") {
-        return private::read_text(file);
-    }
-    let mut text = Zeroizing::new(String::new());
-    std::io::stdin().take(MAX_TOKEN).read_to_string(&mut text).doing("the token on standard input cannot be read")?;
-    Ok(Zeroizing::new(text.trim().to_owned()))
 }

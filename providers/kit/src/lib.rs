@@ -6,6 +6,7 @@
 //! the kit holds it to that instead.
 
 mod cases;
+pub mod cost;
 mod harness;
 
 pub use harness::{Harness, LiveSession, Trouble, intended, writ};

@@ -32,6 +32,12 @@ pub(crate) fn run(name: &str) -> ExitCode {
     }
 }
 
+/// The demo's own process, and what it starts, take the signals that the guard waits for: a shell whose SIGCHLD is blocked never
+/// sees a child end.
+pub(crate) fn take_signals() -> Result<(), String> {
+    SigSet::all().thread_unblock().map_err(|error| error.to_string())
+}
+
 fn guarded(name: &str) -> Result<ExitCode, String> {
     let said = |error: Errno| error.to_string();
     set_child_subreaper(true).map_err(said)?;

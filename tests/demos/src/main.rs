@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn played(play: fn() -> Result<(), String>) -> ExitCode {
-    match play() {
+    match guard::take_signals().and_then(|()| play()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             show::note(&format!("the demo stopped: {why}"));

@@ -113,10 +113,10 @@ impl Stage {
     pub(crate) fn job(&self, target: &str, token: &str, more: &[&str]) -> Result<Shown, String> {
         let authority = self.at().join("broker/keys/ca.pem").display().to_string();
         let broker = self.issuer();
-        let mut arguments = vec!["try", target, "--token-file", "-", "--broker", &broker, "--ca-file", &authority];
+        let mut arguments = vec!["try", target, "--token-stdin", "--broker", &broker, "--ca-file", &authority];
         arguments.extend(more);
         show::line(
-            &format!("    job$ echo \"$CI_TOKEN\" | writ try {target} --token-file - {}", more.join(" "))
+            &format!("    job$ echo \"$CI_TOKEN\" | writ try {target} --token-stdin {}", more.join(" "))
                 .trim_end()
                 .to_owned(),
         );

@@ -37,5 +37,7 @@ pub(super) fn read(token: &Reader<'_>) -> Result<Attributes, IdentityFault> {
         .put_some("step", token.optional("step_key")?)
         .put_some("queue", token.optional("queue_key")?)
         .put("job", token.text("job_id")?)
-        .put_some("self_hosted", token.optional("runner_environment")?.map(|runner| runner == "self-hosted")))
+        .put_some("self_hosted", token.optional("runner_environment")?.map(|runner| runner == "self-hosted"))
+        // The branch of a fork, where the pipeline has Buildkite name the forks' owners.
+        .expose(branch.contains(':').then_some("pull_request")))
 }

@@ -48,7 +48,7 @@ pub(super) fn read(token: &Reader<'_>) -> Result<Attributes, IdentityFault> {
             .put("zone", engine.text("zone")?)
             .put("instance", engine.text("instance_name")?)
             .put("instance_id", engine.digits("instance_id")?)
-            .put_some("confidential", engine.flag("instance_confidentiality").ok().flatten());
+            .put_some("confidential", engine.bit("instance_confidentiality")?);
     }
     Ok(attributes)
 }

@@ -44,7 +44,7 @@ pub(super) fn read(token: &Reader<'_>) -> Result<Attributes, IdentityFault> {
         .put("repository", path)
         .put("repository_id", id)
         .put_some("visibility", token.optional("project_visibility")?)
-        .put("ref", token.text("ref")?)
+        .put("ref", built(token)?)
         .put("ref_type", token.one_of("ref_type", &["branch", "tag"])?)
         .put_some("ref_protected", token.flag("ref_protected")?)
         .put_some("environment", token.optional("environment")?)
@@ -58,4 +58,18 @@ pub(super) fn read(token: &Reader<'_>) -> Result<Attributes, IdentityFault> {
         .put("run", token.digits("pipeline_id")?)
         .put("self_hosted", runner == "self-hosted")
         .expose(exposed.then_some("merge_request")))
+}
+
+/// What was built, in the form of all CI systems: `refs/heads/main`. GitLab's own `ref` is bare, and the same for a branch and a
+/// tag of one name; `ref_path` is missing in tokens of servers before 16.0.
+fn built(token: &Reader<'_>) -> Result<String, IdentityFault> {
+    let (bare, kind) = (token.text("ref")?, token.one_of("ref_type", &["branch", "tag"])?);
+    let derived = if kind == "branch" { format!("refs/heads/{bare}") } else { format!("refs/tags/{bare}") };
+    match token.optional("ref_path")? {
+        None => Ok(derived),
+        Some(path) if path == derived => Ok(derived),
+        // A merge request's pipeline is of its own ref, and of its source branch by name.
+        Some(path) if path.starts_with("refs/merge-requests/") => Ok(path.to_owned()),
+        Some(path) => Err(token.contradiction("ref_path", "ref", path)),
+    }
 }

@@ -86,6 +86,16 @@ impl<'c> Reader<'c> {
         }
     }
 
+    /// A claim that is 1 or 0.
+    pub(super) fn bit(&self, claim: &'static str) -> Result<Option<bool>, IdentityFault> {
+        match self.get(claim) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) if number.as_u64() == Some(1) => Ok(Some(true)),
+            Some(Value::Number(number)) if number.as_u64() == Some(0) => Ok(Some(false)),
+            Some(_) => Err(IdentityFault::Malformed(claim)),
+        }
+    }
+
     /// The refusal of a token that this issuer would not have written.
     pub(super) fn refuse(&self, problem: impl Into<String>) -> IdentityFault {
         IdentityFault::Shape { preset: self.preset, problem: problem.into() }

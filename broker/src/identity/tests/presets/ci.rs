@@ -122,6 +122,7 @@ fn a_gitlab_job_has_named_attributes() {
         ("repository", json!("my-group/sub/my-project")),
         ("repository_id", json!("20")),
         ("owner_id", json!("72")),
+        ("ref", json!("refs/heads/main")),
         ("ref_protected", json!(true)),
         ("environment_protected", json!(false)),
         ("event", json!("push")),
@@ -130,6 +131,13 @@ fn a_gitlab_job_has_named_attributes() {
     }
     let merge = read(&verifier, &with(gitlab(), json!({"pipeline_source": "merge_request_event"})));
     assert_eq!(merge.claims["ci"]["exposures"], json!(["merge_request"]));
+    for (changes, expected) in [
+        (json!({"ref_path": null}), "refs/heads/main"),
+        (json!({"ref_type": "tag", "ref": "v1", "ref_path": "refs/tags/v1"}), "refs/tags/v1"),
+        (json!({"ref": "topic", "ref_path": "refs/merge-requests/7/head"}), "refs/merge-requests/7/head"),
+    ] {
+        assert_eq!(read(&verifier, &with(gitlab(), changes)).claims["ci"]["ref"], json!(expected));
+    }
     let by_id = with(gitlab(), json!({"sub": "project_id:20:ref_type:branch:ref:main"}));
     assert_eq!(outcome(&verifier, &signed(&by_id)), "accepted");
 }
@@ -152,6 +160,8 @@ fn what_is_nearly_a_gitlab_job_is_refused() {
             (json!({"project_id": null}), "identity.missing_claim"),
             (json!({"ref_protected": "yes"}), "identity.malformed_claim"),
             (json!({"ref_type": "merge"}), "identity.malformed_claim"),
+            (json!({"ref_path": "refs/heads/other"}), "identity.shape"),
+            (json!({"ref_type": "tag"}), "identity.shape"),
             (json!({"runner_environment": null}), "identity.missing_claim"),
             (json!({"pipeline_source": null}), "identity.missing_claim"),
             (json!({"exp": NOW + 7200}), "identity.lifetime"),
@@ -177,6 +187,8 @@ fn a_buildkite_job_has_named_attributes_and_near_misses_are_refused() {
     let good = buildkite();
     let ci = read(&verifier, &good).claims["ci"].clone();
     assert_eq!((&ci["repository"], &ci["ref"]), (&json!("acme-inc/super-duper-app"), &json!("refs/heads/main")));
+    let fork = read(&verifier, &with(good.clone(), json!({"build_branch": "mallory:main"})));
+    assert_eq!(fork.claims["ci"]["exposures"], json!(["pull_request"]));
     near_misses(
         &verifier,
         &good,

@@ -88,10 +88,15 @@ fn a_gcp_machine_has_named_attributes() {
     ] {
         assert_eq!(found[name], value, "{name}");
     }
-    let no_engine = with(good.clone(), json!({"google": {}}));
-    assert_eq!(outcome(&verifier, &signed(&no_engine)), "accepted");
+    assert_eq!(found.get("confidential"), None, "the token does not say");
     let engine =
         |change: Value| json!({"google": {"compute_engine": with(good["google"]["compute_engine"].clone(), change)}});
+    for (said, confidential) in [(1, true), (0, false)] {
+        let token = with(good.clone(), engine(json!({"instance_confidentiality": said})));
+        assert_eq!(read(&verifier, &token).claims["gcp"]["confidential"], json!(confidential));
+    }
+    let no_engine = with(good.clone(), json!({"google": {}}));
+    assert_eq!(outcome(&verifier, &signed(&no_engine)), "accepted");
     near_misses(
         &verifier,
         &good,
@@ -107,6 +112,7 @@ fn a_gcp_machine_has_named_attributes() {
             (json!({"sub": "runner"}), "identity.malformed_claim"),
             (engine(json!({"project_number": "739419398126"})), "identity.malformed_claim"),
             (engine(json!({"instance_id": "runner-1"})), "identity.malformed_claim"),
+            (engine(json!({"instance_confidentiality": "1"})), "identity.malformed_claim"),
             (json!({"google": "compute_engine"}), "identity.malformed_claim"),
             (json!({"exp": NOW + 3700}), "identity.lifetime"),
         ],
