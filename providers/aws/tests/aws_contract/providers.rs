@@ -1,0 +1,213 @@
+//! Providers over the account, with the settings that the documentation shows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use writ_core::credential::{Credential, Secret};
+use writ_core::id::WritId;
+use writ_core::proof::{Asker, Intended, Minted};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
+use writ_core::time::Timestamp;
+use writ_core::workload::{TokenId, TokenKind, Workload};
+use writ_core::writ::Writ;
+use writ_fakes::sts::Trouble;
+use writ_provider_aws::{AwsConfig, AwsProvider, By, EksConfig, EksProvider, RdsConfig, RdsProvider};
+
+use crate::documented;
+use crate::world::World;
+
+/// Another setting than the documentation's.
+pub(crate) type Change<'a> = &'a dyn Fn(&mut Value);
+
+/// How roles are assumed, by an STS at `endpoint`.
+fn assume(by: By, endpoint: &str) -> Value {
+    let by_name = match by {
+        By::Issuer => "issuer",
+        By::Workload => "workload",
+        By::Broker => "broker",
+    };
+    // A machine with much else to do is no finding.
+    let mut assume =
+        json!({ "by": by_name, "endpoint": endpoint, "iam_endpoint": endpoint, "call_timeout_ms": 30_000 });
+    if by == By::Broker {
+        assume["external_id"] = json!("writ-prod");
+    }
+    assume
+}
+
+fn settings(mut settings: Value, by: By, endpoint: &str, change: Change<'_>) -> Value {
+    settings["assume"] = assume(by, endpoint);
+    change(&mut settings);
+    settings
+}
+
+/// The provider `aws`.
+pub(crate) fn aws(world: &World, by: By, endpoint: &str, change: Change<'_>) -> AwsProvider {
+    let settings = settings(documented::aws_settings(), by, endpoint, change);
+    let config: AwsConfig = serde_json::from_value(settings).unwrap();
+    AwsProvider::with_ambient(&config, Some(&world.assertions), world.ambient()).unwrap()
+}
+
+/// The provider `eks`.
+pub(crate) fn eks(world: &World, by: By, endpoint: &str, change: Change<'_>) -> EksProvider {
+    let settings = settings(documented::eks_settings(), by, endpoint, change);
+    let config: EksConfig = serde_json::from_value(settings).unwrap();
+    EksProvider::with_ambient(&config, Some(&world.assertions), world.ambient()).unwrap()
+}
+
+/// The provider `rds`, for an endpoint at `port`.
+pub(crate) fn rds(world: &World, by: By, endpoint: &str, port: u16, change: Change<'_>) -> RdsProvider {
+    let (documented, host) = documented::rds_settings();
+    let config: RdsConfig = serde_json::from_value(settings(documented, by, endpoint, change)).unwrap();
+    let address = Address { host, port, tls: UpstreamTls::VerifyFull, ca_pem: None };
+    RdsProvider::with_ambient(&config, &address, Some(&world.assertions), world.ambient()).unwrap()
+}
+
+/// The target that the account trusts Writ for.
+pub(crate) fn target(world: &World) -> Target {
+    Target {
+        name: TargetName::new(world.target).unwrap(),
+        labels: std::collections::BTreeMap::new(),
+        protocol: Protocol::Aws,
+        address: Address { host: "localhost".to_owned(), port: 443, tls: UpstreamTls::VerifyFull, ca_pem: None },
+        provider: "aws".to_owned(),
+    }
+}
+
+/// A writ for that target.
+pub(crate) fn writ(world: &World, role: Option<&str>, life: Duration) -> Writ {
+    let mut writ = writ_provider_kit::writ(role.map(str::to_owned), life);
+    writ.target = TargetName::new(world.target).unwrap();
+    writ
+}
+
+/// A writ as it comes from the broker, with the token that the workload showed.
+pub(crate) fn asked(intended: Intended, token: &str) -> Intended {
+    let writ = intended.writ();
+    let workload = Workload {
+        issuer: writ.issuer.clone(),
+        subject: writ.subject.clone(),
+        claims: std::collections::BTreeMap::new(),
+        token_kind: TokenKind::Workload,
+        token_id: TokenId::Jti("jti".to_owned()),
+        token_expires: writ.expires,
+        bound_target: None,
+    };
+    intended.asked_by(Asker { workload, token: Secret::new(token.as_bytes().to_vec()) })
+}
+
+/// Mints under some circumstances, and does everything else as the provider within does.
+pub(crate) struct Under<F> {
+    provider: Box<dyn Provider>,
+    circumstances: F,
+}
+
+impl<F> std::fmt::Debug for Under<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.provider.fmt(f)
+    }
+}
+
+/// What happens to what is asked, and around the minting.
+pub(crate) trait Circumstances: Send + Sync {
+    fn asked(&self, intended: Intended) -> Intended {
+        intended
+    }
+
+    fn before(&self) {}
+
+    fn after(&self) {}
+}
+
+/// The workload shows its token.
+pub(crate) struct Showing(pub(crate) Arc<World>);
+
+impl Circumstances for Showing {
+    fn asked(&self, intended: Intended) -> Intended {
+        asked(intended, &self.0.token_of(&self.0.claims()))
+    }
+}
+
+/// STS and IAM are in trouble.
+pub(crate) struct Troubled(pub(crate) Arc<World>, pub(crate) Trouble);
+
+impl Circumstances for Troubled {
+    fn before(&self) {
+        self.0.front.trouble(Some(self.1));
+    }
+
+    fn after(&self) {
+        self.0.front.trouble(None);
+    }
+}
+
+impl<F: Circumstances> Under<F> {
+    pub(crate) fn new(provider: Box<dyn Provider>, circumstances: F) -> Box<dyn Provider>
+    where
+        F: 'static,
+    {
+        Box::new(Self { provider, circumstances })
+    }
+}
+
+impl<F: Circumstances> Provider for Under<F> {
+    fn describe(&self) -> Description {
+        self.provider.describe()
+    }
+
+    fn mint<'a>(
+        &'a self,
+        target: &'a Target,
+        intended: Intended,
+        deadline: Duration,
+    ) -> Pending<'a, Result<Minted, ProviderFault>> {
+        Box::pin(async move {
+            self.circumstances.before();
+            let minted = self.provider.mint(target, self.circumstances.asked(intended), deadline).await;
+            self.circumstances.after();
+            minted
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        target: &'a Target,
+        writ: &'a Writ,
+        deadline: Duration,
+    ) -> Pending<'a, Result<(), ProviderFault>> {
+        self.provider.revoke(target, writ, deadline)
+    }
+
+    fn probe<'a>(&'a self, target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {
+        self.provider.probe(target, deadline)
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        target: &'a Target,
+        live: &'a [WritId],
+        deadline: Duration,
+    ) -> Pending<'a, Result<Swept, ProviderFault>> {
+        self.provider.sweep(target, live, deadline)
+    }
+
+    fn present<'a>(
+        &'a self,
+        target: &'a Target,
+        credential: &'a Credential,
+        deadline: Duration,
+    ) -> Pending<'a, Result<Option<Presented>, ProviderFault>> {
+        self.provider.present(target, credential, deadline)
+    }
+
+    fn revoke_older<'a>(
+        &'a self,
+        target: &'a Target,
+        before: Timestamp,
+        deadline: Duration,
+    ) -> Pending<'a, Result<(), ProviderFault>> {
+        self.provider.revoke_older(target, before, deadline)
+    }
+}
