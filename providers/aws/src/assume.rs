@@ -21,7 +21,7 @@ use crate::ambient::Ambient;
 use crate::arn::RoleArn;
 use crate::client::plain_client;
 use crate::config::{AssumeConfig, By, ConfigFault, SHORTEST};
-use crate::iam::Iam;
+use crate::iam::{self, Iam};
 use crate::region::Region;
 use crate::session::Session;
 use crate::sts::{Asked, Sts, Told};
@@ -236,7 +236,7 @@ impl Assumer {
     ) -> Result<Credentials, ProviderFault> {
         let Some(revoker) = &self.revoker else { return self.ambient.credentials().await };
         let resources: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
-        let policy = scope::allowing(&["iam:GetRolePolicy", "iam:PutRolePolicy"], &resources);
+        let policy = scope::allowing(&iam::NEEDED, &resources);
         let asked = Asked { role: revoker, name: REVOKER, policy: &policy, seconds: SHORTEST };
         let tags = self.config.tags();
         let session = if self.config.by == By::Issuer {

@@ -126,7 +126,8 @@ impl EksProvider {
         let role = self.roles.of(intended.writ())?;
         // Asking whom AWS sees needs no permission.
         let session = self.assumer.session(&intended, role, scope::NOTHING, deadline).await?;
-        let at = Timestamp::now();
+        // A token is dated to the second, and lives from then.
+        let at = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let secret = token(&session.credentials(), self.assumer.region(), &self.cluster, at)?;
         let credential = Credential {
             kind: CredentialKind::EksToken,

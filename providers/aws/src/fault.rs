@@ -91,9 +91,7 @@ pub(crate) fn of_answer(doing: &str, code: &str, message: &str, status: u16) -> 
     if status < 400 || plain_code.is_empty() {
         return cut_short(doing);
     }
-    let clock =
-        CLOCK.contains(&plain_code) || message.contains("not yet current") || message.contains("Signature expired");
-    if clock {
+    if CLOCK.contains(&plain_code) || is_of_time(message) {
         return Failed::ForGood(ProviderFault::Refused(format!(
             "{text}: what was shown has ended or not begun by the clock of AWS: set the clock of the broker's machine, and see \
              that the broker's own credentials are fresh"
@@ -104,6 +102,12 @@ pub(crate) fn of_answer(doing: &str, code: &str, message: &str, status: u16) -> 
         Some((_, false, help)) => ProviderFault::Refused(format!("{text}: {help}, {GUIDE}")),
         None => ProviderFault::Refused(text),
     })
+}
+
+/// Whether a signature was refused for its date: the code is then that of any wrong signature.
+fn is_of_time(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("not yet current") || message.contains("signature expired")
 }
 
 /// Turned away before anything was done.

@@ -25,6 +25,9 @@ const POLICY: &str = "AWSRevokeOlderSessions";
 /// The version of IAM's API.
 const VERSION: &str = "2010-05-08";
 
+/// What whoever takes sessions back must be allowed.
+pub(crate) const NEEDED: [&str; 2] = ["iam:GetRolePolicy", "iam:PutRolePolicy"];
+
 /// IAM of one partition.
 pub(crate) struct Iam {
     url: Url,
@@ -55,7 +58,7 @@ impl Iam {
         let policy = document(before);
         let named = [("RoleName", role.name()), ("PolicyName", POLICY), ("PolicyDocument", policy.as_str())];
         repeated(&doing, limit, || async {
-            let answer = self.call(identity, &doing, "PutRolePolicy", &named).await?.done(&doing)?;
+            let answer = self.call(identity, &doing, "PutRolePolicy", &named).await?.done(&doing, role)?;
             let confirmed = xml::text(&answer, &["PutRolePolicyResponse", "ResponseMetadata", "RequestId"]);
             confirmed.map(drop).ok_or_else(|| fault::cut_short(&doing))
         })
@@ -75,7 +78,7 @@ impl Iam {
             match self.call(identity, &doing, "GetRolePolicy", &named).await? {
                 // No such policy at the role. That there is no such role shows when one is written.
                 Answer::Error { code, status: 404, .. } if code == "NoSuchEntity" => Ok(None),
-                answer => answer.done(&doing).map(Some),
+                answer => answer.done(&doing, role).map(Some),
             }
         })
         .await?;
@@ -145,9 +148,17 @@ enum Answer {
 }
 
 impl Answer {
-    fn done(self, doing: &str) -> Result<Vec<u8>, Failed> {
+    fn done(self, doing: &str, role: &RoleArn) -> Result<Vec<u8>, Failed> {
         match self {
             Self::Done(answer) => Ok(answer),
+            Self::Error { code, message, status: 403 } if code == "AccessDenied" => {
+                let needed = json!({ "Effect": "Allow", "Action": NEEDED, "Resource": role.as_str() });
+                Err(Failed::ForGood(ProviderFault::Misconfigured(format!(
+                    "{doing}: {} ({code}, status 403): give the role in `assume.revoker`, or the broker's own identity where \
+                     there is none, this permission: {needed}",
+                    plain(&message)
+                ))))
+            }
             Self::Error { code, message, status } => Err(fault::of_answer(doing, &code, &message, status)),
         }
     }

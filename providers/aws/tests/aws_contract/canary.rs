@@ -102,3 +102,8 @@ impl Assertions for Noting {
         })
     }
 }
+
+/// Whether something was said.
+pub(crate) fn said(text: &str) -> bool {
+    String::from_utf8_lossy(&SAID.lock().unwrap_or_else(PoisonError::into_inner)).contains(text)
+}

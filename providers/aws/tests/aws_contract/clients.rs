@@ -77,6 +77,21 @@ impl Heard {
     }
 }
 
+/// What the AWS CLI says, which is given nothing but these keys, or what it complains of.
+pub(crate) fn cli(endpoint: &str, keys: &Keys, arguments: &[&str]) -> Result<Value, String> {
+    let mut command = Command::new(moto::aws_cli().unwrap());
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("AWS_ENDPOINT_URL", endpoint);
+    command.env("AWS_DEFAULT_REGION", "eu-west-1").env("AWS_DEFAULT_OUTPUT", "json").env("AWS_MAX_ATTEMPTS", "1");
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_ACCESS_KEY_ID", &keys.access_key).env("AWS_SECRET_ACCESS_KEY", &keys.secret);
+    command.envs(keys.token.as_ref().map(|token| ("AWS_SESSION_TOKEN", token)));
+    let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
+    if !output.status.success() {
+        return Err(String::from_utf8(output.stderr).unwrap());
+    }
+    Ok(serde_json::from_slice(&output.stdout).unwrap())
+}
+
 /// The keys in what was minted: what AWS calls the output of `credential_process`.
 pub(crate) fn keys_of(secret: &[u8]) -> Option<Keys> {
     let session: Value = serde_json::from_slice(secret).ok()?;

@@ -15,8 +15,9 @@ use writ_core::writ::Writ;
 use writ_fakes::sts::Trouble;
 use writ_provider_aws::{AwsConfig, AwsProvider, By, EksConfig, EksProvider, RdsConfig, RdsProvider};
 
+use crate::canary;
 use crate::documented;
-use crate::world::World;
+use crate::world::{DEADLINE, World};
 
 /// Another setting than the documentation's.
 pub(crate) type Change<'a> = &'a dyn Fn(&mut Value);
@@ -96,6 +97,32 @@ pub(crate) fn asked(intended: Intended, token: &str) -> Intended {
         bound_target: None,
     };
     intended.asked_by(Asker { workload, token: Secret::new(token.as_bytes().to_vec()) })
+}
+
+/// Mints for a writ whose workload showed a sound token, and takes note of what must not show.
+pub(crate) async fn mint(world: &World, provider: &dyn Provider, writ: &Writ) -> Result<Minted, ProviderFault> {
+    mint_showing(world, provider, writ, &world.token_of(&world.claims())).await
+}
+
+/// The same with another token of the workload's.
+pub(crate) async fn mint_showing(
+    world: &World,
+    provider: &dyn Provider,
+    writ: &Writ,
+    token: &str,
+) -> Result<Minted, ProviderFault> {
+    let intended = asked(writ_provider_kit::intended(writ), token);
+    let minted = provider.mint(&target(world), intended, DEADLINE).await;
+    canary::say(&format!("{provider:?} {minted:?}"));
+    match &minted {
+        Ok(minted) => {
+            let credential = minted.credential().unwrap();
+            canary::say(&format!("{credential:?}"));
+            canary::note_credential(credential);
+        }
+        Err(fault) => canary::say(&format!("{fault:?} {fault} {}", fault.detail())),
+    }
+    minted
 }
 
 /// Mints under some circumstances, and does everything else as the provider within does.
