@@ -3,7 +3,11 @@
 use std::io;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use writ_core::assertion::{Assertion, Assertions};
 use writ_core::credential::{Credential, CredentialKind, Secret};
 use writ_core::provider::{Pending, ProviderFault};
@@ -11,13 +15,20 @@ use writ_core::provider::{Pending, ProviderFault};
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static SAID: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Begins to keep what is logged, in the level that is the lowest of all, by whichever crate.
+/// Libraries of which the program logs nothing below `info`, whatever it is told: they show whole requests.
+const TALKATIVE: [&str; 6] = ["aws_", "h2", "hyper", "kube", "reqwest", "tower"];
+
+/// Begins to keep all that the program would log if it were told to log everything.
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-        all.with_writer(Ears).init();
-        tracing::trace!("listening");
+        let all = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false).with_writer(Ears).finish();
+        let never = filter_fn(|metadata| {
+            let talkative = TALKATIVE.iter().any(|library| metadata.target().starts_with(library));
+            *metadata.level() <= Level::INFO || !talkative
+        });
+        all.with(never).init();
+        tracing::trace!(target: "canary", "listening");
     });
 }
 
@@ -59,7 +70,13 @@ pub(crate) fn note_credential(credential: &Credential) {
                 note(session[member].as_str().unwrap());
             }
         }
-        CredentialKind::RdsToken => note(text.split("X-Amz-Signature=").nth(1).unwrap()),
+        CredentialKind::RdsToken => {
+            let parts = text.split('&').filter_map(|part| part.split_once('='));
+            parts
+                .filter(|(name, _)| matches!(*name, "X-Amz-Signature" | "X-Amz-Security-Token"))
+                .for_each(|(_, value)| note(value));
+        }
+        CredentialKind::EksToken => note(&crate::eyes::presigned(credential.secret.expose()).unwrap()),
         _ => {}
     }
 }

@@ -37,7 +37,9 @@ async fn a_session_works_with_the_cli_and_boto_within_its_scope() {
         let put = json!({ "Bucket": "reports", "Key": "planted", "Body": "x" });
         world.boto(&keys, "s3", "put_object", &put).refused("AccessDenied", "no session policy");
         // The role may all of that: it is the scope that takes it away.
-        world.boto(&keys, "iam", "get_role", &json!({ "RoleName": "reports" })).refused("AccessDenied", "session policy");
+        world
+            .boto(&keys, "iam", "get_role", &json!({ "RoleName": "reports" }))
+            .refused("AccessDenied", "session policy");
         let presented = provider.present(&target(&world), credential, DEADLINE).await.unwrap().unwrap();
         assert_eq!((&presented.principal, &presented.audit), (&arn, &arn));
         the_record_leads_to_the_writ(&world, by, &writ, &keys);
@@ -80,8 +82,7 @@ fn the_record_leads_to_the_writ(world: &World, by: By, writ: &Writ, keys: &Keys)
 async fn a_policy_picks_role_and_scope() {
     let world = shared();
     let provider = aws(&world, By::Issuer, world.front.url(), &|settings| {
-        settings["scopes"]["put"] =
-            json!([{ "actions": ["s3:PutObject"], "resources": ["arn:aws:s3:::reports/${aws:PrincipalTag/writ:target}/*"] }]);
+        settings["scopes"]["put"] = json!([{ "actions": ["s3:PutObject"], "resources": ["arn:aws:s3:::reports/${aws:PrincipalTag/writ:target}/*"] }]);
     });
     let mut writ = writ(&world, Some("writer"), LIFE);
     writ.obligations.scope = Some("put".to_owned());

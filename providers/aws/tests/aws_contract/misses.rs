@@ -21,7 +21,13 @@ const TOKEN: &str = "the account needs an OIDC provider with the token's issuer 
 
 /// No session, and a fault of this code with these words.
 #[track_caller]
-fn missed(world: &World, id: &str, minted: Result<impl Sized, writ_core::provider::ProviderFault>, code: &str, words: &[&str]) {
+fn missed(
+    world: &World,
+    id: &str,
+    minted: Result<impl Sized, writ_core::provider::ProviderFault>,
+    code: &str,
+    words: &[&str],
+) {
     let fault = minted.err().unwrap_or_else(|| panic!("{words:?}: a session was given"));
     assert_eq!(fault.code(), code, "{fault:?}");
     for word in words {
@@ -77,7 +83,9 @@ const MISSES: [Miss; 9] = [
     },
     Miss {
         by: By::Issuer,
-        change: |settings| settings["scopes"]["read"][0]["conditions"] = json!({ "StringAlike": { "s3:prefix": ["a"] } }),
+        change: |settings| {
+            settings["scopes"]["read"][0]["conditions"] = json!({ "StringAlike": { "s3:prefix": ["a"] } })
+        },
         seconds: 300,
         code: MISCONFIGURED,
         words: &["MalformedPolicyDocument", "correct it in `scopes`"],
@@ -136,7 +144,8 @@ async fn another_target_is_not_trusted() {
 async fn tags_and_source_identity_need_the_trusts_leave() {
     let world = shared();
     for (number, without) in ["sts:TagSession", "sts:SetSourceIdentity"].into_iter().enumerate() {
-        let trust = world.trust(&json!({})).replace(&format!(", \"{without}\""), "").replace(&format!(",\"{without}\""), "");
+        let trust =
+            world.trust(&json!({})).replace(&format!(", \"{without}\""), "").replace(&format!(",\"{without}\""), "");
         assert!(!trust.contains(without));
         // The broker's own policy names `plain`; a name of its own would be refused for that.
         let name = if number == 0 { "plain" } else { "revoker" };
@@ -145,7 +154,8 @@ async fn tags_and_source_identity_need_the_trusts_leave() {
         for by in [By::Issuer, By::Broker] {
             let provider = aws(&world, by, world.front.url(), &change);
             let writ = writ(&world, None, LIFE);
-            let said = if by == By::Broker { format!("not authorized to perform: {without} on") } else { String::new() };
+            let said =
+                if by == By::Broker { format!("not authorized to perform: {without} on") } else { String::new() };
             missed(&world, &writ.id.to_string(), mint(&world, &provider, &writ).await, REFUSED, &[&said, TRUST]);
         }
         // Nothing is told with a token of the workload's, so that nothing more is needed.
@@ -163,7 +173,8 @@ async fn a_broker_that_is_a_role_gets_an_hour() {
     let policies = [("own".to_owned(), crate::world::EVERYTHING.to_owned())].into();
     let long = writ_fakes::sts::Role { name, trust, policies, longest: 7_200 };
     let role = world.front.role(&long).unwrap();
-    let asked = json!({ "RoleArn": role, "RoleSessionName": "by-hand", "DurationSeconds": 3_601, "ExternalId": "writ-prod" });
+    let asked =
+        json!({ "RoleArn": role, "RoleSessionName": "by-hand", "DurationSeconds": 3_601, "ExternalId": "writ-prod" });
     world.boto(&world.broker, "sts", "assume_role", &asked).refused("ValidationError", "role chaining");
     for (by, seconds) in [(By::Broker, 3_600), (By::Issuer, 7_200), (By::Workload, 7_200)] {
         let longer = |settings: &mut Value| settings["assume"]["max_duration_seconds"] = json!(7_200);
@@ -181,8 +192,16 @@ async fn a_broker_that_is_a_role_gets_an_hour() {
 #[test]
 fn a_role_of_another_partition_is_a_mistake_of_the_configuration() {
     for (region, role, words) in [
-        ("eu-west-1", "arn:aws-cn:iam::123456789012:role/reports", "is of the partition `aws-cn`, and `eu-west-1` lies in `aws`"),
-        ("cn-north-1", "arn:aws:iam::123456789012:role/reports", "is of the partition `aws`, and `cn-north-1` lies in `aws-cn`"),
+        (
+            "eu-west-1",
+            "arn:aws-cn:iam::123456789012:role/reports",
+            "is of the partition `aws-cn`, and `eu-west-1` lies in `aws`",
+        ),
+        (
+            "cn-north-1",
+            "arn:aws:iam::123456789012:role/reports",
+            "is of the partition `aws`, and `cn-north-1` lies in `aws-cn`",
+        ),
         ("us-gov-west-1", "arn:aws:iam::123456789012:role/reports", "lies in `aws-us-gov`"),
     ] {
         let mut settings = documented::aws_settings();
@@ -257,7 +276,11 @@ async fn a_broker_that_is_nobody_any_more_is_told_so() {
         missed(&world, &writ.id.to_string(), mint(&world, &by(&keys), &writ).await, code, &[words]);
     }
     drop(mint(&world, &by(sound), &writ(&world, None, LIFE)).await.unwrap());
-    for (ahead, words) in [(1_200, "Signature expired"), (-1_200, "not yet current"), (3_700, "ExpiredToken, status 403")] {
+    for (ahead, words) in [
+        (1_200, "expired (SignatureDoesNotMatch, status 403)"),
+        (-1_200, "not yet current (SignatureDoesNotMatch, status 403)"),
+        (3_700, "ExpiredToken, status 403"),
+    ] {
         world.front.clock_ahead(ahead);
         let writ = writ(&world, None, LIFE);
         let clock = "set the clock of the broker's machine, and see that the broker's own credentials are fresh";

@@ -41,7 +41,11 @@ impl Recorder for Watch {
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        if key.name() == "writ_aws_packed_policy_percent" { Gauge::from_arc(Arc::clone(&self.0)) } else { Gauge::noop() }
+        if key.name() == "writ_aws_packed_policy_percent" {
+            Gauge::from_arc(Arc::clone(&self.0))
+        } else {
+            Gauge::noop()
+        }
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
