@@ -50,7 +50,11 @@ async fn a_token_is_botocores_to_the_byte() {
     let mut compared = 0;
     for (row, (host, region, port)) in ENDPOINTS.into_iter().enumerate() {
         for (column, user) in USERS.into_iter().enumerate() {
-            let time = TIMES[(row + column) % TIMES.len()];
+            // Each endpoint with every second user, each user with every second endpoint.
+            if (row + column) % 2 == 1 {
+                continue;
+            }
+            let time = TIMES[(row + column) / 2 % TIMES.len()];
             for (key, secret, session) in signers {
                 let identity = Credentials::new(key, secret, session.map(str::to_owned), None, "test");
                 let at = SystemTime::UNIX_EPOCH + Duration::from_secs(time);
@@ -71,7 +75,7 @@ async fn a_token_is_botocores_to_the_byte() {
             }
         }
     }
-    assert_eq!(compared, 72);
+    assert_eq!(compared, 36);
 }
 
 /// The host of a token, and its parameters in the order in which they are signed.
