@@ -34,13 +34,16 @@ const SIGNERS: usize = 2;
 
 type Failure = Box<dyn core::error::Error + Send + Sync>;
 
+type Signs = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+type Verifies = Box<dyn Fn(&[u8], &[u8]) -> bool>;
+
 /// A key, and the bare library's way with it.
 struct Kind {
     name: &'static str,
     algorithm: &'static str,
     jwk: Value,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
-    verify: Box<dyn Fn(&[u8], &[u8]) -> bool>,
+    sign: Signs,
+    verify: Verifies,
 }
 
 fn elliptic() -> Result<Kind, Failure> {

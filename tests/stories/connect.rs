@@ -43,7 +43,7 @@ impl Issuer {
 
 fn answer(mut socket: TcpStream, token: Option<String>) {
     let mut head = Vec::new();
-    for byte in (&socket).bytes() {
+    for byte in BufReader::new(&socket).bytes() {
         head.push(byte.unwrap());
         if head.ends_with(b"\r\n\r\n") {
             break;

@@ -110,12 +110,15 @@ async fn a_workloads_certificate_opens_nothing_else() {
     world.stop().await;
 }
 
+/// Parameters of a request, and how it is refused.
+type Refused<'a> = (Vec<(&'a str, &'a str)>, (u16, &'a str));
+
 #[tokio::test(flavor = "multi_thread")]
 async fn client_credentials_are_refused_in_the_form_of_oauth() {
     let world = World::start().await;
     let svid = world.domain.svid("/job");
     let token = world.workloads.token("job", &[]);
-    let table: Vec<(Vec<(&str, &str)>, (u16, &str))> = vec![
+    let table: Vec<Refused<'_>> = vec![
         (vec![("client_id", "spiffe://prod.example/other")], (401, "invalid_client")),
         (vec![("client_id", "job")], (401, "invalid_client")),
         (vec![("audience", "nothing")], (400, "invalid_target")),

@@ -56,14 +56,17 @@ pub(super) fn first(bytes: &[u8]) -> Result<Option<(First, usize)>, Malformed> {
     Ok(Some((first, length)))
 }
 
-fn parameters(body: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Malformed> {
+/// Names and values, in their order.
+type Parameters = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn parameters(body: &[u8]) -> Result<Parameters, Malformed> {
     let Some(pairs) = body.strip_suffix(&[0]) else { return Err("the parameters have no end") };
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
     let texts: Vec<&[u8]> =
         pairs.strip_suffix(&[0]).ok_or("a parameter has no end")?.split(|byte| *byte == 0).collect();
-    if texts.len() % 2 != 0 || texts.iter().step_by(2).any(|name| name.is_empty()) {
+    if !texts.len().is_multiple_of(2) || texts.iter().step_by(2).any(|name| name.is_empty()) {
         return Err("a parameter has no value");
     }
     Ok(texts.chunks_exact(2).filter_map(|pair| Some((pair.first()?.to_vec(), pair.get(1)?.to_vec()))).collect())
@@ -156,7 +159,7 @@ pub(super) fn refusal(code: &str, what: &str, help: Option<&str>) -> Vec<u8> {
     }
     body.push(0);
     let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
-    [&[b'E'], length.to_be_bytes().as_slice(), &body].concat()
+    [b"E", length.to_be_bytes().as_slice(), &body].concat()
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

@@ -59,8 +59,8 @@ impl Region {
         let parts: Vec<&str> = text.split('-').collect();
         let word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
         let number = |part: &&str| matches!(part.as_bytes(), [b'1'..=b'9']);
-        let formed = parts.len() >= 3
-            && parts.split_last().is_some_and(|(last, rest)| number(last) && rest.iter().all(|part| word(part)));
+        let formed =
+            parts.len() >= 3 && parts.split_last().is_some_and(|(last, rest)| number(last) && rest.iter().all(word));
         if !formed {
             let text = format!("`region` is `{}`: write a region's name, such as `eu-west-1`", shown(text));
             return Err(ConfigFault::new(text));

@@ -82,10 +82,12 @@ impl Stage {
     /// A job's token, as its CI gives it: of this branch, for this audience.
     pub(crate) fn token(&self, branch: &str, audience: Option<&str>) -> Result<String, String> {
         let mut claims = self.ci.claims(audience.unwrap_or(AUDIENCE), &format!("repo:acme/shop:ref:{branch}"));
-        for (name, value) in [("repository", "acme/shop"), ("ref", branch)] {
-            claims[name] = json!(value);
+        let id = random_hex()?;
+        if let Some(claims) = claims.as_object_mut() {
+            for (name, value) in [("repository", "acme/shop"), ("ref", branch), ("jti", &id)] {
+                claims.insert(name.to_owned(), json!(value));
+            }
         }
-        claims["jti"] = json!(random_hex()?);
         self.ci.token(Algorithm::Es256, &claims)
     }
 
@@ -116,9 +118,7 @@ impl Stage {
         let mut arguments = vec!["try", target, "--token-stdin", "--broker", &broker, "--ca-file", &authority];
         arguments.extend(more);
         show::line(
-            &format!("    job$ echo \"$CI_TOKEN\" | writ try {target} --token-stdin {}", more.join(" "))
-                .trim_end()
-                .to_owned(),
+            format!("    job$ echo \"$CI_TOKEN\" | writ try {target} --token-stdin {}", more.join(" ")).trim_end(),
         );
         let mut command = Command::new(&self.writ);
         command.args(arguments).env_clear();

@@ -1,5 +1,7 @@
 //! The demos as a newcomer runs them: what they show, and that they leave nothing, however they end.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::io::Read as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};

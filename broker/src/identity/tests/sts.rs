@@ -50,7 +50,7 @@ impl Signer {
             ("Action", "GetCallerIdentity".to_owned()),
             ("Version", "2011-06-15".to_owned()),
             ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".to_owned()),
-            ("X-Amz-Credential", format!("{KEY_ID}/{}/{region}/sts/aws4_request", &date[..8])),
+            ("X-Amz-Credential", format!("{KEY_ID}/{}/{region}/sts/aws4_request", date.get(..8).unwrap())),
             ("X-Amz-Date", date),
             ("X-Amz-Expires", "300".to_owned()),
             ("X-Amz-SignedHeaders", "host;x-writ-audience".to_owned()),

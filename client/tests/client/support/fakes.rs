@@ -192,7 +192,7 @@ pub(crate) async fn sts(enabled: bool) -> Fake {
                 if !asked.is("x-amz-security-token", "session-token") {
                     return error(StatusCode::FORBIDDEN, "InvalidClientTokenId");
                 }
-                if form("SigningAlgorithm") != "RS256" || form("DurationSeconds") != "300" || form("Audience.member.2") != "" {
+                if form("SigningAlgorithm") != "RS256" || form("DurationSeconds") != "300" || !form("Audience.member.2").is_empty() {
                     return error(StatusCode::BAD_REQUEST, "ValidationError");
                 }
                 if !enabled {

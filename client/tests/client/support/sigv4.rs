@@ -25,7 +25,7 @@ pub(crate) fn signature(url: &reqwest::Url, audience: &str, secret: &str, date: 
     let nothing = hex(digest::digest(&digest::SHA256, b"").as_ref());
     let request =
         format!("GET\n/\n{query}\nhost:{host}\nx-writ-audience:{audience}\n\nhost;x-writ-audience\n{nothing}");
-    let day = &date[..8];
+    let day = date.get(..8).unwrap();
     let scope = format!("{day}/{region}/sts/aws4_request");
     let digest = hex(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
     let mac = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());

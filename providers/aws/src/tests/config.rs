@@ -194,9 +194,11 @@ fn a_token_is_made_only_for_a_server_that_is_known() {
     assert!(made(&config, ENDPOINT, UpstreamTls::VerifyFull).unwrap_err().contains("1150"));
 }
 
+type Mistake = (fn(&mut RdsConfig), &'static str);
+
 #[test]
 fn a_mistake_of_rds_says_what_to_write() {
-    let wrong: &[(fn(&mut RdsConfig), &str)] = &[
+    let wrong: &[Mistake] = &[
         (|c| c.user = None, "write `user`, or `users`"),
         (|c| c.user = Some("a&DBUser=admin".to_owned()), "cannot log in by IAM"),
         (|c| drop(c.users.insert("x".to_owned(), String::new())), "cannot log in by IAM"),

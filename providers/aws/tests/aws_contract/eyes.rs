@@ -22,6 +22,7 @@ use crate::documented;
 use crate::world::World;
 
 /// What the providers' credentials are for.
+#[expect(clippy::large_enum_variant, reason = "there is one for each test")]
 pub(crate) enum Eyes {
     /// S3, by a session.
     Sessions,

@@ -47,7 +47,7 @@ impl Kit {
     /// The kit's harness of what `make` makes over an STS at an address.
     fn new(world: &Arc<World>, by: By, eyes: Eyes, make: impl Fn(&Eyes, &str) -> Box<dyn Provider>) -> Self {
         let made = |address: &str| match by {
-            By::Workload => Under::new(make(&eyes, address), Showing(Arc::clone(world))),
+            By::Workload => Under::of(make(&eyes, address), Showing(Arc::clone(world))),
             By::Issuer | By::Broker => make(&eyes, address),
         };
         let silence = Silent::start().unwrap();
@@ -55,7 +55,7 @@ impl Kit {
         let shown = |kind: &Trouble| matches!(kind, Trouble::WrongAudience | Trouble::ExpiredAssertion);
         let troubles = TROUBLES.into_iter().filter(|(kind, _)| by != By::Broker || !shown(kind));
         let troubled = troubles
-            .map(|(kind, of_sts)| (kind, Under::new(made(world.front.url()), Troubled(Arc::clone(world), of_sts))));
+            .map(|(kind, of_sts)| (kind, Under::of(made(world.front.url()), Troubled(Arc::clone(world), of_sts))));
         let (role, refused) = match eyes {
             Eyes::Database(_) => (Some("reader"), "admin"),
             Eyes::Sessions | Eyes::Cluster(_) => (None, "stranger"),

@@ -171,7 +171,7 @@ impl Circumstances for Troubled {
 }
 
 impl<F: Circumstances> Under<F> {
-    pub(crate) fn new(provider: Box<dyn Provider>, circumstances: F) -> Box<dyn Provider>
+    pub(crate) fn of(provider: Box<dyn Provider>, circumstances: F) -> Box<dyn Provider>
     where
         F: 'static,
     {

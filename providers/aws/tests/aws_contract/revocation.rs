@@ -138,7 +138,7 @@ async fn without_the_right_it_is_said_what_to_add_and_that_mends_it() {
     let one_role = |settings: &mut Value| settings["roles"] = json!({});
     let (own, at) = (aws(&world, By::Broker, world.front.url(), &one_role), Timestamp::now());
     let statement = refused_for_its_rights(&own, &world, at).await;
-    assert!(world.front.role_policies("reports").get(POLICY).is_none());
+    assert!(!world.front.role_policies("reports").contains_key(POLICY));
     role("writ-broker", anyone, broker(Some(&statement)));
     own.revoke_older(&target(&world), at, DEADLINE).await.unwrap();
     assert!(world.front.role_policies("reports").contains_key(POLICY));
