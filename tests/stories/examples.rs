@@ -1,4 +1,4 @@
-//! The examples for issuers: each is a configuration that is accepted as it stands, with policies that answer as its cases say.
+//! The examples for issuers and providers: each is a configuration that is accepted as it stands, with policies that answer as its cases say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use writ_fakes::issuer::{Algorithm, Issuer};
+use writ_fakes::moto;
+use writ_fakes::sts::{Front, OidcProvider, Role};
 use writ_world::stack::{binary, printed};
 
 use crate::coverage::root;
@@ -20,9 +23,14 @@ const DENIALS: [&str; 3] = ["policy.no_permit", "policy.forbidden", "policy.expo
 /// Presets whose workloads show no token with claims.
 const SIGNED_REQUESTS: [&str; 1] = ["aws-caller"];
 
-/// The examples' directories, by name.
+/// The examples for issuers, by name.
 fn examples() -> BTreeMap<String, PathBuf> {
-    let entries = std::fs::read_dir(root().join("examples/issuers")).unwrap().map(|entry| entry.unwrap().path());
+    below("examples/issuers")
+}
+
+/// The examples' directories below a folder, by name.
+fn below(folder: &str) -> BTreeMap<String, PathBuf> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
     let named = |path: PathBuf| (path.file_name().unwrap().to_str().unwrap().to_owned(), path);
     entries.filter(|path| path.is_dir()).map(named).collect()
 }
@@ -64,7 +72,7 @@ fn every_preset_has_an_example_that_names_it() {
 
 #[test]
 fn each_example_is_accepted_and_answers_as_its_cases_say() {
-    for (name, directory) in examples() {
+    for (name, directory) in examples().into_iter().chain(below("examples/providers")) {
         printed(&mut writ(&directory, &["check", "--config", "writ.toml"]))
             .unwrap_or_else(|said| panic!("{name}: {said}"));
         let tested = printed(&mut writ(&directory, &["policy", "test", "cases", "--policies", "policies", "--json"]));
@@ -116,5 +124,38 @@ fn each_example_is_shown_where_its_issuer_is_described() {
         assert!(overview.contains(&format!("(issuers/{name})")), "examples/README.md does not show `{name}`");
         let link = format!("(../../examples/issuers/{name})");
         assert!(pages.iter().any(|page| page.contains(&link)), "no page of docs/issuers links `{link}`");
+    }
+}
+
+/// What an account is given to paste, given to the fake of one: the target's own assertion is let in, and no other's.
+#[test]
+fn each_trust_policy_lets_its_target_in_and_no_other() {
+    for (name, directory) in below("examples/providers") {
+        let read = |file: &str| std::fs::read_to_string(directory.join(file)).ok();
+        let Some(trust) = read("trust-policy.json") else { continue };
+        let front = Front::start().unwrap();
+        let issuer = Issuer::start().unwrap();
+        let (url, client_ids) = (issuer.url().to_owned(), vec!["sts.amazonaws.com".to_owned()]);
+        front.oidc_provider(OidcProvider { url: url.clone(), client_ids, ca_pem: None, at: None });
+        let trust = trust.replace("issuer.example/writ", url.trim_start_matches("http://"));
+        let policies = read("permissions.json").map(|text| ("permissions".to_owned(), text)).into_iter().collect();
+        let arn = front.role(&Role { name: "example".to_owned(), trust, policies, longest: 3600 }).unwrap();
+        let configuration = read("writ.toml").unwrap();
+        let target = configuration.split("[[broker.target]]\nname = \"").nth(1).unwrap().split('"').next().unwrap();
+        let assume = |subject: &str, audience: &str| {
+            let token = issuer.token(Algorithm::Es256, &issuer.claims(audience, subject)).unwrap();
+            let mut aws = Command::new(moto::aws_cli().unwrap());
+            aws.env_clear().env("PATH", "/usr/bin:/bin").args(["--endpoint-url", front.url(), "--region", "eu-west-1"]);
+            aws.args(["sts", "assume-role-with-web-identity", "--role-arn", &arn, "--role-session-name", "example"]);
+            printed(aws.args(["--web-identity-token", &token]))
+        };
+        let subject = format!("target:{target}");
+        assert!(assume(&subject, "sts.amazonaws.com").unwrap().contains("SessionToken"), "{name}");
+        for (subject, audience) in
+            [("target:other", "sts.amazonaws.com"), ("workload:0123", "sts.amazonaws.com"), (&subject, "elsewhere")]
+        {
+            let refused = assume(subject, audience).unwrap_err();
+            assert!(refused.contains("AccessDenied") || refused.contains("InvalidIdentityToken"), "{name}: {refused}");
+        }
     }
 }

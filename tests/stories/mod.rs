@@ -23,6 +23,7 @@ mod pipelines;
 mod policies;
 mod printed;
 mod raw;
+mod rds;
 mod refusals;
 mod reload;
 mod secrets;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod certificates;
+mod clusters;
 mod connections;
 mod document;
 mod domain;
