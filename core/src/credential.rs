@@ -57,6 +57,21 @@ pub enum CredentialKind {
     EksToken,
     /// A bound token of a Kubernetes service account.
     KubernetesToken,
+    /// An access or ID token of a Google service account.
+    GcpToken,
+    /// A service account's access token that Cloud SQL takes for a login. The secret stands where a password would.
+    CloudSqlToken,
+    /// An access token of Microsoft Entra.
+    EntraToken,
+    /// An access token of Microsoft Entra that a database of Azure takes for a login. The secret stands where a password would.
+    EntraLogin,
+    /// An SSH user certificate with the private key that it certifies. The secret is the key in OpenSSH's format, a line feed
+    /// where it does not end in one, and the certificate on one line.
+    SshCertificate,
+    /// An installation token of a GitHub App.
+    GithubToken,
+    /// A secret that an OpenBao or Vault gave out. The secret is JSON: the fields that the configuration names.
+    OpenbaoSecret,
 }
 
 /// How a credential can be taken back before its end.

@@ -61,6 +61,16 @@ pub enum Protocol {
     Aws,
     /// The API of a Kubernetes cluster.
     Kubernetes,
+    /// MySQL's and MariaDB's client/server protocol.
+    Mysql,
+    /// Google Cloud's APIs over HTTPS.
+    Gcp,
+    /// Azure's APIs over HTTPS, and others that take Entra's tokens.
+    Azure,
+    /// Secure Shell.
+    Ssh,
+    /// GitHub's API, and git over HTTPS.
+    Github,
 }
 
 impl Protocol {
@@ -71,6 +81,11 @@ impl Protocol {
             Self::Postgres => "postgres",
             Self::Aws => "aws",
             Self::Kubernetes => "kubernetes",
+            Self::Mysql => "mysql",
+            Self::Gcp => "gcp",
+            Self::Azure => "azure",
+            Self::Ssh => "ssh",
+            Self::Github => "github",
         }
     }
 
@@ -79,7 +94,9 @@ impl Protocol {
     pub const fn port(self) -> u16 {
         match self {
             Self::Postgres => 5432,
-            Self::Aws | Self::Kubernetes => 443,
+            Self::Aws | Self::Kubernetes | Self::Gcp | Self::Azure | Self::Github => 443,
+            Self::Mysql => 3306,
+            Self::Ssh => 22,
         }
     }
 }

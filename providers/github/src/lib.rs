@@ -1,0 +1,1 @@
+//! Installation tokens of a GitHub App, narrowed to repositories and permissions.

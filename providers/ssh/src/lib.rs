@@ -1,0 +1,1 @@
+//! SSH certificates, signed by a CA of Writ's own.
