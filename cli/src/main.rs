@@ -19,8 +19,8 @@ use clap::{Args, Parser, Subcommand};
 use writ_parser::child::Limits;
 
 use crate::commands::{
-    Connection, approvals, configuration, connect, freeze, gateways, issuer, ledger, login, policy, sessions, targets,
-    token, trial, whoami, writs,
+    Connection, approvals, configuration, connect, freeze, gateways, issuer, ledger, login, policy, sessions, ssh,
+    targets, token, trial, whoami, writs,
 };
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
@@ -85,6 +85,9 @@ enum Command {
     /// Targets.
     #[command(subcommand)]
     Targets(targets::Targets),
+    /// SSH hosts: whom they trust, what was taken back, certificates of their own.
+    #[command(subcommand)]
+    Ssh(ssh::Ssh),
     /// Try a target with a workload's token: would it get in, and as whom?
     Try(trial::Trial),
     /// Gateways.
@@ -164,6 +167,7 @@ async fn command(command: Command, connection: Connection) -> Result<(), Failure
         Command::Ledger(command) => ledger::run(command, &connection),
         Command::Issuer(command) => issuer::run(&command, &connection).await,
         Command::Targets(command) => targets::run(command, &connection).await,
+        Command::Ssh(command) => ssh::run(command, &connection).await,
         Command::Try(options) => trial::run(&options, &connection).await,
         Command::Gateways(command) => gateways::run(command, &connection).await,
         // They were run before.

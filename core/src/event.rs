@@ -180,7 +180,7 @@ pub enum Event {
     },
     /// A key came into use.
     KeyIntroduced {
-        /// What it is for: `ca`, `ledger`, `session-token`, `bundle`, `recording`.
+        /// What it is for: `ca`, `ledger`, `session-token`, `bundle`, `recording`, `issuer`, `ssh-authority`.
         purpose: String,
         /// Its public part, or its identifier where it has none.
         public: String,
@@ -353,6 +353,21 @@ pub enum Event {
         code: String,
         /// Why, in words.
         detail: String,
+    },
+    /// A certificate of an SSH host was signed. It left the broker after this was written.
+    HostCertified {
+        /// The target whose authority signs.
+        target: TargetName,
+        /// The fingerprint of the host's key, as OpenSSH shows it.
+        key: String,
+        /// The names that it vouches for.
+        names: Vec<String>,
+        /// Its serial number, in decimal.
+        serial: String,
+        /// When it ends.
+        expires: Timestamp,
+        /// Who ordered it.
+        by: Actor,
     },
     /// The credential was taken back, or had ended.
     CredentialRevoked {
@@ -556,6 +571,7 @@ impl Event {
             Self::OlderRevocationOrdered { .. } => "older_revocation_ordered",
             Self::OlderRevoked { .. } => "older_revoked",
             Self::OlderRevocationFailed { .. } => "older_revocation_failed",
+            Self::HostCertified { .. } => "host_certified",
             Self::CredentialRevoked { .. } => "credential_revoked",
             Self::RevocationFailed { .. } => "revocation_failed",
             Self::RevocationOrdered { .. } => "revocation_ordered",

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "writ-provider-aws",
             "writ-provider-database",
             "writ-provider-kubernetes",
+            "writ-provider-ssh",
             "writ-provider-static",
             "writ-record",
         ],

@@ -27,6 +27,7 @@ mod rds;
 mod refusals;
 mod reload;
 mod secrets;
+mod ssh;
 mod together;
 mod upstream;
 mod verdicts;

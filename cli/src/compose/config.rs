@@ -10,6 +10,7 @@ use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_kubernetes::KubernetesConfig;
+use writ_provider_ssh::SshConfig;
 use writ_provider_static::StaticConfig;
 
 use crate::compose::health::TelemetryConfig;
@@ -92,6 +93,8 @@ pub(crate) enum ProviderTable {
     Eks(EksConfig),
     /// Tokens of Kubernetes' service accounts.
     Kubernetes(KubernetesConfig<EksAccessConfig>),
+    /// Certificates for the accounts of SSH hosts.
+    Ssh(SshConfig),
 }
 
 impl ProviderTable {
@@ -104,6 +107,7 @@ impl ProviderTable {
             Self::Rds(_) => "rds",
             Self::Eks(_) => "eks",
             Self::Kubernetes(_) => "kubernetes",
+            Self::Ssh(_) => "ssh",
         }
     }
 
@@ -119,6 +123,7 @@ impl ProviderTable {
                 let access = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
                 access.and_then(|()| settings.validate())
             }
+            Self::Ssh(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -129,6 +134,7 @@ impl ProviderTable {
             Self::Database(_) | Self::Rds(_) => Some(Protocol::Postgres),
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
+            Self::Ssh(_) => Some(Protocol::Ssh),
             Self::Static(_) => None,
         }
     }
@@ -140,7 +146,7 @@ impl ProviderTable {
             Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
-            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) => Vec::new(),
+            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) | Self::Ssh(_) => Vec::new(),
         }
     }
 }

@@ -8,4 +8,5 @@ pub mod oidc;
 pub mod packages;
 pub mod postgres;
 pub mod spire;
+pub mod sshd;
 pub mod stack;

@@ -3,6 +3,7 @@
 mod aws;
 mod issuers;
 mod kubernetes;
+mod ssh;
 
 use super::{Setting, Table};
 
@@ -233,11 +234,11 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `aws` or `kubernetes`.",
+                "What it speaks: `postgres`, `aws`, `kubernetes` or `ssh`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws` and `kubernetes`.", "5433"),
+            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws` and `kubernetes`, 22 for `ssh`.", "5433"),
             optional(
                 "tls",
                 "text",
@@ -354,6 +355,8 @@ pub(super) const TABLES: &[Table] = &[
     kubernetes::KUBERNETES,
     kubernetes::ASSERTION,
     kubernetes::EKS,
+    ssh::SSH,
+    ssh::TERMS,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",
