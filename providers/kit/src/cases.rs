@@ -188,8 +188,8 @@ async fn all_unreachable(h: &dyn Harness, provider: &dyn writ_core::provider::Pr
         provider.mint(kit_target(), intended(&writ), SHORT).await.err(),
         provider.probe(kit_target(), SHORT).await.err(),
     ];
-    // Who keeps nothing has nothing to be asked.
-    if h.keeps() {
+    // Who knows by itself what there is has nothing to ask.
+    if h.looks_there() {
         faults.push(provider.revoke(kit_target(), &writ, SHORT).await.err());
         faults.push(provider.sweep(kit_target(), &[], SHORT).await.err());
     }

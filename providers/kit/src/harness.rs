@@ -45,6 +45,11 @@ pub trait Harness: Sync {
         self.provider().describe().revocable
     }
 
+    /// Whether taking back and sweeping ask the target what there is, even for a writ of which nothing is known.
+    fn looks_there(&self) -> bool {
+        self.keeps()
+    }
+
     /// The shortest life that the target grants: a credential for a shorter writ lives this long, and the gateway ends the
     /// session before it.
     fn shortest_life(&self) -> Duration {

@@ -4,10 +4,12 @@
 //!
 //! * [`sts`]: AWS's STS and IAM, in front of the emulator [`moto`]; S3 and the rest pass through it.
 //! * [`rds`]: how RDS takes login tokens, in front of a real PostgreSQL.
+//! * [`github`]: the part of GitHub's REST API that Apps get their tokens from.
 //! * [`issuer`]: a small OIDC issuer for tokens of every kind, sound and broken.
 //! * [`dead`]: services that never answer, or that nobody runs.
 
 pub mod dead;
+pub mod github;
 pub mod issuer;
 pub mod moto;
 pub mod rds;
