@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "writ-policy",
             "writ-provider-aws",
             "writ-provider-database",
+            "writ-provider-github",
             "writ-provider-kubernetes",
             "writ-provider-ssh",
             "writ-provider-static",

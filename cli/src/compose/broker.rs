@@ -20,6 +20,7 @@ use writ_core::target::{Address, Target, TargetName};
 use writ_core::time::SystemClock;
 use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, KmsSigner, RdsProvider};
 use writ_provider_database::DatabaseProvider;
+use writ_provider_github::{GithubProvider, Tokens};
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
 use writ_provider_ssh::SshProvider;
 use writ_provider_static::StaticProvider;
@@ -45,6 +46,8 @@ struct Given {
     assertions: Option<Arc<dyn Assertions>>,
     /// The keys of SSH authorities.
     ssh: SshKeys,
+    /// Tokens of GitHub that live.
+    github: Arc<Tokens>,
 }
 
 fn asserting(issuer: Arc<OidcIssuer>) -> Arc<dyn Assertions> {
@@ -62,7 +65,7 @@ impl BrokerRole {
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, Failure> {
         let issuer = issuer(config).await?;
-        let given = Given { assertions: issuer.clone().map(asserting), ssh: SshKeys::in_state(&config.state) };
+        let given = Given { assertions: issuer.clone().map(asserting), ssh: SshKeys::in_state(&config.state), github: Arc::default() };
         let targets = targets(config, &given)?.asserted_by(issuer.clone()).introducing(given.ssh.made());
         let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
         let (broker, tasks) = started.doing("the broker cannot start")?;
@@ -202,7 +205,7 @@ impl Assertions for Unasked {
 pub(crate) fn check(config: &BrokerConfig<ProviderTable>) -> Result<(), Failure> {
     let unasked = |issues: &IssuingConfig| issues.url.clone().unwrap_or_else(|| config.url.clone());
     let assertions = config.issues.as_ref().map(|issues| Arc::new(Unasked(unasked(issues))) as Arc<dyn Assertions>);
-    targets(config, &Given { assertions, ssh: SshKeys::unasked() }).map(drop)
+    targets(config, &Given { assertions, ssh: SshKeys::unasked(), github: Arc::default() }).map(drop)
 }
 
 fn served(config: &TargetConfig<ProviderTable>, given: &Given) -> Result<Served, Failure> {
@@ -223,6 +226,9 @@ fn served(config: &TargetConfig<ProviderTable>, given: &Given) -> Result<Served,
             let eks = eks.map(|access| Arc::new(EksBearer(access)) as Arc<dyn BearerSource>);
             let seams = Seams { assertions: assertions.cloned(), eks, ..Seams::default() };
             Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)
+        }
+        ProviderTable::Github(settings) => {
+            Arc::new(GithubProvider::new(settings, Arc::clone(&given.github)).doing(doing)?)
         }
         ProviderTable::Ssh(settings) => {
             let authority = given.ssh.authority(settings, name)?;

@@ -9,6 +9,7 @@ use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_database::DatabaseConfig;
+use writ_provider_github::GithubConfig;
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_ssh::SshConfig;
 use writ_provider_static::StaticConfig;
@@ -95,6 +96,8 @@ pub(crate) enum ProviderTable {
     Kubernetes(KubernetesConfig<EksAccessConfig>),
     /// Certificates for the accounts of SSH hosts.
     Ssh(SshConfig),
+    /// Installation tokens of a GitHub App.
+    Github(GithubConfig),
 }
 
 impl ProviderTable {
@@ -108,6 +111,7 @@ impl ProviderTable {
             Self::Eks(_) => "eks",
             Self::Kubernetes(_) => "kubernetes",
             Self::Ssh(_) => "ssh",
+            Self::Github(_) => "github",
         }
     }
 
@@ -124,6 +128,7 @@ impl ProviderTable {
                 access.and_then(|()| settings.validate())
             }
             Self::Ssh(settings) => settings.validate(),
+            Self::Github(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -135,6 +140,7 @@ impl ProviderTable {
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
             Self::Ssh(_) => Some(Protocol::Ssh),
+            Self::Github(_) => Some(Protocol::Github),
             Self::Static(_) => None,
         }
     }
@@ -144,6 +150,7 @@ impl ProviderTable {
         match self {
             Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
+            Self::Github(settings) => settings.private_key_file.iter().map(PathBuf::as_path).collect(),
             Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
             Self::Aws(_) | Self::Rds(_) | Self::Eks(_) | Self::Ssh(_) => Vec::new(),

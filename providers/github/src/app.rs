@@ -44,11 +44,6 @@ impl App {
         Ok(jwt)
     }
 
-    /// Whether the key can be read and signs.
-    pub(crate) fn check(&self) -> Result<(), ProviderFault> {
-        sign(&self.source, &self.issuer, Timestamp::now().as_second()).map(drop)
-    }
-
     /// GitHub did not take the newest: the next is made anew, by a key that may have been changed.
     pub(crate) fn forget(&self) {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -58,14 +58,15 @@ struct Repositories {
 }
 
 impl GithubProvider {
-    /// Checks the configuration, and that the App's key can be read and signs.
+    /// Checks the configuration, and that there is something where the App's key should be. Whether it is the key shows a probe.
     ///
     /// # Errors
     /// What is wrong, and what to write instead.
     pub fn new(config: &GithubConfig, tokens: Arc<Tokens>) -> Result<Self, ConfigFault> {
         config.validate()?;
-        let app = App::new(&config.app, config.source()?);
-        app.check().map_err(|fault| ConfigFault::new(fault.detail()))?;
+        let source = config.source()?;
+        source.read()?;
+        let app = App::new(&config.app, source);
         let (base, api) = (config.base()?, Api::new(config.call_timeout())?);
         Ok(Self { config: config.clone(), base, api, app, tokens })
     }

@@ -1,6 +1,7 @@
 //! The settings, in the words of whoever configures. Data alone.
 
 mod aws;
+mod github;
 mod issuers;
 mod kubernetes;
 mod ssh;
@@ -234,11 +235,11 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `aws`, `kubernetes` or `ssh`.",
+                "What it speaks: `postgres`, `aws`, `kubernetes`, `ssh` or `github`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws` and `kubernetes`, 22 for `ssh`.", "5433"),
+            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws`, `kubernetes` and `github`, 22 for `ssh`.", "5433"),
             optional(
                 "tls",
                 "text",
@@ -357,6 +358,8 @@ pub(super) const TABLES: &[Table] = &[
     kubernetes::EKS,
     ssh::SSH,
     ssh::TERMS,
+    github::GITHUB,
+    github::SCOPE,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

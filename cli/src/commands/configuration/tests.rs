@@ -11,6 +11,7 @@ use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, Statement};
 use writ_provider_database::DatabaseConfig;
+use writ_provider_github::{GithubConfig, Scope};
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
 use writ_provider_ssh::{SshConfig, Terms};
 use writ_provider_static::StaticConfig;
@@ -64,6 +65,8 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]");
     same::<SshConfig>("[broker.target.provider.ssh]");
     same::<Terms>("[broker.target.provider.ssh.scopes.NAME]");
+    same::<GithubConfig>("[broker.target.provider.github]");
+    same::<Scope>("[broker.target.provider.github.scopes.NAME]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -75,7 +78,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 31, "each table stands above");
+    assert_eq!(TABLES.len(), 33, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -109,9 +112,9 @@ fn maximal(provider: &str) -> String {
         let scope = "[[broker.target.provider.aws.scopes.NAME]]";
         add(scope, scope, &[]);
     }
-    if provider == "ssh" {
-        let scope = "[broker.target.provider.ssh.scopes.NAME]";
-        add(scope, scope, &[]);
+    if matches!(provider, "ssh" | "github") {
+        let scope = format!("[broker.target.provider.{provider}.scopes.NAME]");
+        add(&scope, &scope, &[]);
     }
     if matches!(provider, "aws" | "rds" | "eks") {
         add(&format!("[broker.target.provider.{provider}.assume]"), "[broker.target.provider.aws.assume]", &[]);
@@ -136,7 +139,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "ssh"] {
+    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "ssh", "github"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -178,6 +181,8 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
     required::<SshConfig>("[broker.target.provider.ssh]", "");
     required::<Terms>("[broker.target.provider.ssh.scopes.NAME]", "");
+    required::<GithubConfig>("[broker.target.provider.github]", "");
+    required::<Scope>("[broker.target.provider.github.scopes.NAME]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -232,6 +237,8 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
     defaults::<SshConfig>("[broker.target.provider.ssh]", "");
     defaults::<Terms>("[broker.target.provider.ssh.scopes.NAME]", "");
+    defaults::<GithubConfig>("[broker.target.provider.github]", "");
+    defaults::<Scope>("[broker.target.provider.github.scopes.NAME]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");

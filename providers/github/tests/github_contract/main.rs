@@ -8,6 +8,8 @@
 )]
 
 mod canary;
+mod clients;
+mod documented;
 mod kit;
 mod misses;
 mod requests;

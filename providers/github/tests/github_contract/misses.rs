@@ -84,6 +84,30 @@ async fn limits_and_suspensions_are_called_by_their_names() {
 }
 
 #[tokio::test]
+async fn a_file_that_holds_no_key_is_named_and_not_shown() {
+    let world = World::start();
+    let file = world.state.path().join("no-key.pem");
+    let whole = std::fs::read_to_string(world.key()).unwrap();
+    for text in ["canary", &whole.replace("RSA PRIVATE", "PUBLIC"), whole.get(..whole.len() / 2).unwrap()] {
+        std::fs::write(&file, text).unwrap();
+        let provider = world.provider(json!({ "private_key_file": file }));
+        for fault in [
+            mint(&provider, &writ(None)).await.unwrap_err(),
+            provider.probe(&target(), DEADLINE).await.unwrap_err(),
+        ] {
+            let ProviderFault::Misconfigured(said) = &fault else { panic!("{fault:?}") };
+            assert!(said.contains("no-key.pem` holds no RSA private key in PEM") && !said.contains("canary"), "{said}");
+        }
+    }
+    std::fs::remove_file(&file).unwrap();
+    let settings = world.settings(json!({ "private_key_file": file }));
+    let config: writ_provider_github::GithubConfig = serde_json::from_value(settings).unwrap();
+    let fault = writ_provider_github::GithubProvider::new(&config, Default::default()).unwrap_err();
+    assert!(fault.to_string().contains("cannot read"), "{fault}");
+    assert!(world.github.seen().is_empty());
+}
+
+#[tokio::test]
 async fn what_policy_names_and_nobody_knows_gets_nothing() {
     let world = World::start();
     let provider = world.provider(json!({ "default_scope": null }));
