@@ -117,8 +117,8 @@ impl Broker {
         let outcome = match self.loaded.load().targets.find(writ.target.as_str()) {
             // Not being called is a failure like any other: an operator sees that the credential may still live.
             Some(served) => match served.admit() {
-                Ok(()) => {
-                    let revoked = served.revoke(&writ, self.settings.provider_timeout).await;
+                Ok(pass) => {
+                    let revoked = served.revoke(Some(pass), &writ, self.settings.provider_timeout).await;
                     revoked.map_err(|fault| format!("{}: {}", fault.code(), fault.detail()))
                 }
                 Err(rest) => Err(format!("not called for {} s: the target does not answer", rest.as_secs() + 1)),

@@ -193,7 +193,8 @@ async fn a_mint_that_ends_after_its_session_was_settled_is_not_released() {
         world.broker.evidence.intend(late.clone(), String::new(), vec![event], Vec::new(), None).await.unwrap();
     let served = world.place.targets().find("main").unwrap();
     let unlogged = world.broker.unlogged.clone();
-    let minted = served.mint(intended, core::time::Duration::from_secs(1)).await.unwrap();
+    let pass = served.admit().unwrap();
+    let minted = served.mint(pass, intended, core::time::Duration::from_secs(1)).await.unwrap();
     let minted = minted.on_abandon(move |writ| drop(unlogged.send(writ)));
     // Its gateway was revoked while the target was thinking.
     world.broker.end(&late, SessionEnd::Revoked, writ_core::time::Timestamp::MAX).await.unwrap();
