@@ -35,7 +35,12 @@ impl Broker {
     /// # Errors
     /// [`Refusal`] if there is no such target, the reason is malformed, the target cannot do this or does not, or it cannot
     /// be written down.
-    pub async fn revoke_older(self: &Arc<Self>, target: &str, reason: &str, by: Actor) -> Result<OlderRevoked, Refusal> {
+    pub async fn revoke_older(
+        self: &Arc<Self>,
+        target: &str,
+        reason: &str,
+        by: Actor,
+    ) -> Result<OlderRevoked, Refusal> {
         check_reason(reason)?;
         let served = self.loaded.load().targets.find(target).ok_or_else(|| self.no_target())?;
         let (broker, reason) = (Arc::clone(self), reason.to_owned());

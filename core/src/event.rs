@@ -359,6 +359,14 @@ pub enum Event {
         /// The writ.
         writ: WritId,
     },
+    /// The credential was not taken back, since its target takes back none alone: nobody has it any more, and it lives until
+    /// its own end.
+    CredentialLeft {
+        /// The writ.
+        writ: WritId,
+        /// Its end, as the target granted it; `None` where it has none, or where nobody knows what was minted.
+        ends: Option<Timestamp>,
+    },
     /// The credential could not be taken back. It is retried.
     RevocationFailed {
         /// The writ.
@@ -557,6 +565,7 @@ impl Event {
             Self::OlderRevoked { .. } => "older_revoked",
             Self::OlderRevocationFailed { .. } => "older_revocation_failed",
             Self::CredentialRevoked { .. } => "credential_revoked",
+            Self::CredentialLeft { .. } => "credential_left",
             Self::RevocationFailed { .. } => "revocation_failed",
             Self::RevocationOrdered { .. } => "revocation_ordered",
             Self::Frozen { .. } => "frozen",

@@ -129,5 +129,11 @@ impl Refused {
 }
 
 /// By which codes AWS turns questions away that it did not look at (STS API Reference, "Common Errors").
-const AGAIN: [&str; 6] =
-    ["Throttling", "RequestLimitExceeded", "TooManyRequests", "RequestThrottled", "ServiceUnavailable", "InternalFailure"];
+const AGAIN: [&str; 6] = [
+    "Throttling",
+    "RequestLimitExceeded",
+    "TooManyRequests",
+    "RequestThrottled",
+    "ServiceUnavailable",
+    "InternalFailure",
+];
