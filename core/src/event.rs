@@ -180,9 +180,10 @@ pub enum Event {
     },
     /// A key came into use.
     KeyIntroduced {
-        /// What it is for: `ca`, `ledger`, `session-token`, `bundle`, `recording`.
+        /// What it is for: `ca`, `ledger`, `session-token`, `bundle`, `recording`; `issuer-signer` for
+        /// one that a key management service keeps, which is written at each start.
         purpose: String,
-        /// Its public part, or its identifier where it has none.
+        /// Its public part, or its identifier where it has none; the thumbprint (RFC 7638) of an `issuer-signer`.
         public: String,
     },
     /// A gateway joined.
