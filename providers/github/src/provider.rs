@@ -183,7 +183,8 @@ impl GithubProvider {
             // Nobody got what a mint without a word may have made.
             Some(Known::Gone | Known::Pending) => Ok(()),
             None => match writ.credential.as_ref().and_then(|facts| facts.expires).filter(|ends| *ends > now) {
-                Some(ends) => Err(ProviderFault::Unreachable(format!(
+                // GitHub is there: it is no reason to leave it alone.
+                Some(ends) => Err(ProviderFault::Refused(format!(
                     "the token was held by a broker that is gone, and GitHub takes one back only from whoever shows it: it ends by \
                      itself at {ends}"
                 ))),

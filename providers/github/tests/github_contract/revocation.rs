@@ -48,7 +48,7 @@ async fn what_nobody_holds_any_more_is_said_to_live() {
     successor.revoke(&target(), &writ, DEADLINE).await.unwrap();
     writ.credential = Some(CredentialFacts::of(minted.credential().unwrap(), false));
     let fault = successor.revoke(&target(), &writ, DEADLINE).await.unwrap_err();
-    assert!(matches!(&fault, ProviderFault::Unreachable(text) if text.contains("it ends by itself at")), "{fault:?}");
+    assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("it ends by itself at")), "{fault:?}");
     if let Some(facts) = &mut writ.credential {
         facts.expires = Some(Timestamp::from_second(Timestamp::now().as_second() - 1).unwrap());
     }
