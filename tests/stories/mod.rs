@@ -14,7 +14,7 @@ pub(crate) mod evidence;
 mod examples;
 mod first_steps;
 mod freeze;
-mod github;
+mod github_app;
 mod governed;
 mod limits;
 mod masks;
