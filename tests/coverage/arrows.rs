@@ -22,6 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "writ-provider-aws",
             "writ-provider-database",
             "writ-provider-kubernetes",
+            "writ-provider-openbao",
+            "writ-provider-source",
             "writ-provider-static",
             "writ-record",
         ],

@@ -10,10 +10,12 @@ use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_kubernetes::KubernetesConfig;
+use writ_provider_openbao::OpenbaoConfig;
 use writ_provider_static::StaticConfig;
 
 use crate::compose::health::TelemetryConfig;
 use crate::compose::place;
+use crate::compose::sources::SourceTable;
 use crate::compose::telemetry::LogConfig;
 use crate::failure::Failure;
 use crate::toml_file::{self, Mistake};
@@ -83,7 +85,7 @@ pub(crate) enum ProviderTable {
     /// PostgreSQL roles, one for each writ.
     Database(DatabaseConfig),
     /// A password that somebody configured.
-    Static(StaticConfig),
+    Static(StaticConfig<SourceTable>),
     /// Sessions of AWS roles.
     Aws(AwsConfig),
     /// Login tokens of RDS and Aurora.
@@ -92,6 +94,8 @@ pub(crate) enum ProviderTable {
     Eks(EksConfig),
     /// Tokens of Kubernetes' service accounts.
     Kubernetes(KubernetesConfig<EksAccessConfig>),
+    /// Secrets of an OpenBao or Vault.
+    Openbao(OpenbaoConfig),
 }
 
 impl ProviderTable {
@@ -104,6 +108,7 @@ impl ProviderTable {
             Self::Rds(_) => "rds",
             Self::Eks(_) => "eks",
             Self::Kubernetes(_) => "kubernetes",
+            Self::Openbao(_) => "openbao",
         }
     }
 
@@ -111,7 +116,10 @@ impl ProviderTable {
     fn mistake(&self) -> Option<String> {
         let validated = match self {
             Self::Database(settings) => settings.validate(),
-            Self::Static(settings) => settings.validate(),
+            Self::Static(settings) => {
+                let source = settings.source.as_ref().map_or(Ok(()), SourceTable::validate);
+                source.and_then(|()| settings.validate())
+            }
             Self::Aws(settings) => settings.validate(),
             Self::Rds(settings) => settings.validate(),
             Self::Eks(settings) => settings.validate(),
@@ -119,6 +127,7 @@ impl ProviderTable {
                 let access = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
                 access.and_then(|()| settings.validate())
             }
+            Self::Openbao(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -129,7 +138,7 @@ impl ProviderTable {
             Self::Database(_) | Self::Rds(_) => Some(Protocol::Postgres),
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
-            Self::Static(_) => None,
+            Self::Static(_) | Self::Openbao(_) => None,
         }
     }
 
@@ -137,8 +146,12 @@ impl ProviderTable {
     fn files(&self) -> Vec<&Path> {
         match self {
             Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
-            Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
+            Self::Static(settings) => {
+                let elsewhere = settings.source.iter().flat_map(SourceTable::files);
+                settings.password_file.iter().map(PathBuf::as_path).chain(elsewhere).collect()
+            }
             Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
+            Self::Openbao(settings) => settings.ca_file.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
             Self::Aws(_) | Self::Rds(_) | Self::Eks(_) => Vec::new(),
         }
@@ -235,7 +248,13 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
             let (of, spoken) = (protocol.as_str(), target.protocol.as_str());
             format!("its provider's credentials are for `{of}`, and it speaks `{spoken}`: write `protocol = \"{of}\"`")
         });
-        let problems = target.provider.mistake().into_iter().chain(misfit);
+        let wordless = match &target.provider {
+            ProviderTable::Openbao(settings) if target.protocol == Protocol::Postgres && !settings.gives_password() => {
+                Some("a database takes a user's password: write `user_field` and `password_field`".to_owned())
+            }
+            _ => None,
+        };
+        let problems = target.provider.mistake().into_iter().chain(misfit).chain(wordless);
         problems.map(|problem| (format!("broker.target `{}`", target.name), problem))
     });
     let issues = broker.issues.iter().flat_map(|issues| {

@@ -6,4 +6,5 @@ pub(crate) mod health;
 mod place;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod sources;
 pub(crate) mod telemetry;

@@ -28,13 +28,18 @@ impl Server {
         root.batch_execute(&format!("CREATE ROLE legacy LOGIN PASSWORD '{PASSWORD}'")).await.unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("{PASSWORD}\r\n")).unwrap();
-        let provider = StaticProvider::new(&from_file(file.path())).unwrap();
+        let provider = StaticProvider::new(&from_file(file.path()), None).unwrap();
         Self { cluster, provider, file }
     }
 }
 
+fn legacy() -> StaticConfig {
+    let user = Some("legacy".to_owned());
+    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None }
+}
+
 fn from_file(path: &Path) -> StaticConfig {
-    StaticConfig { user: "legacy".to_owned(), password_file: Some(path.to_owned()), password_env: None }
+    StaticConfig { password_file: Some(path.to_owned()), ..legacy() }
 }
 
 async fn connect(cluster: &Cluster, user: &str, password: &[u8]) -> Option<Client> {
@@ -140,24 +145,20 @@ fn target() -> writ_core::target::Target {
 async fn what_cannot_be_a_password_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("password");
-    let mistake = |config: &StaticConfig| StaticProvider::new(config).unwrap_err().to_string();
+    let mistake = |config: &StaticConfig| StaticProvider::new(config, None).unwrap_err().to_string();
     assert!(mistake(&from_file(&path)).contains("cannot read"));
     assert!(mistake(&from_file(directory.path())).contains("not a regular file"));
     std::fs::write(&path, "\n").unwrap();
     assert!(mistake(&from_file(&path)).contains("is empty"));
     std::fs::write(&path, "x".repeat(64 * 1024 + 1)).unwrap();
     assert!(mistake(&from_file(&path)).contains("larger than 65536 bytes"));
-    let variable = |name: &str| StaticConfig {
-        user: "legacy".to_owned(),
-        password_file: None,
-        password_env: Some(name.to_owned()),
-    };
+    let variable = |name: &str| StaticConfig { password_env: Some(name.to_owned()), ..legacy() };
     assert!(mistake(&variable("WRIT_TEST_NO_SUCH_VARIABLE")).contains("is not set"));
     assert!(mistake(&variable("A=B")).contains("not a name"));
     // Any variable will do: `PATH` is set wherever tests run.
-    StaticProvider::new(&variable("PATH")).unwrap();
+    StaticProvider::new(&variable("PATH"), None).unwrap();
     std::fs::write(&path, "sound").unwrap();
-    let provider = StaticProvider::new(&from_file(&path)).unwrap();
+    let provider = StaticProvider::new(&from_file(&path), None).unwrap();
     std::fs::remove_file(&path).unwrap();
     let writ = kit::writ(None, Duration::from_secs(60));
     let fault = provider.mint(&target(), kit::intended(&writ), LONG).await.unwrap_err();
