@@ -17,11 +17,12 @@ fn stack() -> (Stack, OpenBao) {
         let policy = "@id(\"orders\") @ttl(\"15m\")\npermit (principal is Writ::Workload, action in Writ::Action::\"use\", \
                       resource == Writ::Target::\"orders\");\n";
         std::fs::write(at.join("policies/orders.cedar"), policy).unwrap();
+        std::fs::write(at.join("orders-ca.pem"), cluster.ca_pem()).unwrap();
         let example = std::fs::read_to_string(root().join("examples/providers/openbao/writ.toml")).unwrap();
         let (_, provider) = example.split_once("[broker.target.provider.openbao]").unwrap();
         let provider = provider.replace("https://bao.example:8200", &bao.url());
         let target = format!(
-            "\n[[broker.target]]\nname = \"orders\"\nhost = \"localhost\"\nport = {}\nca_file = \"{}/ca.pem\"\n\n\
+            "\n[[broker.target]]\nname = \"orders\"\nhost = \"localhost\"\nport = {}\nca_file = \"{}/orders-ca.pem\"\n\n\
              [broker.target.provider.openbao]\nca_file = \"{}\"{provider}",
             cluster.port(),
             at.display(),

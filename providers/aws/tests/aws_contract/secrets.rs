@@ -82,7 +82,7 @@ async fn a_secret_is_fetched_with_the_documented_permission_and_no_other() {
     assert!(event["userAgent"].as_str().unwrap().contains(&writ.id.to_string()));
 
     // Another secret, and another's keys.
-    let nobody = session(&world, "legacy-nobody", r#"{"Version":"2012-10-17","Statement":[]}"#);
+    let nobody = session(&world, "legacy-nobody", &shown.replace(placeholder, &other).replace("GetSecretValue", "DescribeSecret"));
     for (keys, secret) in [(&reader, &other), (&nobody, &arn)] {
         let fault = fetched(&world, &source(&world, keys, secret, json!({}))).await.unwrap_err();
         let ProviderFault::Misconfigured(text) = &fault else { panic!("{fault:?}") };
@@ -111,7 +111,8 @@ async fn versions_are_the_newest_a_label_or_one() {
         (json!({ "version": first }), FIRST, &first),
     ] {
         let fetched = fetched(&world, &source(&world, &world.admin, "prod/turned", more.clone())).await.unwrap();
-        assert_eq!((text(&fetched), fetched.label), (value, format!("aws-secretsmanager:{arn}@{version}")), "{more}");
+        let label = format!("aws-secretsmanager:{arn}@{version}");
+        assert_eq!((text(&fetched), &fetched.label), (value, &label), "{more}");
     }
     // botocore takes text for bytes, and writes them in Base64.
     let binary = made(&world, "prod/binary", json!({ "SecretBinary": "bytes" })).0;
