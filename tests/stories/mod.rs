@@ -1,6 +1,7 @@
 //! What users do, with the programs that they use, through the real binary.
 
 mod approvals;
+mod azure_database;
 mod balancer;
 mod canary;
 mod cancel;

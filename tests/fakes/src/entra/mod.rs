@@ -41,6 +41,7 @@ mod access;
 mod arm;
 mod assertion;
 mod machine;
+pub mod postgres;
 mod refusal;
 mod service;
 mod token;
