@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "token", run: identity::token, short: 20_000, words: identity::WORDS },
     Target { name: "keys", run: identity::keys, short: 5_000, words: identity::WORDS },
     Target { name: "discovery", run: identity::discovery, short: 10_000, words: identity::WORDS },
+    Target { name: "aws_proof", run: identity::aws_proof, short: 20_000, words: identity::AWS_WORDS },
     Target { name: "config", run: operator::config, short: 2_000, words: operator::CONFIG_WORDS },
     Target { name: "policy", run: operator::policy, short: 200, words: operator::POLICY_WORDS },
     Target { name: "entry", run: evidence::entry, short: 50_000, words: &[] },

@@ -25,8 +25,8 @@ variable "environment" {
   default     = null
 
   validation {
-    condition     = var.environment == null || can(regex("^[^*?:$\\s]([^*?:$]{0,253}[^*?:$\\s])?$", var.environment))
-    error_message = "environment must be one environment's name, without wildcards, colons or dollar signs."
+    condition     = var.environment == null || can(regex("^[A-Za-z0-9_]([A-Za-z0-9 _.,/+@=#()-]{0,253}[A-Za-z0-9_.)])?$", var.environment))
+    error_message = "environment must be one environment's name of letters, digits, blanks and _ . , / + @ = # ( ) -, without wildcards. Rename one that has other characters."
   }
 }
 
