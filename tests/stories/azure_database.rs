@@ -52,12 +52,10 @@ fn configured(at: &Path, entra: &Entra, front: &AzurePostgres, configuration: St
     std::fs::write(at.join("entra.pem"), entra.ca_pem()).unwrap();
     // The documentation's target, where the fakes are.
     let (target, at) = (documented("# The provider", "toml"), at.display());
-    let target = target
-        .replace("name = \"payments\"", "name = \"payments-azure\"")
-        .replace(
-            "host = \"payments.postgres.database.azure.com\"",
-            &format!("host = \"localhost\"\nport = {}\nca_file = \"{at}/postgres.pem\"", front.port()),
-        );
+    let target = target.replace("name = \"payments\"", "name = \"payments-azure\"").replace(
+        "host = \"payments.postgres.database.azure.com\"",
+        &format!("host = \"localhost\"\nport = {}\nca_file = \"{at}/postgres.pem\"", front.port()),
+    );
     let entra = format!("entra = {{ authority = \"{}\", authority_ca_file = \"{at}/entra.pem\" }}\n", entra.url());
     let issues = "[broker.issues]\nalgorithm = \"RS256\"\n\n[[broker.issuer]]";
     configuration.replacen("[[broker.issuer]]", issues, 1) + "\n" + &target + &entra
@@ -86,7 +84,8 @@ fn psql(stack: &Stack, token: &str, statement: &str) -> Result<String, String> {
 #[test]
 fn an_access_token_of_entra_serves_a_session_as_a_role_of_its_own_does() {
     let (stack, azure) = stack();
-    let row = psql(&stack, &stack.token().unwrap(), "select current_user, current_setting('application_name')").unwrap();
+    let row =
+        psql(&stack, &stack.token().unwrap(), "select current_user, current_setting('application_name')").unwrap();
     let (user, name) = row.trim().split_once('|').unwrap();
     assert_eq!(user, "app");
     assert!(name.starts_with("writ-"), "the server sees the writ: {name}");
@@ -96,7 +95,8 @@ fn an_access_token_of_entra_serves_a_session_as_a_role_of_its_own_does() {
     let writ = eventually(|| {
         let page: Value = serde_json::from_str(&admin(&stack, &["writs", "ls", "--json"])?).unwrap();
         let writs = page["items"].as_array().unwrap().clone();
-        let writ = writs.into_iter().find(|writ| writ["target"] == "payments-azure").ok_or("no writ of the target yet")?;
+        let writ =
+            writs.into_iter().find(|writ| writ["target"] == "payments-azure").ok_or("no writ of the target yet")?;
         if writ["state"] == "closed" { Ok(writ) } else { Err(format!("it is not over: {writ}")) }
     })
     .unwrap();

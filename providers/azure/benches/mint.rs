@@ -44,7 +44,8 @@ impl Assertions for Bench {
 fn token() -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let end = after(Timestamp::now(), 3_600).as_second();
-    let claims = json!({ "tid": TENANT, "appid": CLIENT, "oid": CLIENT, "uti": "bench", "exp": end, "wids": ["x".repeat(600)] });
+    let claims =
+        json!({ "tid": TENANT, "appid": CLIENT, "oid": CLIENT, "uti": "bench", "exp": end, "wids": ["x".repeat(600)] });
     format!("{}.{}.{}", part(&json!({ "alg": "RS256" })), part(&claims), "s".repeat(342))
 }
 
@@ -92,9 +93,16 @@ async fn run() -> Result<(), Failure> {
     let provider = AzureProvider::new(&config, &address, Some(&assertions))?;
     let (name, kind) = (TargetName::new("kit")?, "azure".to_owned());
     let target = Target { name, labels: BTreeMap::new(), protocol: Protocol::Azure, address, provider: kind };
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([reqwest::Certificate::from_pem(pem.as_bytes())?]).build()?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([reqwest::Certificate::from_pem(pem.as_bytes())?])
+        .build()?;
     let said = |error: reqwest::Error| error.to_string();
-    let form = [("client_assertion", assertion.as_str()), ("client_id", CLIENT), ("scope", "https://storage.azure.com/.default")];
+    let form = [
+        ("client_assertion", assertion.as_str()),
+        ("client_id", CLIENT),
+        ("scope", "https://storage.azure.com/.default"),
+    ];
     let bare = async || {
         let sent = client.post(format!("{url}/{TENANT}/oauth2/v2.0/token")).form(&form).send().await.map_err(said)?;
         sent.bytes().await.map_err(said)?;

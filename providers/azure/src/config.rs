@@ -96,9 +96,11 @@ impl AzureConfig {
         tenant(&self.tenant_id)?;
         self.entra.validate()?;
         let client = |setting: &str, text: &str| ClientId::parse(setting, text);
-        let clients = Choice::read(["client_id", "clients", "@role"], self.client_id.as_deref(), &self.clients, client)?;
+        let clients =
+            Choice::read(["client_id", "clients", "@role"], self.client_id.as_deref(), &self.clients, client)?;
         let scope = |setting: &str, text: &str| Scope::parse(setting, text, self.entra.cloud);
-        let scopes = Choice::read(["resource", "resources", "@scope"], self.resource.as_deref(), &self.resources, scope)?;
+        let scopes =
+            Choice::read(["resource", "resources", "@scope"], self.resource.as_deref(), &self.resources, scope)?;
         Ok((clients, scopes))
     }
 }
@@ -111,7 +113,8 @@ impl EntraConfig {
         }
         let audience = self.audience();
         if audience.is_empty() || audience.len() > 600 || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let text = "`audience` is none that a federated credential can have: write the credential's, or leave it out";
+            let text =
+                "`audience` is none that a federated credential can have: write the credential's, or leave it out";
             return Err(ConfigFault::new(text));
         }
         if self.authority_ca_file.is_some() && self.authority.is_none() {
@@ -127,7 +130,9 @@ impl EntraConfig {
 
     /// `https://host`, without a path.
     pub(crate) fn authority(&self) -> Result<String, ConfigFault> {
-        self.authority.as_deref().map_or_else(|| Ok(self.cloud.authority().to_owned()), |text| origin("authority", text))
+        self.authority
+            .as_deref()
+            .map_or_else(|| Ok(self.cloud.authority().to_owned()), |text| origin("authority", text))
     }
 
     pub(crate) const fn call_timeout(&self) -> Duration {
@@ -200,7 +205,8 @@ impl<T> Choice<T> {
     ) -> Result<Self, ConfigFault> {
         let [one, more, annotation] = settings;
         if default.is_none() && named.is_empty() {
-            let text = format!("no `{one}`: write it, or `{more}` with the names that policies give them (`{annotation}`)");
+            let text =
+                format!("no `{one}`: write it, or `{more}` with the names that policies give them (`{annotation}`)");
             return Err(ConfigFault::new(text));
         }
         let default = default.map(|text| parse(one, text)).transpose()?;

@@ -117,12 +117,7 @@ impl AzureDatabaseProvider {
         Ok(Self { entra: Entra::new(&config.tenant_id, &config.entra, assertions)?, users, scope })
     }
 
-    async fn minted(
-        &self,
-        target: &Target,
-        intended: Intended,
-        deadline: Duration,
-    ) -> Result<Minted, ProviderFault> {
+    async fn minted(&self, target: &Target, intended: Intended, deadline: Duration) -> Result<Minted, ProviderFault> {
         let (role, _) = names(intended.writ());
         let User { name, client } = self.users.of(role)?;
         let granted = self.entra.token(client, &self.scope, &target.name, Some(&intended), deadline).await?;
@@ -152,7 +147,10 @@ impl AzureDatabaseProvider {
 
 impl fmt::Debug for AzureDatabaseProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AzureDatabaseProvider").field("entra", &self.entra).field("users", &self.users).finish_non_exhaustive()
+        f.debug_struct("AzureDatabaseProvider")
+            .field("entra", &self.entra)
+            .field("users", &self.users)
+            .finish_non_exhaustive()
     }
 }
 

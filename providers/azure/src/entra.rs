@@ -87,13 +87,16 @@ impl Entra {
     ) -> Result<Self, ConfigFault> {
         config.validate()?;
         let authorities = config.authority_ca_file.as_ref().map(|path| {
-            let said = |error| ConfigFault::new(format!("`authority_ca_file` `{}` cannot be read: {error}", path.display()));
+            let said =
+                |error| ConfigFault::new(format!("`authority_ca_file` `{}` cannot be read: {error}", path.display()));
             std::fs::read(path).map_err(said)
         });
         let authorities = authorities.transpose()?;
         let authorities = authorities.as_deref().map(|pem| ("authority_ca_file", pem));
         let assertions = assertions.ok_or_else(|| {
-            ConfigFault::new("Entra knows Writ by its assertions, and the broker is no issuer: add the table `[broker.issues]`")
+            ConfigFault::new(
+                "Entra knows Writ by its assertions, and the broker is no issuer: add the table `[broker.issues]`",
+            )
         })?;
         Ok(Self {
             client: client(config.call_timeout(), authorities)?,
@@ -127,7 +130,8 @@ impl Entra {
             let assertion = self.assertions.assert(asked).await?;
             let assertion = shown_to_entra(&assertion)?;
             let correlation = intended.map(|intended| correlation(intended.writ().id));
-            repeated(&doing, limit, || self.exchanged(&doing, client, scope, assertion.clone(), correlation.clone())).await
+            repeated(&doing, limit, || self.exchanged(&doing, client, scope, assertion.clone(), correlation.clone()))
+                .await
         };
         within(&doing, limit, asking).await
     }
@@ -187,7 +191,8 @@ impl Entra {
         if Timestamp::from_second(granted).is_ok_and(|granted| granted > after(asked, LONGEST)) {
             return Err(refused("the token would live for more than a day, which Entra does not grant".to_owned()));
         }
-        for (what, own, told) in [("client", client.as_str(), &claims.client), ("tenant", &self.tenant, &claims.tenant)] {
+        for (what, own, told) in [("client", client.as_str(), &claims.client), ("tenant", &self.tenant, &claims.tenant)]
+        {
             if let Some(told) = told.as_ref().filter(|told| *told != own) {
                 return Err(refused(format!("the token is of the {what} `{told}`")));
             }
@@ -259,7 +264,10 @@ type Supplied<'a> = Pin<Box<dyn Future<Output = azure_core::Result<String>> + Se
 
 // The signature is what `async_trait`, by which the SDK declares it, makes of `async fn`.
 impl ClientAssertion for Shown {
-    fn secret<'life0, 'life1, 'async_trait>(&'life0 self, _: Option<ClientMethodOptions<'life1>>) -> Supplied<'async_trait>
+    fn secret<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        _: Option<ClientMethodOptions<'life1>>,
+    ) -> Supplied<'async_trait>
     where
         'life0: 'async_trait,
         'life1: 'async_trait,

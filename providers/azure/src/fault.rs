@@ -117,7 +117,11 @@ const HELP: [(&[i64], bool, &str); 16] = [
         "no federated credential of the client has this issuer, subject and audience to the letter: add one, or correct it; a \
          new one takes minutes to be known everywhere",
     ),
-    (&[7_002_137, 7_002_138], false, "the federated credential's subject differs in case or form: write it to the letter"),
+    (
+        &[7_002_137, 7_002_138],
+        false,
+        "the federated credential's subject differs in case or form: write it to the letter",
+    ),
     (
         &[700_211],
         false,
@@ -136,14 +140,38 @@ const HELP: [(&[i64], bool, &str); 16] = [
         "Entra does not find the key that signed, or the signature is wrong: the issuer's keys must be public, of `RS256`, and \
          announced for as long as Entra keeps an old set",
     ),
-    (&[50_166, 501_661], true, "Entra cannot fetch the issuer's documents: they must be public, below `url` of `[broker.issues]`"),
+    (
+        &[50_166, 501_661],
+        true,
+        "Entra cannot fetch the issuer's documents: they must be public, below `url` of `[broker.issues]`",
+    ),
     (&[700_016], true, "the tenant has no such client: correct `client_id` or `clients`, or `tenant_id`"),
-    (&[90_002, 90_023, 900_023, 50_034, 50_059], true, "there is no such tenant in this cloud: correct `tenant_id`, or `cloud`"),
+    (
+        &[90_002, 90_023, 900_023, 50_034, 50_059],
+        true,
+        "there is no such tenant in this cloud: correct `tenant_id`, or `cloud`",
+    ),
     (&[50_049], true, "this is no address of the tenant's cloud: correct `cloud` or `authority`"),
-    (&[500_011, 650_057], true, "the tenant does not know the resource: correct `resource`, or let an admin consent to it"),
+    (
+        &[500_011, 650_057],
+        true,
+        "the tenant does not know the resource: correct `resource`, or let an admin consent to it",
+    ),
     (&[70_011, 1_002_012, 28_003], true, "Entra does not know the scope: correct `resource`"),
-    (&[7_000_215, 7_000_222, 7_000_216, 7_000_218], true, "the assertion did not arrive as one: check what stands before Entra"),
+    (
+        &[7_000_215, 7_000_222, 7_000_216, 7_000_218],
+        true,
+        "the assertion did not arrive as one: check what stands before Entra",
+    ),
     (&[7_000_112, 7_000_113], false, "the application is disabled in the tenant: let an admin enable it"),
-    (&[7_000_229, 50_105, 501_051], false, "the application has no service principal in the tenant, or no role there: let an admin add it"),
-    (&[53_003, 53_000, 53_001], false, "a policy of Conditional Access for workload identities says no: see the sign-in log"),
+    (
+        &[7_000_229, 50_105, 501_051],
+        false,
+        "the application has no service principal in the tenant, or no role there: let an admin add it",
+    ),
+    (
+        &[53_003, 53_000, 53_001],
+        false,
+        "a policy of Conditional Access for workload identities says no: see the sign-in log",
+    ),
 ];

@@ -54,12 +54,7 @@ impl AzureProvider {
         Ok(Self { entra: Entra::new(&config.tenant_id, &config.entra, assertions)?, clients, scopes, arm, client })
     }
 
-    async fn minted(
-        &self,
-        target: &Target,
-        intended: Intended,
-        deadline: Duration,
-    ) -> Result<Minted, ProviderFault> {
+    async fn minted(&self, target: &Target, intended: Intended, deadline: Duration) -> Result<Minted, ProviderFault> {
         let (role, scope) = names(intended.writ());
         let (client, scope) = (self.clients.of(role)?, self.scopes.of(scope)?);
         let granted = self.entra.token(client, scope, &target.name, Some(&intended), deadline).await?;
@@ -86,11 +81,7 @@ impl AzureProvider {
 
     /// Resource Manager lists the tenants that a token sees; for a service principal that is its own. It names no caller: that it
     /// is the credential's principal is Entra's word.
-    async fn presented(
-        &self,
-        target: &Target,
-        credential: &Credential,
-    ) -> Result<Option<Presented>, ProviderFault> {
+    async fn presented(&self, target: &Target, credential: &Credential) -> Result<Option<Presented>, ProviderFault> {
         // A token for somebody else is none for it.
         let for_arm = self.scopes.all().all(|scope| *scope == self.arm);
         if !for_arm {
@@ -99,7 +90,8 @@ impl AzureProvider {
         let doing = "presenting the token to Azure Resource Manager";
         let seen = self.tenants(doing, target, &credential.secret).await?;
         if !seen.iter().any(|tenant| tenant.eq_ignore_ascii_case(self.entra.tenant())) {
-            let text = format!("{doing}: it sees the tenants `{}`, and not the configured one", shown(&seen.join("`, `")));
+            let text =
+                format!("{doing}: it sees the tenants `{}`, and not the configured one", shown(&seen.join("`, `")));
             return Err(ProviderFault::Refused(text));
         }
         Ok(Some(Presented { principal: credential.principal.clone(), audit: credential.audit.clone() }))
@@ -138,7 +130,8 @@ pub(crate) fn verified(address: &Address) -> Result<(), ConfigFault> {
     if address.tls == UpstreamTls::VerifyFull {
         return Ok(());
     }
-    let text = "the target is given a token as it is, so that it must be known: write `tls = \"verify-full\"` for the target";
+    let text =
+        "the target is given a token as it is, so that it must be known: write `tls = \"verify-full\"` for the target";
     Err(ConfigFault::new(text))
 }
 

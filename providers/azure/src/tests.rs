@@ -86,7 +86,9 @@ fn a_cluster_is_entered_as_the_target_alone() {
 
 #[test]
 fn a_correlation_id_is_the_writs_bits() {
-    let writ = WritId::from_bytes([0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc, 0xfe]);
+    let writ = WritId::from_bytes([
+        0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc, 0xfe,
+    ]);
     assert_eq!(entra::correlation(writ), "01234567-89ab-cdef-1032-547698badcfe");
 }
 
@@ -95,7 +97,9 @@ fn of_a_token_only_ids_are_read_and_of_anything_else_nothing() {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let token = |claims: &Value| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
-    let read = Claims::read(&token(&json!({ "uti": "aB-_9", "oid": CLIENT, "azp": CLIENT, "tid": TENANT.to_uppercase(), "exp": 7 })));
+    let read = Claims::read(&token(
+        &json!({ "uti": "aB-_9", "oid": CLIENT, "azp": CLIENT, "tid": TENANT.to_uppercase(), "exp": 7 }),
+    ));
     assert_eq!((read.uti.as_deref(), read.client.as_deref()), (Some("aB-_9"), Some(CLIENT)));
     assert_eq!((read.tenant.as_deref(), read.end), (Some(TENANT), Some(7)));
     let read = Claims::read(&token(&json!({ "uti": "a b", "oid": "x\ny", "appid": "x".repeat(65), "tid": "" })));
@@ -139,7 +143,10 @@ fn entras_numbers_name_who_is_to_act() {
         assert_eq!(fault.code(), format!("provider.{whose}"), "{code}");
         let said = fault.detail();
         assert!(said.contains(&format!("AADSTS{code}: No. (invalid_client, status 401)")), "{said}");
-        assert!(!said.contains("Trace ID") && (whose == "unreachable" || said.ends_with("see docs/providers/azure.md")), "{said}");
+        assert!(
+            !said.contains("Trace ID") && (whose == "unreachable" || said.ends_with("see docs/providers/azure.md")),
+            "{said}"
+        );
     }
     // A number that is not known is a refusal, in Entra's words alone.
     assert_eq!(fault(400, 1, "invalid_client").detail(), "asking: AADSTS1: No. (invalid_client, status 400)");
@@ -157,7 +164,9 @@ fn entras_numbers_name_who_is_to_act() {
 #[test]
 fn a_key_is_named_with_its_version_and_by_nothing_else() {
     let version = "0123456789abcdef0123456789abcdef";
-    for host in ["writ.vault.azure.net", "writ.managedhsm.azure.net", "writ.vault.usgovcloudapi.net", "writ.vault.azure.cn"] {
+    for host in
+        ["writ.vault.azure.net", "writ.managedhsm.azure.net", "writ.vault.usgovcloudapi.net", "writ.vault.azure.cn"]
+    {
         vault::check(&format!("https://{host}/keys/issuer/{version}"), None).unwrap();
     }
     for wrong in [

@@ -134,7 +134,8 @@ impl Carrier {
         if let Some(id) = &self.correlation {
             call = call.header("client-request-id", id).header("return-client-request-id", "true");
         }
-        let answer = call.send().await.map_err(|error| failed(fault::of_transport(&self.doing, &error.without_url())))?;
+        let answer =
+            call.send().await.map_err(|error| failed(fault::of_transport(&self.doing, &error.without_url())))?;
         let status = answer.status().as_u16();
         let body = body(answer).await.ok_or_else(|| failed(fault::cut_short(&self.doing)))?;
         self.saw(Seen::Answer(status, if status == 200 { Vec::new() } else { body.clone() }));

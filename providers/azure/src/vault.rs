@@ -46,7 +46,10 @@ impl KeyId {
     fn parse(text: &str) -> Result<Self, ConfigFault> {
         let wrong = |why: &str| {
             let example = "https://writ.vault.azure.net/keys/issuer/0123456789abcdef0123456789abcdef";
-            ConfigFault::new(format!("`{}` {why}: write the key's identifier with its version, `{example}`", shown(text)))
+            ConfigFault::new(format!(
+                "`{}` {why}: write the key's identifier with its version, `{example}`",
+                shown(text)
+            ))
         };
         let rest = text.strip_prefix("https://").ok_or_else(|| wrong("is no identifier of a key in a vault"))?;
         let (host, path) = rest.split_once('/').ok_or_else(|| wrong("is no identifier of a key in a vault"))?;
@@ -54,7 +57,8 @@ impl KeyId {
         let mut ends = clouds.into_iter().flat_map(|cloud| cloud.vaults().map(|end| (cloud, end)));
         let known = ends.find_map(|(cloud, end)| host.strip_suffix(end).map(|vault| (cloud, end, vault)));
         let (cloud, end, vault) = known.ok_or_else(|| wrong("is in no vault of Azure's"))?;
-        let name = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let name =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let ["keys", key, version] = path.split('/').collect::<Vec<_>>()[..] else {
             return Err(wrong("names no version of a key"));
         };
@@ -143,7 +147,10 @@ struct Signed {
 
 impl fmt::Debug for KeyVaultSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyVaultSigner").field("key", &self.vault.key.text).field("form", &self.form).finish_non_exhaustive()
+        f.debug_struct("KeyVaultSigner")
+            .field("key", &self.vault.key.text)
+            .field("form", &self.form)
+            .finish_non_exhaustive()
     }
 }
 

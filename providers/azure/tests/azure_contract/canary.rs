@@ -59,7 +59,6 @@ pub(crate) fn note(secret: &str) {
     SECRETS.lock().unwrap_or_else(PoisonError::into_inner).push(secret.to_owned());
 }
 
-
 /// Takes note of what somebody would read: a `Debug`, a fault.
 pub(crate) fn say(text: &str) {
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);

@@ -50,6 +50,19 @@ pub(crate) fn credential(issuer: &str, target: &str) -> Federated {
     Federated { name, issuer, subject, audience, ca_pem: None, at: None }
 }
 
+/// The federated credential of an example, for Writ's issuer at `issuer`, and the target that the example has.
+pub(crate) fn example(name: &str, issuer: &str) -> (Federated, String) {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/providers").join(name);
+    let read = |file: &str| std::fs::read_to_string(directory.join(file)).unwrap();
+    let written: Value = serde_json::from_str(&read("credential.json")).unwrap();
+    let configured: toml::Table = toml::from_str(&read("writ.toml")).unwrap();
+    assert_eq!(written["issuer"].as_str(), configured["broker"]["issues"]["url"].as_str());
+    let target = configured["broker"]["target"][0]["name"].as_str().unwrap().to_owned();
+    let member = |name: &str| written[name].as_str().unwrap().to_owned();
+    let (audience, issuer) = (written["audiences"][0].as_str().unwrap().to_owned(), issuer.to_owned());
+    (Federated { name: member("name"), issuer, subject: member("subject"), audience, ca_pem: None, at: None }, target)
+}
+
 /// The first column of a table, the second and the third, after a text.
 pub(crate) fn rows(after: &str) -> Vec<[String; 3]> {
     let from = AZURE.find(after).unwrap();

@@ -63,7 +63,11 @@ fn resources_and_clouds_are_as_documented() {
         ("arm", "https://management.usgovcloudapi.net", "https://management.chinacloudapi.cn"),
         ("storage", "https://storage.azure.com", "https://storage.azure.com"),
         ("sql", "https://database.usgovcloudapi.net", "https://database.chinacloudapi.cn"),
-        ("postgres", "https://ossrdbms-aad.database.usgovcloudapi.net", "https://ossrdbms-aad.database.chinacloudapi.cn"),
+        (
+            "postgres",
+            "https://ossrdbms-aad.database.usgovcloudapi.net",
+            "https://ossrdbms-aad.database.chinacloudapi.cn",
+        ),
         ("mysql", "https://ossrdbms-aad.database.usgovcloudapi.net", "https://ossrdbms-aad.database.chinacloudapi.cn"),
         ("aks", "6dae42f8-4368-4678-94ff-3960e28e3630", "6dae42f8-4368-4678-94ff-3960e28e3630"),
         ("key_vault", "https://vault.usgovcloudapi.net", "https://vault.azure.cn"),

@@ -10,6 +10,7 @@
 )]
 
 mod canary;
+mod clients;
 mod documented;
 mod exact;
 mod kit;

@@ -3,7 +3,7 @@
 use writ_core::credential::{CredentialKind, Revocation};
 use writ_core::provider::Provider;
 use writ_core::target::{Address, UpstreamTls};
-use writ_provider_azure::{AzureConfig, AzureProvider};
+use writ_provider_azure::{AksAccess, AksAccessConfig, AzureConfig, AzureProvider};
 
 use crate::providers::{address, azure, database, mint, target, token, writ};
 use crate::world::{DEADLINE, LIFE, READER, WRITER, World, guid, object};
@@ -91,8 +91,7 @@ async fn a_login_is_of_its_users_client() {
         let minted = mint(&world, &provider, &writ).await.unwrap();
         let credential = minted.credential().unwrap();
         assert_eq!((credential.kind, credential.principal.as_str()), (CredentialKind::EntraLogin, user));
-        let claims =
-            world.entra.verify(token(credential), "https://ossrdbms-aad.database.windows.net").unwrap();
+        let claims = world.entra.verify(token(credential), "https://ossrdbms-aad.database.windows.net").unwrap();
         assert_eq!(claims["appid"], client);
         let start = format!("{user} by {client}, uti {}", claims["uti"].as_str().unwrap());
         assert!(credential.audit.starts_with(&start), "{}", credential.audit);
@@ -109,6 +108,45 @@ async fn a_token_goes_to_nobody_who_is_not_known() {
     assert!(fault.contains("write `tls = \"verify-full\"`"), "{fault}");
     let fault = AzureProvider::new(&config, &address(&world), None).unwrap_err().to_string();
     assert!(fault.contains("add the table `[broker.issues]`"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_cluster_of_aks_is_shown_a_token_for_such_clusters_by_the_target_that_it_is() {
+    let world = World::start("reports");
+    let mut settings = documented::aks_settings();
+    settings["entra"] = world.entra_settings(world.entra.url());
+    let config: AksAccessConfig = serde_json::from_value(settings).unwrap();
+    let access = AksAccess::new(&config, Some(&world.assertions)).unwrap();
+    let writ = writ(&world, None, LIFE);
+    let intended = writ_provider_kit::intended(&writ);
+    for intended in [None, Some(&intended)] {
+        let token = access.token(&target(&world).name, intended).await.unwrap();
+        let token = std::str::from_utf8(token.expose()).unwrap();
+        canary::note(token);
+        let claims = world.entra.verify(token, "6dae42f8-4368-4678-94ff-3960e28e3630").unwrap();
+        assert_eq!(claims["oid"], object(READER));
+    }
+    assert_eq!(world.sign_ins_of(writ.id).len(), 1);
+    let fault = access.token(&writ_core::target::TargetName::new("payments").unwrap(), None).await.unwrap_err();
+    assert!(fault.detail().contains("AADSTS700213"), "{fault:?}");
+    canary::check();
+}
+
+/// What an admin is given to paste lets the example's target in, and no other's.
+#[tokio::test]
+async fn each_examples_credential_lets_its_target_in_and_no_other() {
+    for (name, target, other) in [("azure", "reports", "orders"), ("azure-database", "orders", "reports")] {
+        for (asks, opens) in [(target, true), (other, false)] {
+            let world = World::start(asks);
+            let (credential, configured) = documented::example(name, world.assertions.issuer());
+            assert_eq!(configured, target);
+            world.trust(READER, vec![credential]);
+            let provider = azure(&world, world.entra.url(), &|_| ());
+            let minted = mint(&world, &provider, &writ(&world, None, LIFE)).await;
+            assert_eq!(minted.is_ok(), opens, "{name}, {asks}: {minted:?}");
+        }
+    }
+    canary::check();
 }
 
 /// By an authority that nobody vouches for nothing is asked.

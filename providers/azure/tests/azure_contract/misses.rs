@@ -31,7 +31,11 @@ fn missed(minted: &Result<Minted, ProviderFault>, code: &str, words: &[&str]) {
 async fn tried(world: &World, provider: &dyn Provider) -> Result<Minted, ProviderFault> {
     let writ = writ(world, None, LIFE);
     let minted = mint(world, provider, &writ).await;
-    let given = world.entra.sign_ins().iter().any(|row| row["correlationId"] == guid(writ.id).as_str() && row["status"]["errorCode"] == 0);
+    let given = world
+        .entra
+        .sign_ins()
+        .iter()
+        .any(|row| row["correlationId"] == guid(writ.id).as_str() && row["status"]["errorCode"] == 0);
     assert_eq!(minted.is_ok(), given);
     minted
 }
@@ -43,17 +47,57 @@ async fn a_trust_that_differs_in_one_thing_is_none() {
     drop(tried(&world, &provider).await.unwrap());
     let sound = world.credential();
     let misses: [(&str, Federated, &[&str]); 11] = [
-        ("another target", Federated { subject: "target:payments".to_owned(), ..sound.clone() }, &["AADSTS700213", LETTER]),
-        ("the beginning of the target's name", Federated { subject: "target:report".to_owned(), ..sound.clone() }, &["AADSTS700213"]),
+        (
+            "another target",
+            Federated { subject: "target:payments".to_owned(), ..sound.clone() },
+            &["AADSTS700213", LETTER],
+        ),
+        (
+            "the beginning of the target's name",
+            Federated { subject: "target:report".to_owned(), ..sound.clone() },
+            &["AADSTS700213"],
+        ),
         ("a pattern", Federated { subject: "target:*".to_owned(), ..sound.clone() }, &["AADSTS700213"]),
-        ("another case", Federated { subject: "target:Reports".to_owned(), ..sound.clone() }, &["AADSTS7002138", "differs in case or form"]),
-        ("a workload", Federated { subject: format!("workload:{}", "0".repeat(32)), ..sound.clone() }, &["AADSTS700213"]),
-        ("a slash at the issuer's end", Federated { issuer: format!("{}/", sound.issuer), ..sound.clone() }, &["AADSTS700211", "without a slash"]),
-        ("another issuer of the same host", Federated { issuer: format!("{}/staging", sound.issuer), ..sound.clone() }, &["AADSTS700211"]),
-        ("another issuer", Federated { issuer: "https://token.actions.githubusercontent.com".to_owned(), ..sound.clone() }, &["AADSTS700211"]),
-        ("another cloud's audience", Federated { audience: "api://AzureADTokenExchangeUSGov".to_owned(), ..sound.clone() }, &["AADSTS700212", "another audience"]),
-        ("the audience in another case", Federated { audience: "api://azureadtokenexchange".to_owned(), ..sound.clone() }, &["AADSTS700212"]),
-        ("the audience of a client of its own", Federated { audience: format!("api://{READER}"), ..sound.clone() }, &["AADSTS700212"]),
+        (
+            "another case",
+            Federated { subject: "target:Reports".to_owned(), ..sound.clone() },
+            &["AADSTS7002138", "differs in case or form"],
+        ),
+        (
+            "a workload",
+            Federated { subject: format!("workload:{}", "0".repeat(32)), ..sound.clone() },
+            &["AADSTS700213"],
+        ),
+        (
+            "a slash at the issuer's end",
+            Federated { issuer: format!("{}/", sound.issuer), ..sound.clone() },
+            &["AADSTS700211", "without a slash"],
+        ),
+        (
+            "another issuer of the same host",
+            Federated { issuer: format!("{}/staging", sound.issuer), ..sound.clone() },
+            &["AADSTS700211"],
+        ),
+        (
+            "another issuer",
+            Federated { issuer: "https://token.actions.githubusercontent.com".to_owned(), ..sound.clone() },
+            &["AADSTS700211"],
+        ),
+        (
+            "another cloud's audience",
+            Federated { audience: "api://AzureADTokenExchangeUSGov".to_owned(), ..sound.clone() },
+            &["AADSTS700212", "another audience"],
+        ),
+        (
+            "the audience in another case",
+            Federated { audience: "api://azureadtokenexchange".to_owned(), ..sound.clone() },
+            &["AADSTS700212"],
+        ),
+        (
+            "the audience of a client of its own",
+            Federated { audience: format!("api://{READER}"), ..sound.clone() },
+            &["AADSTS700212"],
+        ),
     ];
     for (what, credential, words) in misses {
         world.trust(READER, vec![credential]);
@@ -78,7 +122,8 @@ async fn an_assertion_of_somebody_else_is_none() {
     let url = world.entra.url();
     // Whoever has another key, and the issuer's address on his lips.
     let keys = tempfile::tempdir().unwrap();
-    let impostor: Arc<dyn Assertions> = Arc::new(Noting(issuer_at(world.assertions.issuer(), keys.path(), KeyForm::Rs256)));
+    let impostor: Arc<dyn Assertions> =
+        Arc::new(Noting(issuer_at(world.assertions.issuer(), keys.path(), KeyForm::Rs256)));
     let minted = tried(&world, &azure_by(&world, url, &impostor, &|_| ())).await;
     missed(&minted, REFUSED, &["AADSTS700027", "does not find the key that signed"]);
     // A sound issuer that nobody trusts.
@@ -109,7 +154,8 @@ async fn what_entra_does_not_know_is_said_to_be_the_configurations_fault() {
         let provider = azure(&world, url, &|settings| settings[setting] = value.clone());
         missed(&tried(&world, &provider).await, code, words);
     }
-    let provider = azure(&world, url, &|settings| settings["entra"]["audience"] = json!("api://AzureADTokenExchangeChina"));
+    let provider =
+        azure(&world, url, &|settings| settings["entra"]["audience"] = json!("api://AzureADTokenExchangeChina"));
     missed(&tried(&world, &provider).await, REFUSED, &["AADSTS700212"]);
     let provider = azure(&world, url, &|settings| settings["entra"]["subject"] = json!("workload"));
     missed(&tried(&world, &provider).await, MISCONFIGURED, &["there is none in a probe"]);

@@ -66,7 +66,11 @@ async fn a_key_that_cannot_sign_or_is_not_ours_is_said_so() {
     let machine = Machine::start(&world.entra, identity()).unwrap();
     let wrong: [(&str, VaultKey, &str); 4] = [
         ("disabled", VaultKey { enabled: false, ..key("RSA") }, "make an enabled key for `sign`"),
-        ("for something else", VaultKey { operations: vec!["encrypt"], ..key("RSA") }, "make an enabled key for `sign`"),
+        (
+            "for something else",
+            VaultKey { operations: vec!["encrypt"], ..key("RSA") },
+            "make an enabled key for `sign`",
+        ),
         ("of another kind", VaultKey { kind: "oct", ..key("RSA") }, "make an enabled key for `sign`"),
         ("another's", VaultKey { users: Vec::new(), ..key("RSA") }, "the role `Key Vault Crypto User`"),
     ];

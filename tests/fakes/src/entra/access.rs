@@ -25,7 +25,8 @@ impl Signer {
 
     pub(crate) fn jwks(&self) -> Value {
         let public = self.key.public_key();
-        let (n, e) = (public.modulus().big_endian_without_leading_zero(), public.exponent().big_endian_without_leading_zero());
+        let (n, e) =
+            (public.modulus().big_endian_without_leading_zero(), public.exponent().big_endian_without_leading_zero());
         json!({ "keys": [{
             "kty": "RSA", "use": "sig", "kid": self.id, "x5t": self.id, "alg": "RS256",
             "n": URL_SAFE_NO_PAD.encode(n), "e": URL_SAFE_NO_PAD.encode(e),
@@ -43,7 +44,9 @@ impl Signer {
     }
 
     fn verified(&self, token: &str) -> Result<Value, String> {
-        let [header, payload, mac] = token.split('.').collect::<Vec<_>>()[..] else { return Err("not a JWT".to_owned()) };
+        let [header, payload, mac] = token.split('.').collect::<Vec<_>>()[..] else {
+            return Err("not a JWT".to_owned());
+        };
         let part = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "not base64url".to_owned());
         let head: Value = serde_json::from_slice(&part(header)?).map_err(|_| "no header".to_owned())?;
         if head.get("alg") != Some(&json!("RS256")) || head.get("kid") != Some(&json!(self.id)) {

@@ -20,9 +20,12 @@ pub(super) fn tenants(directory: &Directory, asked: &Asked, query: &str) -> Resp
         return refused(401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.");
     };
     match directory.verify(token, "https://management.azure.com") {
-        Ok(_) => json_response(200, &json!({ "value": [{
-            "id": format!("/tenants/{TENANT}"), "tenantId": TENANT, "tenantCategory": "Home", "displayName": "Contoso",
-        }]})),
+        Ok(_) => json_response(
+            200,
+            &json!({ "value": [{
+                "id": format!("/tenants/{TENANT}"), "tenantId": TENANT, "tenantCategory": "Home", "displayName": "Contoso",
+            }]}),
+        ),
         Err(why) => refused(401, "InvalidAuthenticationToken", &why),
     }
 }

@@ -44,7 +44,10 @@ impl Parsed {
         let (head, claims) = (object(header)?, object(payload)?);
         let text = |name: &str| head.get(name).and_then(Value::as_str);
         if text("alg") != Some("RS256") || head.get("crit").is_some() || head.get("jwk").is_some() {
-            return Err(Refusal::client(5_002_723, "Invalid JWT token. The algorithm is not RS256, or the header has what is not known."));
+            return Err(Refusal::client(
+                5_002_723,
+                "Invalid JWT token. The algorithm is not RS256, or the header has what is not known.",
+            ));
         }
         let key_id = text("kid").ok_or_else(|| malformed("It has no `kid`."))?.to_owned();
         let signed = format!("{header}.{payload}");
@@ -59,7 +62,9 @@ impl Parsed {
     pub(super) fn issuer<'a>(&self, app: &'a App) -> Result<&'a Federated, Refusal> {
         let issuer = self.text("iss").ok_or_else(|| malformed("It has no `iss`."))?;
         app.federated.iter().find(|one| one.issuer == issuer).ok_or_else(|| {
-            let words = format!("No matching federated identity record found for presented assertion issuer '{issuer}'. {HELP}");
+            let words = format!(
+                "No matching federated identity record found for presented assertion issuer '{issuer}'. {HELP}"
+            );
             Refusal::client(700_211, words)
         })
     }
@@ -67,7 +72,10 @@ impl Parsed {
     pub(super) fn verify_signature(&self, keys: &Value) -> Result<(), Refusal> {
         let words = |why: &str| {
             let key = &self.key_id;
-            Refusal::client(700_027, format!("Client assertion failed signature validation. [Reason - {why}, key id '{key}'.]"))
+            Refusal::client(
+                700_027,
+                format!("Client assertion failed signature validation. [Reason - {why}, key id '{key}'.]"),
+            )
         };
         let list = keys.get("keys").and_then(Value::as_array).into_iter().flatten();
         let mut named = list.filter(|key| key.get("kid").and_then(Value::as_str) == Some(&self.key_id));
@@ -77,7 +85,9 @@ impl Parsed {
             && member("use").is_none_or(|purpose| purpose == "sig")
             && member("alg").is_none_or(|algorithm| algorithm == "RS256");
         let number = |name: &str| member(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-        let (Some(n), Some(e), true) = (number("n"), number("e"), fits) else { return Err(words("The key is of another kind")) };
+        let (Some(n), Some(e), true) = (number("n"), number("e"), fits) else {
+            return Err(words("The key is of another kind"));
+        };
         let key = PublicKeyComponents { n, e };
         let verified = key.verify(&RSA_PKCS1_2048_8192_SHA256, self.signed.as_bytes(), &self.signature);
         verified.map_err(|_| words("The key was found, but the signature is not by it"))
@@ -110,13 +120,17 @@ impl Parsed {
         let audience = self.text("aud").ok_or_else(|| malformed("Its `aud` is not one text."))?;
         let of_issuer: Vec<&Federated> = app.federated.iter().filter(|one| one.issuer == issuer).collect();
         if !of_issuer.iter().any(|one| one.audience == audience) {
-            let words = format!("No matching federated identity record found for presented assertion audience '{audience}'. {HELP}");
+            let words = format!(
+                "No matching federated identity record found for presented assertion audience '{audience}'. {HELP}"
+            );
             return Err(Refusal::client(700_212, words));
         }
         let found = of_issuer.iter().find(|one| one.audience == audience && one.subject == subject);
         found.copied().ok_or_else(|| {
-            let start = format!("No matching federated identity record found for presented assertion subject '{subject}'.");
-            let alike = of_issuer.iter().any(|one| one.audience == audience && one.subject.eq_ignore_ascii_case(subject));
+            let start =
+                format!("No matching federated identity record found for presented assertion subject '{subject}'.");
+            let alike =
+                of_issuer.iter().any(|one| one.audience == audience && one.subject.eq_ignore_ascii_case(subject));
             if alike {
                 let words =
                     "The subject matches with case-insensitive comparison, but not with case-sensitive comparison.";

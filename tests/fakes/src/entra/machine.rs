@@ -72,9 +72,12 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     }
     let Ok(given) = directory.give(identity, resource) else { return refused(500, "unknown", "cannot sign") };
     let now = directory.clock.now();
-    json_response(200, &json!({
-        "access_token": given.token, "client_id": identity.client_id, "token_type": "Bearer", "resource": resource,
-        "expires_in": given.life.to_string(), "expires_on": (now + given.life).to_string(), "not_before": now.to_string(),
-        "ext_expires_in": given.life.to_string(),
-    }))
+    json_response(
+        200,
+        &json!({
+            "access_token": given.token, "client_id": identity.client_id, "token_type": "Bearer", "resource": resource,
+            "expires_in": given.life.to_string(), "expires_on": (now + given.life).to_string(), "not_before": now.to_string(),
+            "ext_expires_in": given.life.to_string(),
+        }),
+    )
 }

@@ -40,6 +40,7 @@ use crate::clock::Clock;
 mod access;
 mod arm;
 mod assertion;
+pub mod azurite;
 mod machine;
 pub mod postgres;
 mod refusal;
@@ -325,16 +326,18 @@ fn checked(app: &App) -> Result<(), String> {
         }
         for text in [&one.issuer, &one.subject, &one.audience] {
             if text.is_empty() || text.len() > 600 || text.chars().any(char::is_whitespace) {
-                return Err(format!("`{}`: issuer, subject and audience are 1 to 600 characters without white space", one.name));
+                return Err(format!(
+                    "`{}`: issuer, subject and audience are 1 to 600 characters without white space",
+                    one.name
+                ));
             }
         }
         let loopback = one.issuer.starts_with("http://127.0.0.1");
         if !one.issuer.starts_with("https://") && !loopback {
             return Err(format!("`{}`: the issuer is not https", one.name));
         }
-        let twice = |other: &Federated| {
-            other.name == one.name || (other.issuer == one.issuer && other.subject == one.subject)
-        };
+        let twice =
+            |other: &Federated| other.name == one.name || (other.issuer == one.issuer && other.subject == one.subject);
         if app.federated.iter().skip(number + 1).any(twice) {
             return Err(format!("`{}`: name, and issuer with subject, are unique", one.name));
         }

@@ -103,7 +103,8 @@ impl AzurePostgres {
             let arguments: Vec<&str> = arguments.split(", ").collect();
             let [user, object, "'service'", "false", "false"] = arguments[..] else { return Err(said()) };
             let quoted = |text: &str| text.strip_prefix('\'')?.strip_suffix('\'').map(str::to_owned);
-            let (user, object) = (quoted(user).ok_or_else(said)?, quoted(object).filter(|id| guid(id)).ok_or_else(said)?);
+            let (user, object) =
+                (quoted(user).ok_or_else(said)?, quoted(object).filter(|id| guid(id)).ok_or_else(said)?);
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
             if user.is_empty() || !user.bytes().all(plain) {
                 return Err(said());

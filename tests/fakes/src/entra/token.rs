@@ -10,7 +10,8 @@ use super::assertion::{self, Parsed};
 use super::refusal::{fresh_guid, json_response};
 use super::{App, Asked, Directory, Federated, Refusal, TENANT, Trouble, guid, held};
 
-const KNOWN: [&str; 6] = ["client_id", "scope", "grant_type", "client_assertion_type", "client_assertion", "client_info"];
+const KNOWN: [&str; 6] =
+    ["client_id", "scope", "grant_type", "client_assertion_type", "client_assertion", "client_info"];
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// What an answer says that it does not hold to, in [`Trouble::FarExpiry`].
 const FAR: i64 = 10 * 365 * 86_400;
@@ -30,7 +31,12 @@ pub(super) async fn serve(directory: &Directory, tenant: &str, asked: &Asked) ->
     let (now, trace, mut entry) = (directory.clock.now(), fresh_guid(), Entry::default());
     match directory.trouble() {
         Some(Trouble::Throttled) => {
-            let refusal = Refusal::new(429, "temporarily_unavailable", 90_055, "The server has terminated an operation because it encountered excessive request rate.");
+            let refusal = Refusal::new(
+                429,
+                "temporarily_unavailable",
+                90_055,
+                "The server has terminated an operation because it encountered excessive request rate.",
+            );
             return refusal.response(now, &correlation, &trace);
         }
         Some(Trouble::ServerError) => {
@@ -97,7 +103,8 @@ fn known_tenant(tenant: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     if !guid(tenant) && !tenant.contains('.') {
-        let words = format!("Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain.");
+        let words =
+            format!("Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain.");
         return Err(Refusal::request(900_023, words));
     }
     let words = format!(
@@ -163,7 +170,11 @@ impl Form {
     }
 
     fn maybe(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     fn value(&self, name: &str) -> Result<&str, Refusal> {

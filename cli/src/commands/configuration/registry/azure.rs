@@ -49,7 +49,13 @@ pub(super) const ENTRA: Table = Table {
     head: "[broker.target.provider.azure.entra]",
     about: "How Entra is asked. The same in `azure_database`, and in `aks` of `kubernetes`.",
     settings: &[
-        optional("cloud", "text", "public", "Which of Azure's clouds: `public`, `us_government` or `china`.", "\"china\""),
+        optional(
+            "cloud",
+            "text",
+            "public",
+            "Which of Azure's clouds: `public`, `us_government` or `china`.",
+            "\"china\"",
+        ),
         optional(
             "audience",
             "text",
@@ -78,7 +84,13 @@ pub(super) const ENTRA: Table = Table {
             "Who vouches for it there: authorities in PEM. Left out, the system's.",
             "\"authority.pem\"",
         ),
-        optional("call_timeout_ms", "milliseconds", "5000", "Longest time for one call to Entra, 100 to 60000.", "2000"),
+        optional(
+            "call_timeout_ms",
+            "milliseconds",
+            "5000",
+            "Longest time for one call to Entra, 100 to 60000.",
+            "2000",
+        ),
     ],
 };
 
