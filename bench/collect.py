@@ -17,6 +17,7 @@ TARGETS = {
     "issuer_es256_per_second": (10_000, False),
     "rds_tokens_per_second": (20_000, False),
     "mint_aws_overhead_p99": (1, True),
+    "mint_azure_overhead_p99": (1, True),
     "mint_kubernetes_overhead_p99": (1, True),
     "held_statement": (16, True),
     "verdict_remembered_short_p99": (2, True),

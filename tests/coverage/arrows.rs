@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "writ-plugin",
             "writ-policy",
             "writ-provider-aws",
+            "writ-provider-azure",
             "writ-provider-database",
             "writ-provider-kubernetes",
             "writ-provider-static",

@@ -2,6 +2,7 @@
 
 mod action;
 mod approvals;
+mod azure_database;
 mod balancer;
 mod canary;
 mod cancel;

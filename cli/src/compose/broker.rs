@@ -18,7 +18,8 @@ use writ_core::proof::Intended;
 use writ_core::provider::{Pending, Provider, ProviderFault};
 use writ_core::target::{Address, Target, TargetName};
 use writ_core::time::SystemClock;
-use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, KmsSigner, RdsProvider};
+use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, RdsProvider};
+use writ_provider_azure::{AksAccess, AzureDatabaseProvider, AzureProvider};
 use writ_provider_database::DatabaseProvider;
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
 use writ_provider_static::StaticProvider;
@@ -161,10 +162,9 @@ async fn issuer(config: &BrokerConfig<ProviderTable>) -> Result<Option<Arc<OidcI
 const SIGNING_LIMIT: Duration = Duration::from_secs(5);
 
 async fn kms(issues: &IssuingConfig, key: &str) -> Result<Arc<dyn AssertionSigner>, Failure> {
-    let signer = KmsSigner::open(key, issues.kms_endpoint.as_deref()).await.map_err(|fault| {
+    super::kms::open(key, issues.kms_endpoint.as_deref()).await.map_err(|fault| {
         Failure::new(format!("the broker's own issuer cannot start: {}", fault.detail())).help("see docs/issuer.md")
-    })?;
-    Ok(Arc::new(signer))
+    })
 }
 
 /// Stands for the issuer where a configuration is only looked at: it makes no keys and signs nothing.
@@ -206,8 +206,14 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         ProviderTable::Kubernetes(settings) => {
             let eks = settings.eks.as_ref().map(EksAccess::new).transpose().doing(doing.clone())?;
             let eks = eks.map(|access| Arc::new(EksBearer(access)) as Arc<dyn BearerSource>);
-            let seams = Seams { assertions: assertions.cloned(), eks, ..Seams::default() };
+            let aks = settings.aks.as_ref().map(|access| AksAccess::new(access, assertions)).transpose();
+            let aks = aks.doing(doing.clone())?.map(|access| Arc::new(AksBearer(access)) as Arc<dyn BearerSource>);
+            let seams = Seams { assertions: assertions.cloned(), eks, aks, ..Seams::default() };
             Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)
+        }
+        ProviderTable::Azure(settings) => Arc::new(AzureProvider::new(settings, &address, assertions).doing(doing)?),
+        ProviderTable::AzureDatabase(settings) => {
+            Arc::new(AzureDatabaseProvider::new(settings, &address, assertions).doing(doing)?)
         }
     };
     let target = Target {
@@ -231,5 +237,23 @@ impl BearerSource for EksBearer {
 
     fn bearer<'a>(&'a self, _: &'a TargetName, _: Option<&'a Intended>) -> Pending<'a, Result<Secret, ProviderFault>> {
         Box::pin(self.0.token())
+    }
+}
+
+/// An AKS cluster lets the broker in by a client of Entra's that trusts Writ.
+#[derive(Debug)]
+struct AksBearer(AksAccess);
+
+impl BearerSource for AksBearer {
+    fn named(&self) -> String {
+        format!("the client `{}` of Entra", self.0.client_id())
+    }
+
+    fn bearer<'a>(
+        &'a self,
+        target: &'a TargetName,
+        intended: Option<&'a Intended>,
+    ) -> Pending<'a, Result<Secret, ProviderFault>> {
+        Box::pin(self.0.token(target, intended))
     }
 }

@@ -8,11 +8,13 @@ use writ_broker::duration::Span;
 use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
+use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_static::StaticConfig;
 
 use crate::compose::health::TelemetryConfig;
+use crate::compose::kms;
 use crate::compose::place;
 use crate::compose::telemetry::LogConfig;
 use crate::failure::Failure;
@@ -91,7 +93,11 @@ pub(crate) enum ProviderTable {
     /// Tokens for EKS clusters.
     Eks(EksConfig),
     /// Tokens of Kubernetes' service accounts.
-    Kubernetes(KubernetesConfig<EksAccessConfig>),
+    Kubernetes(KubernetesConfig<EksAccessConfig, AksAccessConfig>),
+    /// Access tokens of Microsoft Entra.
+    Azure(AzureConfig),
+    /// Logins to Azure Database for PostgreSQL.
+    AzureDatabase(AzureDatabaseConfig),
 }
 
 impl ProviderTable {
@@ -104,6 +110,8 @@ impl ProviderTable {
             Self::Rds(_) => "rds",
             Self::Eks(_) => "eks",
             Self::Kubernetes(_) => "kubernetes",
+            Self::Azure(_) => "azure",
+            Self::AzureDatabase(_) => "azure_database",
         }
     }
 
@@ -116,9 +124,12 @@ impl ProviderTable {
             Self::Rds(settings) => settings.validate(),
             Self::Eks(settings) => settings.validate(),
             Self::Kubernetes(settings) => {
-                let access = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
-                access.and_then(|()| settings.validate())
+                let eks = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
+                let aks = settings.aks.as_ref().map_or(Ok(()), AksAccessConfig::validate);
+                eks.and(aks).and_then(|()| settings.validate())
             }
+            Self::Azure(settings) => settings.validate(),
+            Self::AzureDatabase(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -126,9 +137,10 @@ impl ProviderTable {
     /// What its credentials are of use for, where that is one protocol alone.
     const fn protocol(&self) -> Option<Protocol> {
         match self {
-            Self::Database(_) | Self::Rds(_) => Some(Protocol::Postgres),
+            Self::Database(_) | Self::Rds(_) | Self::AzureDatabase(_) => Some(Protocol::Postgres),
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
+            Self::Azure(_) => Some(Protocol::Azure),
             Self::Static(_) => None,
         }
     }
@@ -138,9 +150,14 @@ impl ProviderTable {
         match self {
             Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
-            Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
+            Self::Kubernetes(settings) => {
+                let aks = settings.aks.as_ref().and_then(|aks| aks.entra.authority_ca_file.as_ref());
+                settings.kubeconfig.iter().chain(aks).map(PathBuf::as_path).collect()
+            }
             // A scope's file is read when the settings are checked.
             Self::Aws(_) | Self::Rds(_) | Self::Eks(_) => Vec::new(),
+            Self::Azure(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
+            Self::AzureDatabase(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
         }
     }
 }
@@ -240,7 +257,7 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
     });
     let issues = broker.issues.iter().flat_map(|issues| {
         let keys = issues.kms_key.iter().chain(&issues.kms_other_keys);
-        keys.filter_map(|key| writ_provider_aws::kms::check(key, issues.kms_endpoint.as_deref()).err())
+        keys.filter_map(|key| kms::check(key, issues.kms_endpoint.as_deref()).err())
     });
     let issues = issues.map(|fault| ("broker.issues".to_owned(), fault.to_string()));
     found.chain(issues).collect()

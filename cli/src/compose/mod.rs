@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 pub(crate) mod config;
 pub(crate) mod health;
+mod kms;
 mod place;
 pub(crate) mod run;
 pub(crate) mod serve;

@@ -1,6 +1,7 @@
 //! The settings, in the words of whoever configures. Data alone.
 
 mod aws;
+mod azure;
 mod issuers;
 mod kubernetes;
 
@@ -354,6 +355,10 @@ pub(super) const TABLES: &[Table] = &[
     kubernetes::KUBERNETES,
     kubernetes::ASSERTION,
     kubernetes::EKS,
+    azure::AKS,
+    azure::AZURE,
+    azure::ENTRA,
+    azure::DATABASE,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

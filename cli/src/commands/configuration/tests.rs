@@ -10,6 +10,7 @@ use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, Statement};
+use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
 use writ_provider_static::StaticConfig;
@@ -58,8 +59,12 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<AssumeConfig>("[broker.target.provider.aws.assume]");
     same::<RdsConfig>("[broker.target.provider.rds]");
     same::<EksConfig>("[broker.target.provider.eks]");
-    same::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]");
+    same::<KubernetesConfig<EksAccessConfig, AksAccessConfig>>("[broker.target.provider.kubernetes]");
     same::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]");
+    same::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]");
+    same::<AzureConfig>("[broker.target.provider.azure]");
+    same::<EntraConfig>("[broker.target.provider.azure.entra]");
+    same::<AzureDatabaseConfig>("[broker.target.provider.azure_database]");
     same::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
@@ -72,7 +77,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 29, "each table stands above");
+    assert_eq!(TABLES.len(), 33, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -114,6 +119,11 @@ fn maximal(provider: &str) -> String {
         add(assertion, assertion, &[]);
         let eks = "[broker.target.provider.kubernetes.eks]";
         add(eks, eks, &[]);
+        let aks = "[broker.target.provider.kubernetes.aks]";
+        add(aks, aks, &[]);
+    }
+    if matches!(provider, "azure" | "azure_database") {
+        add(&format!("[broker.target.provider.{provider}.entra]"), "[broker.target.provider.azure.entra]", &[]);
     }
     add("[broker.humans]", "[broker.humans]", &[]);
     add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
@@ -129,7 +139,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes"] {
+    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "azure", "azure_database"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -166,8 +176,12 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     required::<RdsConfig>("[broker.target.provider.rds]", "");
     required::<EksConfig>("[broker.target.provider.eks]", "");
-    required::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    required::<KubernetesConfig<EksAccessConfig, AksAccessConfig>>("[broker.target.provider.kubernetes]", "");
     required::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
+    required::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]", "");
+    required::<AzureConfig>("[broker.target.provider.azure]", "");
+    required::<EntraConfig>("[broker.target.provider.azure.entra]", "");
+    required::<AzureDatabaseConfig>("[broker.target.provider.azure_database]", "");
     required::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
@@ -218,8 +232,12 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     defaults::<RdsConfig>("[broker.target.provider.rds]", "");
     defaults::<EksConfig>("[broker.target.provider.eks]", "");
-    defaults::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    defaults::<KubernetesConfig<EksAccessConfig, AksAccessConfig>>("[broker.target.provider.kubernetes]", "");
     defaults::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
+    defaults::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]", "");
+    defaults::<AzureConfig>("[broker.target.provider.azure]", "");
+    defaults::<EntraConfig>("[broker.target.provider.azure.entra]", "");
+    defaults::<AzureDatabaseConfig>("[broker.target.provider.azure_database]", "");
     defaults::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");

@@ -168,6 +168,8 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     let table = table.replace("//", "/");
     assert!(sound.text.contains(&table), "{table}");
     let role = "region = \"eu-west-1\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"";
+    let tenant =
+        "tenant_id = \"aaaabbbb-0000-cccc-1111-dddd2222eeee\"\nclient_id = \"00001111-aaaa-2222-bbbb-3333cccc4444\"";
     let scope = "scopes = { all = [{ actions = [\"*\"], resources = [\"*\"] }] }";
     for (provider, words) in [
         (format!("[broker.target.provider.aws]\n{role}\n{scope}"), "write `protocol = \"aws\"`"),
@@ -175,6 +177,15 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         (format!("[broker.target.provider.eks]\n{role}\ncluster = \"/\""), "no cluster's name"),
         ("[broker.target.provider.rds]\nregion = \"eu-west-1\"\nuser = \"app\"".to_owned(), "is no endpoint of RDS"),
         ("[broker.target.provider.rds]\nregion = \"eu\"\nuser = \"app\"".to_owned(), "write a region's name"),
+        (format!("[broker.target.provider.azure]\n{tenant}\nresource = \"arm\""), "write `protocol = \"azure\"`"),
+        (format!("[broker.target.provider.azure]\n{tenant}\nresource = \"all\""), "which is no resource"),
+        (format!("[broker.target.provider.azure_database]\n{tenant}"), "no `user`: write it"),
+        (
+            format!(
+                "[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\n[broker.target.provider.kubernetes.aks]\ntenant_id = \"x\"\nclient_id = \"y\""
+            ),
+            "write the tenant's id",
+        ),
     ] {
         let said = check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider));
         assert!(said.contains(words), "`{words}`: {said}");
@@ -186,6 +197,9 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     let issues = "[broker.issues]\nkms_key = \"alias/writ\"\n\n[[broker.issuer]]";
     let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", issues, 1));
     assert!(said.contains("write the key's ARN"), "{said}");
+    let issues = issues.replace("alias/writ", "https://writ.vault.azure.net/keys/issuer");
+    let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
+    assert!(said.contains("write the key's identifier with its version"), "{said}");
 }
 
 #[test]
