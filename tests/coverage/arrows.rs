@@ -23,6 +23,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "writ-provider-azure",
             "writ-provider-database",
             "writ-provider-kubernetes",
+            "writ-provider-openbao",
+            "writ-provider-source",
             "writ-provider-static",
             "writ-record",
         ],

@@ -23,6 +23,7 @@ mod masks;
 mod metrics;
 mod middle;
 mod oauth;
+mod openbao;
 mod pipelines;
 mod policies;
 mod printed;

@@ -22,6 +22,7 @@ use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, RdsProvider};
 use writ_provider_azure::{AksAccess, AzureDatabaseProvider, AzureProvider};
 use writ_provider_database::DatabaseProvider;
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
+use writ_provider_openbao::OpenbaoProvider;
 use writ_provider_static::StaticProvider;
 
 use super::config::ProviderTable;
@@ -199,7 +200,10 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
     let doing = format!("target `{name}`");
     let provider: Arc<dyn Provider> = match &config.provider {
         ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),
-        ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
+        ProviderTable::Static(settings) => {
+            let source = settings.source.as_ref().map(|source| source.open(assertions)).transpose();
+            Arc::new(StaticProvider::new(settings, source.doing(doing.clone())?).doing(doing)?)
+        }
         ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),
         ProviderTable::Eks(settings) => Arc::new(EksProvider::new(settings, assertions).doing(doing)?),
@@ -215,6 +219,7 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         ProviderTable::AzureDatabase(settings) => {
             Arc::new(AzureDatabaseProvider::new(settings, &address, assertions).doing(doing)?)
         }
+        ProviderTable::Openbao(settings) => Arc::new(OpenbaoProvider::new(settings, assertions).doing(doing)?),
     };
     let target = Target {
         name: name.clone(),

@@ -11,11 +11,13 @@ use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig};
 use writ_provider_database::DatabaseConfig;
 use writ_provider_kubernetes::KubernetesConfig;
+use writ_provider_openbao::OpenbaoConfig;
 use writ_provider_static::StaticConfig;
 
 use crate::compose::health::TelemetryConfig;
 use crate::compose::kms;
 use crate::compose::place;
+use crate::compose::sources::SourceTable;
 use crate::compose::telemetry::LogConfig;
 use crate::failure::Failure;
 use crate::toml_file::{self, Mistake};
@@ -85,7 +87,7 @@ pub(crate) enum ProviderTable {
     /// PostgreSQL roles, one for each writ.
     Database(DatabaseConfig),
     /// A password that somebody configured.
-    Static(StaticConfig),
+    Static(StaticConfig<SourceTable>),
     /// Sessions of AWS roles.
     Aws(AwsConfig),
     /// Login tokens of RDS and Aurora.
@@ -98,6 +100,8 @@ pub(crate) enum ProviderTable {
     Azure(AzureConfig),
     /// Logins to Azure Database for PostgreSQL.
     AzureDatabase(AzureDatabaseConfig),
+    /// Secrets of an OpenBao or Vault.
+    Openbao(OpenbaoConfig),
 }
 
 impl ProviderTable {
@@ -112,6 +116,7 @@ impl ProviderTable {
             Self::Kubernetes(_) => "kubernetes",
             Self::Azure(_) => "azure",
             Self::AzureDatabase(_) => "azure_database",
+            Self::Openbao(_) => "openbao",
         }
     }
 
@@ -119,7 +124,10 @@ impl ProviderTable {
     fn mistake(&self) -> Option<String> {
         let validated = match self {
             Self::Database(settings) => settings.validate(),
-            Self::Static(settings) => settings.validate(),
+            Self::Static(settings) => {
+                let source = settings.source.as_ref().map_or(Ok(()), SourceTable::validate);
+                source.and_then(|()| settings.validate())
+            }
             Self::Aws(settings) => settings.validate(),
             Self::Rds(settings) => settings.validate(),
             Self::Eks(settings) => settings.validate(),
@@ -130,6 +138,7 @@ impl ProviderTable {
             }
             Self::Azure(settings) => settings.validate(),
             Self::AzureDatabase(settings) => settings.validate(),
+            Self::Openbao(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -141,7 +150,7 @@ impl ProviderTable {
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
             Self::Azure(_) => Some(Protocol::Azure),
-            Self::Static(_) => None,
+            Self::Static(_) | Self::Openbao(_) => None,
         }
     }
 
@@ -149,11 +158,15 @@ impl ProviderTable {
     fn files(&self) -> Vec<&Path> {
         match self {
             Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
-            Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Kubernetes(settings) => {
                 let aks = settings.aks.as_ref().and_then(|aks| aks.entra.authority_ca_file.as_ref());
                 settings.kubeconfig.iter().chain(aks).map(PathBuf::as_path).collect()
             }
+            Self::Static(settings) => {
+                let elsewhere = settings.source.iter().flat_map(SourceTable::files);
+                settings.password_file.iter().map(PathBuf::as_path).chain(elsewhere).collect()
+            }
+            Self::Openbao(settings) => settings.ca_file.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
             Self::Aws(_) | Self::Rds(_) | Self::Eks(_) => Vec::new(),
             Self::Azure(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
@@ -252,7 +265,13 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
             let (of, spoken) = (protocol.as_str(), target.protocol.as_str());
             format!("its provider's credentials are for `{of}`, and it speaks `{spoken}`: write `protocol = \"{of}\"`")
         });
-        let problems = target.provider.mistake().into_iter().chain(misfit);
+        let wordless = match &target.provider {
+            ProviderTable::Openbao(settings) if target.protocol == Protocol::Postgres && !settings.gives_password() => {
+                Some("a database takes a user's password: write `user_field` and `password_field`".to_owned())
+            }
+            _ => None,
+        };
+        let problems = target.provider.mistake().into_iter().chain(misfit).chain(wordless);
         problems.map(|problem| (format!("broker.target `{}`", target.name), problem))
     });
     let issues = broker.issues.iter().flat_map(|issues| {

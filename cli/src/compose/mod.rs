@@ -7,4 +7,5 @@ mod kms;
 mod place;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod sources;
 pub(crate) mod telemetry;

@@ -1,4 +1,7 @@
-//! Where a provider's own secret is read from: a file or an environment variable, never the configuration itself.
+//! Where a provider's own secret is read from: a file or an environment variable, never the configuration itself; and the seam
+//! behind which one is fetched from elsewhere, [`SecretSource`].
+
+mod fetched;
 
 use std::fs::File;
 use std::io::Read;
@@ -6,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use writ_core::credential::Secret;
 use zeroize::Zeroizing;
+
+pub use fetched::{Fetched, SecretSource};
 
 /// A mistake in a provider's configuration, in words for whoever wrote it: what is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

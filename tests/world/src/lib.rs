@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod kubernetes;
 pub mod oidc;
+pub mod openbao;
 pub mod packages;
 pub mod postgres;
 pub mod spire;

@@ -4,6 +4,8 @@ mod aws;
 mod azure;
 mod issuers;
 mod kubernetes;
+mod openbao;
+mod sources;
 
 use super::{Setting, Table};
 
@@ -326,27 +328,9 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
-    Table {
-        head: "[broker.target.provider.static]",
-        about: "A password that somebody configured. It is not minted and cannot be revoked: prefer `database`.",
-        settings: &[
-            required("user", "text", "The user that the target knows.", "\"app\""),
-            optional(
-                "password_file",
-                "path",
-                "",
-                "The file that holds its password, and nothing else. This or `password_env`.",
-                "\"password\"",
-            ),
-            optional(
-                "password_env",
-                "text",
-                "",
-                "The name of the environment variable that holds its password.",
-                "\"APP_PASSWORD\"",
-            ),
-        ],
-    },
+    sources::STATIC,
+    sources::AWS,
+    sources::KUBERNETES,
     aws::AWS,
     aws::STATEMENT,
     aws::ASSUMED,
@@ -359,6 +343,9 @@ pub(super) const TABLES: &[Table] = &[
     azure::AZURE,
     azure::ENTRA,
     azure::DATABASE,
+    openbao::OPENBAO,
+    openbao::KV,
+    openbao::DYNAMIC,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

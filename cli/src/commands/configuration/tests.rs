@@ -9,16 +9,20 @@ use writ_broker::identity::review::ReviewConfig;
 use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
-use writ_provider_aws::{AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, Statement};
+use writ_provider_aws::{
+    AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, SecretsManagerConfig, Statement,
+};
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig};
 use writ_provider_database::DatabaseConfig;
-use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
+use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig, KubernetesSecretConfig};
+use writ_provider_openbao::{DynamicConfig, KvConfig, OpenbaoConfig};
 use writ_provider_static::StaticConfig;
 
 use super::registry::TABLES;
 use super::*;
 use crate::compose::config::{Config, LinkConfig, ProviderTable};
 use crate::compose::health::TelemetryConfig;
+use crate::compose::sources::SourceTable;
 use crate::compose::telemetry::LogConfig;
 
 fn root() -> PathBuf {
@@ -53,7 +57,9 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<ReviewConfig>("[broker.issuer.review]");
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
-    same::<StaticConfig>("[broker.target.provider.static]");
+    same::<StaticConfig<SourceTable>>("[broker.target.provider.static]");
+    same::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]");
+    same::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]");
     same::<AwsConfig>("[broker.target.provider.aws]");
     same::<Statement>("[[broker.target.provider.aws.scopes.NAME]]");
     same::<AssumeConfig>("[broker.target.provider.aws.assume]");
@@ -66,6 +72,9 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<EntraConfig>("[broker.target.provider.azure.entra]");
     same::<AzureDatabaseConfig>("[broker.target.provider.azure_database]");
     same::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]");
+    same::<OpenbaoConfig>("[broker.target.provider.openbao]");
+    same::<KvConfig>("[broker.target.provider.openbao.kv]");
+    same::<DynamicConfig>("[broker.target.provider.openbao.dynamic]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -77,7 +86,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 33, "each table stands above");
+    assert_eq!(TABLES.len(), 38, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -125,6 +134,15 @@ fn maximal(provider: &str) -> String {
     if matches!(provider, "azure" | "azure_database") {
         add(&format!("[broker.target.provider.{provider}.entra]"), "[broker.target.provider.azure.entra]", &[]);
     }
+    if provider == "static" {
+        let source = "[broker.target.provider.static.source.kubernetes-secret]";
+        add(source, source, &[]);
+    }
+    if provider == "openbao" {
+        for table in ["[broker.target.provider.openbao.kv]", "[broker.target.provider.openbao.dynamic]"] {
+            add(table, table, &[]);
+        }
+    }
     add("[broker.humans]", "[broker.humans]", &[]);
     add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
     add("[gateway]", "[gateway]", &[]);
@@ -139,7 +157,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "azure", "azure_database"] {
+    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "azure", "azure_database", "openbao"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -170,7 +188,9 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<ReviewConfig>("[broker.issuer.review]", "");
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
-    required::<StaticConfig>("[broker.target.provider.static]", "");
+    required::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
+    required::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
+    required::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]", "");
     required::<AwsConfig>("[broker.target.provider.aws]", "");
     required::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
     required::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
@@ -183,6 +203,9 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<EntraConfig>("[broker.target.provider.azure.entra]", "");
     required::<AzureDatabaseConfig>("[broker.target.provider.azure_database]", "");
     required::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
+    required::<OpenbaoConfig>("[broker.target.provider.openbao]", "");
+    required::<KvConfig>("[broker.target.provider.openbao.kv]", "");
+    required::<DynamicConfig>("[broker.target.provider.openbao.dynamic]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -226,7 +249,9 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<ReviewConfig>("[broker.issuer.review]", "");
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
-    defaults::<StaticConfig>("[broker.target.provider.static]", "");
+    defaults::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
+    defaults::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
+    defaults::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]", "");
     defaults::<AwsConfig>("[broker.target.provider.aws]", "");
     defaults::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
     defaults::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
@@ -239,6 +264,9 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<EntraConfig>("[broker.target.provider.azure.entra]", "");
     defaults::<AzureDatabaseConfig>("[broker.target.provider.azure_database]", "");
     defaults::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
+    defaults::<OpenbaoConfig>("[broker.target.provider.openbao]", "");
+    defaults::<KvConfig>("[broker.target.provider.openbao.kv]", "");
+    defaults::<DynamicConfig>("[broker.target.provider.openbao.dynamic]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");

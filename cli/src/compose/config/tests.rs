@@ -171,6 +171,14 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     let tenant =
         "tenant_id = \"aaaabbbb-0000-cccc-1111-dddd2222eeee\"\nclient_id = \"00001111-aaaa-2222-bbbb-3333cccc4444\"";
     let scope = "scopes = { all = [{ actions = [\"*\"], resources = [\"*\"] }] }";
+    let password = "user_field = \"username\"\npassword_field = \"password\"";
+    let openbao = |address: &str, given: &str| {
+        format!(
+            "[broker.target.provider.openbao]\naddress = \"{address}\"\nrole = \"writ\"\naudience = \"bao\"\n{given}\n\
+             dynamic = {{ path = \"database/creds/a\", notes = \"writ\" }}"
+        )
+    };
+    let from = |source: &str| format!("[broker.target.provider.static]\nuser = \"app\"\nsource = {{ {source} }}");
     for (provider, words) in [
         (format!("[broker.target.provider.aws]\n{role}\n{scope}"), "write `protocol = \"aws\"`"),
         (format!("[broker.target.provider.eks]\n{role}\ncluster = \"prod\""), "write `protocol = \"kubernetes\"`"),
@@ -186,9 +194,24 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
             ),
             "write the tenant's id",
         ),
+        (openbao("https://bao.example", "fields = [\"username\"]"), "a database takes a user's password"),
+        (openbao("http://bao.example", password), "is no address of an OpenBao"),
+        (from("kubernetes-secret = { secret = \"legacy\", key = \"a\" }"), "write `namespace/name`"),
+        (from("aws-secretsmanager = { region = \"eu\", secret = \"a\" }"), "write a region's name"),
+        (from("hashicorp-vault = { secret = \"a\" }"), "expected one of `file`, `env`, `aws-secretsmanager`"),
+        (from("env = \"A=B\""), "is not a name"),
+        (from("file = \"/nowhere/at/all\""), "/nowhere/at/all"),
     ] {
         let said = check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider));
         assert!(said.contains(words), "`{words}`: {said}");
+    }
+    for provider in [
+        openbao("https://bao.example", password),
+        from("env = \"APP_PASSWORD\""),
+        from("aws-secretsmanager = { region = \"eu-west-1\", secret = \"prod/orders\" }"),
+        from("kubernetes-secret = { secret = \"shop/orders\", key = \"password\", in_cluster = true }"),
+    ] {
+        assert_eq!(check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider)), "nothing");
     }
     let endpoint = "payments.abc.eu-west-1.rds.amazonaws.com";
     let rds = "[broker.target.provider.rds]\nregion = \"eu-west-1\"\nuser = \"app\"";
