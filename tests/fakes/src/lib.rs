@@ -4,10 +4,12 @@
 //!
 //! * [`sts`]: AWS's STS and IAM, in front of the emulator [`moto`]; S3 and the rest pass through it.
 //! * [`rds`]: how RDS takes login tokens, in front of a real PostgreSQL.
+//! * [`gcp`]: Google's STS, IAM credentials, storage and keys, and how Cloud SQL takes tokens, in front of a real PostgreSQL.
 //! * [`issuer`]: a small OIDC issuer for tokens of every kind, sound and broken.
 //! * [`dead`]: services that never answer, or that nobody runs.
 
 pub mod dead;
+pub mod gcp;
 pub mod issuer;
 pub mod moto;
 pub mod rds;

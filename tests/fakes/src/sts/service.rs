@@ -176,7 +176,7 @@ fn parameters(heard: &Heard<'_>) -> Result<Params, Refusal> {
 }
 
 /// Half of an answer that announced the whole, and then the connection's end.
-async fn cut_short(response: Response<Body>) -> Response<Body> {
+pub(crate) async fn cut_short(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     let whole = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
     let half = whole.slice(..whole.len() / 2);
