@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::client::{self, Answer, REASON, at};
 use crate::fault;
 use crate::names::ServiceAccount;
-use crate::token::{Token, claims};
+use crate::token::{Token, claims, zeroizing};
 
 /// Where it is.
 pub(crate) const OWN: &str = "https://iamcredentials.googleapis.com";
@@ -51,12 +51,14 @@ impl Asked<'_> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Given {
+    #[serde(deserialize_with = "zeroizing")]
     access_token: Zeroizing<String>,
     expire_time: Timestamp,
 }
 
 #[derive(Deserialize)]
 struct GivenIdentity {
+    #[serde(deserialize_with = "zeroizing")]
     token: Zeroizing<String>,
 }
 

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::client::{self, Answer, REASON, at};
 use crate::fault;
 use crate::names::PoolProvider;
-use crate::token::Token;
+use crate::token::{Token, zeroizing};
 
 /// Where it is.
 pub(crate) const OWN: &str = "https://sts.googleapis.com";
@@ -46,6 +46,7 @@ struct Asked<'a> {
 
 #[derive(Deserialize)]
 struct Given {
+    #[serde(deserialize_with = "zeroizing")]
     access_token: Zeroizing<String>,
     issued_token_type: String,
     token_type: String,
@@ -151,6 +152,9 @@ fn given(doing: &str, now: Timestamp, answer: &Answer) -> Result<(Zeroizing<Stri
         Some(life) if life > LONGEST_LIFE => Err(refused(format!(
             "Google gave a token for {life} s, which none lives: see what answers there"
         ))),
-        life => Ok((given.access_token, life.map(|life| after(now, life)))),
+        life => {
+            let end = life.map(|life| Timestamp::from_second(after(now, life).as_second())).transpose();
+            Ok((given.access_token, end.map_err(|_| fault::cut_short(doing))?))
+        }
     }
 }

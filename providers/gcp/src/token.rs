@@ -5,6 +5,7 @@ use core::fmt;
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize as _, Deserializer};
 use serde_json::Value;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::time::Timestamp;
@@ -84,6 +85,11 @@ impl Form {
         let (name, _) = credential.fingerprint.as_str().split_once(':')?;
         [Self::Access, Self::Bounded, Self::Federated, Self::Identity].into_iter().find(|form| form.name() == name)
     }
+}
+
+/// A secret in an answer.
+pub(crate) fn zeroizing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
 }
 
 /// What a JWT says of itself. Nothing of it is verified: whoever gave it is known.
