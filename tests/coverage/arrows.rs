@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "writ-policy",
             "writ-provider-aws",
             "writ-provider-database",
+            "writ-provider-gcp",
             "writ-provider-kubernetes",
             "writ-provider-static",
             "writ-record",

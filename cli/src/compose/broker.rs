@@ -20,6 +20,7 @@ use writ_core::target::{Address, Target, TargetName};
 use writ_core::time::SystemClock;
 use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, KmsSigner, RdsProvider};
 use writ_provider_database::DatabaseProvider;
+use writ_provider_gcp::{CloudSqlProvider, GcpProvider, GkeAccess};
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
 use writ_provider_static::StaticProvider;
 
@@ -161,10 +162,16 @@ async fn issuer(config: &BrokerConfig<ProviderTable>) -> Result<Option<Arc<OidcI
 const SIGNING_LIMIT: Duration = Duration::from_secs(5);
 
 async fn kms(issues: &IssuingConfig, key: &str) -> Result<Arc<dyn AssertionSigner>, Failure> {
-    let signer = KmsSigner::open(key, issues.kms_endpoint.as_deref()).await.map_err(|fault| {
+    let endpoint = issues.kms_endpoint.as_deref();
+    let opened = if writ_provider_gcp::kms::is_key(key) {
+        let opened = writ_provider_gcp::KmsSigner::open(key, endpoint).await;
+        opened.map(|signer| Arc::new(signer) as Arc<dyn AssertionSigner>)
+    } else {
+        KmsSigner::open(key, endpoint).await.map(|signer| Arc::new(signer) as Arc<dyn AssertionSigner>)
+    };
+    opened.map_err(|fault| {
         Failure::new(format!("the broker's own issuer cannot start: {}", fault.detail())).help("see docs/issuer.md")
-    })?;
-    Ok(Arc::new(signer))
+    })
 }
 
 /// Stands for the issuer where a configuration is only looked at: it makes no keys and signs nothing.
@@ -202,11 +209,17 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
         ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),
+        ProviderTable::Gcp(settings) => Arc::new(GcpProvider::new(settings, assertions).doing(doing)?),
+        ProviderTable::Cloudsql(settings) => {
+            Arc::new(CloudSqlProvider::new(settings, &address, assertions).doing(doing)?)
+        }
         ProviderTable::Eks(settings) => Arc::new(EksProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Kubernetes(settings) => {
             let eks = settings.eks.as_ref().map(EksAccess::new).transpose().doing(doing.clone())?;
             let eks = eks.map(|access| Arc::new(EksBearer(access)) as Arc<dyn BearerSource>);
-            let seams = Seams { assertions: assertions.cloned(), eks, ..Seams::default() };
+            let gke = settings.gke.as_ref().map(|gke| GkeAccess::new(gke, assertions)).transpose().doing(doing.clone())?;
+            let gke = gke.map(|access| Arc::new(GkeBearer(access)) as Arc<dyn BearerSource>);
+            let seams = Seams { assertions: assertions.cloned(), eks, gke, ..Seams::default() };
             Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)
         }
     };
@@ -231,5 +244,23 @@ impl BearerSource for EksBearer {
 
     fn bearer<'a>(&'a self, _: &'a TargetName, _: Option<&'a Intended>) -> Pending<'a, Result<Secret, ProviderFault>> {
         Box::pin(self.0.token())
+    }
+}
+
+/// A GKE cluster lets the broker in as a service account of Google's.
+#[derive(Debug)]
+struct GkeBearer(GkeAccess);
+
+impl BearerSource for GkeBearer {
+    fn named(&self) -> String {
+        format!("the service account `{}`", self.0.account())
+    }
+
+    fn bearer<'a>(
+        &'a self,
+        target: &'a TargetName,
+        intended: Option<&'a Intended>,
+    ) -> Pending<'a, Result<Secret, ProviderFault>> {
+        Box::pin(self.0.token(target, intended))
     }
 }

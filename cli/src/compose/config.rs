@@ -9,6 +9,7 @@ use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_database::DatabaseConfig;
+use writ_provider_gcp::{CloudSqlConfig, GcpConfig, GkeAccessConfig};
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_static::StaticConfig;
 
@@ -91,7 +92,11 @@ pub(crate) enum ProviderTable {
     /// Tokens for EKS clusters.
     Eks(EksConfig),
     /// Tokens of Kubernetes' service accounts.
-    Kubernetes(KubernetesConfig<EksAccessConfig>),
+    Kubernetes(KubernetesConfig<EksAccessConfig, GkeAccessConfig>),
+    /// Tokens of Google's service accounts.
+    Gcp(GcpConfig),
+    /// Logins to Cloud SQL.
+    Cloudsql(CloudSqlConfig),
 }
 
 impl ProviderTable {
@@ -104,6 +109,8 @@ impl ProviderTable {
             Self::Rds(_) => "rds",
             Self::Eks(_) => "eks",
             Self::Kubernetes(_) => "kubernetes",
+            Self::Gcp(_) => "gcp",
+            Self::Cloudsql(_) => "cloudsql",
         }
     }
 
@@ -116,9 +123,12 @@ impl ProviderTable {
             Self::Rds(settings) => settings.validate(),
             Self::Eks(settings) => settings.validate(),
             Self::Kubernetes(settings) => {
-                let access = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
-                access.and_then(|()| settings.validate())
+                let eks = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
+                let gke = settings.gke.as_ref().map_or(Ok(()), GkeAccessConfig::validate);
+                eks.and(gke).and_then(|()| settings.validate())
             }
+            Self::Gcp(settings) => settings.validate(),
+            Self::Cloudsql(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -126,7 +136,8 @@ impl ProviderTable {
     /// What its credentials are of use for, where that is one protocol alone.
     const fn protocol(&self) -> Option<Protocol> {
         match self {
-            Self::Database(_) | Self::Rds(_) => Some(Protocol::Postgres),
+            Self::Database(_) | Self::Rds(_) | Self::Cloudsql(_) => Some(Protocol::Postgres),
+            Self::Gcp(_) => Some(Protocol::Gcp),
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
             Self::Static(_) => None,
@@ -140,7 +151,7 @@ impl ProviderTable {
             Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
-            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) => Vec::new(),
+            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) | Self::Gcp(_) | Self::Cloudsql(_) => Vec::new(),
         }
     }
 }
@@ -240,10 +251,18 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
     });
     let issues = broker.issues.iter().flat_map(|issues| {
         let keys = issues.kms_key.iter().chain(&issues.kms_other_keys);
-        keys.filter_map(|key| writ_provider_aws::kms::check(key, issues.kms_endpoint.as_deref()).err())
+        keys.filter_map(|key| key_mistake(key, issues.kms_endpoint.as_deref()))
     });
     let issues = issues.map(|fault| ("broker.issues".to_owned(), fault.to_string()));
     found.chain(issues).collect()
+}
+
+/// What is wrong with the name of the issuer's key: whose it is shows in how it begins.
+fn key_mistake(key: &str, endpoint: Option<&str>) -> Option<writ_provider_gcp::ConfigFault> {
+    if writ_provider_gcp::kms::is_key(key) {
+        return writ_provider_gcp::kms::check(key, endpoint).err();
+    }
+    writ_provider_aws::kms::check(key, endpoint).err()
 }
 
 fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static str, String)> {

@@ -1,6 +1,7 @@
 //! The settings, in the words of whoever configures. Data alone.
 
 mod aws;
+mod gcp;
 mod issuers;
 mod kubernetes;
 
@@ -233,11 +234,11 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `aws` or `kubernetes`.",
+                "What it speaks: `postgres`, `aws`, `kubernetes` or `gcp`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws` and `kubernetes`.", "5433"),
+            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws`, `kubernetes` and `gcp`.", "5433"),
             optional(
                 "tls",
                 "text",
@@ -354,6 +355,12 @@ pub(super) const TABLES: &[Table] = &[
     kubernetes::KUBERNETES,
     kubernetes::ASSERTION,
     kubernetes::EKS,
+    kubernetes::GKE,
+    gcp::GCP,
+    gcp::SCOPE,
+    gcp::RULE,
+    gcp::FEDERATION,
+    gcp::CLOUDSQL,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

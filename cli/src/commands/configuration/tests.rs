@@ -11,6 +11,7 @@ use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, Statement};
 use writ_provider_database::DatabaseConfig;
+use writ_provider_gcp::{CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, Rule, Scope};
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
 use writ_provider_static::StaticConfig;
 
@@ -58,9 +59,15 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<AssumeConfig>("[broker.target.provider.aws.assume]");
     same::<RdsConfig>("[broker.target.provider.rds]");
     same::<EksConfig>("[broker.target.provider.eks]");
-    same::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]");
+    same::<KubernetesConfig<EksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]");
     same::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]");
     same::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]");
+    same::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]");
+    same::<GcpConfig>("[broker.target.provider.gcp]");
+    same::<Scope>("[broker.target.provider.gcp.scopes.NAME]");
+    same::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]");
+    same::<FederationConfig>("[broker.target.provider.gcp.federation]");
+    same::<CloudSqlConfig>("[broker.target.provider.cloudsql]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -72,7 +79,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 29, "each table stands above");
+    assert_eq!(TABLES.len(), 35, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -114,6 +121,20 @@ fn maximal(provider: &str) -> String {
         add(assertion, assertion, &[]);
         let eks = "[broker.target.provider.kubernetes.eks]";
         add(eks, eks, &[]);
+        let gke = "[broker.target.provider.kubernetes.gke]";
+        add(gke, gke, &[]);
+        let federation = "[broker.target.provider.gcp.federation]";
+        add("[broker.target.provider.kubernetes.gke.federation]", federation, &[]);
+    }
+    if provider == "gcp" {
+        let scope = "[broker.target.provider.gcp.scopes.NAME]";
+        add(scope, scope, &[]);
+        let rule = "[[broker.target.provider.gcp.scopes.NAME.boundary]]";
+        add(rule, rule, &[]);
+    }
+    if matches!(provider, "gcp" | "cloudsql") {
+        let federation = "[broker.target.provider.gcp.federation]";
+        add(&format!("[broker.target.provider.{provider}.federation]"), federation, &[]);
     }
     add("[broker.humans]", "[broker.humans]", &[]);
     add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
@@ -129,7 +150,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes"] {
+    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "gcp", "cloudsql"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -166,9 +187,15 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     required::<RdsConfig>("[broker.target.provider.rds]", "");
     required::<EksConfig>("[broker.target.provider.eks]", "");
-    required::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    required::<KubernetesConfig<EksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]", "");
     required::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
     required::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
+    required::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]", "");
+    required::<GcpConfig>("[broker.target.provider.gcp]", "");
+    required::<Scope>("[broker.target.provider.gcp.scopes.NAME]", "");
+    required::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]", "");
+    required::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
+    required::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -218,9 +245,15 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     defaults::<RdsConfig>("[broker.target.provider.rds]", "");
     defaults::<EksConfig>("[broker.target.provider.eks]", "");
-    defaults::<KubernetesConfig<EksAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    defaults::<KubernetesConfig<EksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]", "");
     defaults::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
     defaults::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
+    defaults::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]", "");
+    defaults::<GcpConfig>("[broker.target.provider.gcp]", "");
+    defaults::<Scope>("[broker.target.provider.gcp.scopes.NAME]", "");
+    defaults::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]", "");
+    defaults::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
+    defaults::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");

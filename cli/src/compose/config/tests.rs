@@ -169,12 +169,18 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     assert!(sound.text.contains(&table), "{table}");
     let role = "region = \"eu-west-1\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"";
     let scope = "scopes = { all = [{ actions = [\"*\"], resources = [\"*\"] }] }";
+    let google = "service_account = \"r@p.iam.gserviceaccount.com\"\nfederation = { by = \"broker\" }";
+    let oauth = "scopes = { all = { oauth = [\"https://www.googleapis.com/auth/cloud-platform\"] } }";
     for (provider, words) in [
         (format!("[broker.target.provider.aws]\n{role}\n{scope}"), "write `protocol = \"aws\"`"),
         (format!("[broker.target.provider.eks]\n{role}\ncluster = \"prod\""), "write `protocol = \"kubernetes\"`"),
         (format!("[broker.target.provider.eks]\n{role}\ncluster = \"/\""), "no cluster's name"),
         ("[broker.target.provider.rds]\nregion = \"eu-west-1\"\nuser = \"app\"".to_owned(), "is no endpoint of RDS"),
         ("[broker.target.provider.rds]\nregion = \"eu\"\nuser = \"app\"".to_owned(), "write a region's name"),
+        (format!("[broker.target.provider.gcp]\n{google}\n{oauth}"), "write `protocol = \"gcp\"`"),
+        ("[broker.target.provider.gcp]".to_owned(), "no service account"),
+        ("[broker.target.provider.cloudsql]".to_owned(), "no service account"),
+        (format!("[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\ngke = {{ service_account = \"c\" }}"), "is no service account's address"),
     ] {
         let said = check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider));
         assert!(said.contains(words), "`{words}`: {said}");
@@ -186,6 +192,9 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     let issues = "[broker.issues]\nkms_key = \"alias/writ\"\n\n[[broker.issuer]]";
     let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", issues, 1));
     assert!(said.contains("write the key's ARN"), "{said}");
+    let issues = issues.replace("alias/writ", "projects/p/locations/l/keyRings/r/cryptoKeys/k");
+    let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
+    assert!(said.contains("is no version of a key: write its resource name"), "{said}");
 }
 
 #[test]

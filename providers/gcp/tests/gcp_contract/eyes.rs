@@ -1,6 +1,6 @@
 //! The targets' own eyes: Cloud Storage, services that take ID tokens, and a database of Cloud SQL.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -66,12 +66,17 @@ impl Database {
     }
 }
 
+/// One for all tests, each of which has a runtime of its own: no connection outlives its request.
+fn client() -> &'static reqwest::Client {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    CLIENT.get_or_init(|| reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap())
+}
+
 /// What Cloud Storage answers.
 pub(crate) async fn read(world: &World, token: &str, bucket: &str, object: &str) -> Result<String, (u16, Value)> {
     let address =
         format!("{}/storage/v1/b/{bucket}/o/{}?alt=media", world.google.url(), object.replace('/', "%2F"));
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let response = client.get(address).bearer_auth(token).send().await.unwrap();
+    let response = client().get(address).bearer_auth(token).send().await.unwrap();
     let status = response.status().as_u16();
     let body = response.text().await.unwrap();
     if status == 200 { Ok(body) } else { Err((status, serde_json::from_str(&body).unwrap())) }
@@ -80,8 +85,7 @@ pub(crate) async fn read(world: &World, token: &str, bucket: &str, object: &str)
 /// The same of writing.
 pub(crate) async fn write(world: &World, token: &str, bucket: &str, object: &str) -> Result<(), (u16, Value)> {
     let address = format!("{}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={object}", world.google.url());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let response = client.post(address).bearer_auth(token).body("x").send().await.unwrap();
+    let response = client().post(address).bearer_auth(token).body("x").send().await.unwrap();
     let status = response.status().as_u16();
     let body = response.text().await.unwrap();
     if status == 200 { Ok(()) } else { Err((status, serde_json::from_str(&body).unwrap())) }
@@ -105,8 +109,7 @@ impl LiveSession for Token {
     fn answers(&self) -> Pending<'_, bool> {
         Box::pin(async {
             let address = format!("{}/storage/v1/b/reports/o/2026%2Fmarch?alt=media", self.url);
-            let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            client.get(address).bearer_auth(&self.token).send().await.is_ok_and(|response| response.status() == 200)
+            client().get(address).bearer_auth(&self.token).send().await.is_ok_and(|response| response.status() == 200)
         })
     }
 }
