@@ -12,6 +12,7 @@
 )]
 
 mod canary;
+mod clients;
 mod documented;
 mod eyes;
 mod kit;

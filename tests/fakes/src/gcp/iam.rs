@@ -113,7 +113,8 @@ fn seconds(text: &Value) -> Option<i64> {
 
 fn texts(asked: &Value, name: &str) -> Result<Vec<String>, Refusal> {
     let wrong = || Refusal::argument(format!("Request contains an invalid argument: {name}."));
-    let Some(list) = asked.get(name) else { return Ok(Vec::new()) };
+    // As in all of Google's JSON, null is as good as nothing.
+    let Some(list) = asked.get(name).filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
     let list = list.as_array().ok_or_else(wrong)?;
     list.iter().map(|text| text.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }

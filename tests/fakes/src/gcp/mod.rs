@@ -10,7 +10,7 @@
 //! | Cloud SQL: how PostgreSQL there takes an access token for a login ([`cloudsql`]) | this fake, before a real PostgreSQL |
 //!
 //! Nothing of Google's is behind it: no registry has any of it. Real are the clients that are held to it beside Writ's own:
-//! `google-auth` for Python, and `google-cloud-auth`.
+//! `google-auth` for Python, `google-cloud-auth` for Rust, and `gcloud` where a machine has it (no registry of packages does).
 //!
 //! # How tokens are exchanged
 //! The fields of RFC 8693 by their names in a form, none unknown and none twice. The provider of the pool is named in `audience`
@@ -33,9 +33,11 @@
 //! for the lifetime of tokens, groups, deny policies, CEL beyond what [`cel`] says.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use writ_world::packages;
 
 use crate::background::{Background, listen, serve};
 use crate::clock::Clock;
@@ -215,6 +217,14 @@ impl Gcp {
     pub(crate) fn cloud(&self) -> Arc<Cloud> {
         Arc::clone(&self.cloud)
     }
+}
+
+/// The Python with Google's own library, for `tests/clients/google_auth_calls.py`.
+///
+/// # Errors
+/// That it is missing, and what brings it.
+pub fn python() -> Result<PathBuf, String> {
+    packages::need(&packages::cache().join("gcp/venv/bin/python"), "`tests/world/scripts/fetch-gcp`")
 }
 
 /// An ID token of Google's for a service account.
