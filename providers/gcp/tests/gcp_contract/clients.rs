@@ -56,8 +56,10 @@ impl Drop for GoogleAuth {
     }
 }
 
-/// What gcloud prints, which is given this configuration and a directory of its own.
-fn gcloud(directory: &Path, configuration: &Value) -> Result<String, String> {
+/// What gcloud prints, which is given this configuration and a directory of its own: it keeps tokens.
+fn gcloud(configuration: &Value) -> Result<String, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
     let file = directory.join("credentials.json");
     std::fs::write(&file, configuration.to_string()).unwrap();
     let mut command = Command::new(GCLOUD);
@@ -122,7 +124,7 @@ async fn googles_own_clients_are_taken_and_refused_where_writ_is() {
     assert_eq!(read(&world, &token, "reports", "2026/march").await.unwrap(), "reports 2026/march");
     assert_eq!(world.google.issued(&token).unwrap().principal, REPORTS);
     if machine {
-        let token = gcloud(world.directory.path(), &sound).unwrap();
+        let token = gcloud(&sound).unwrap();
         assert_eq!(world.google.issued(&token).unwrap().principal, REPORTS);
         read(&world, &token, "reports", "2026/march").await.unwrap();
     }
@@ -135,7 +137,7 @@ async fn googles_own_clients_are_taken_and_refused_where_writ_is() {
         let said = library.ask(&json!({ "configuration": near, "scopes": scopes })).unwrap_err();
         assert!(said.contains(words), "`{words}`: google-auth heard `{said}`");
         if machine {
-            let said = gcloud(world.directory.path(), &near).unwrap_err();
+            let said = gcloud(&near).unwrap_err();
             assert!(said.contains(words), "`{words}`: gcloud heard `{said}`");
         }
     }

@@ -44,8 +44,7 @@ fn access_token(cloud: &Cloud, heard: &Heard, email: &str, entry: &mut Entry) ->
     entry.request = asked.clone();
     let delegates = delegates(&asked)?;
     let scopes: Vec<String> = texts(&asked, "scope")?;
-    let known = |scope: &String| scope.starts_with("https://www.googleapis.com/auth/");
-    if scopes.is_empty() || !scopes.iter().all(known) {
+    if scopes.is_empty() || !scopes.iter().all(|scope| super::is_scope(scope)) {
         return Err(Refusal::argument("Request contains an invalid argument: scope."));
     }
     let lifetime = match asked.get("lifetime") {

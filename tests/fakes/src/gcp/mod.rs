@@ -219,6 +219,11 @@ impl Gcp {
     }
 }
 
+/// Whether a text is an OAuth scope of Google's: those of its APIs, and OpenID's.
+fn is_scope(text: &str) -> bool {
+    text.starts_with("https://www.googleapis.com/auth/") || matches!(text, "openid" | "email" | "profile")
+}
+
 /// The Python with Google's own library, for `tests/clients/google_auth_calls.py`.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::jwt::Parsed;
 use super::project::{Issued, Kind, Project};
 use super::refusal::Refusal;
-use super::service::{Entry, Heard};
+use super::service::{Entry, Heard, fields};
 use super::{Cloud, Texts, Trouble, cel};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -111,8 +111,7 @@ async fn federated(
 
 fn scopes(text: &str) -> Result<Vec<String>, Refusal> {
     let scopes: Vec<String> = text.split(' ').map(str::to_owned).collect();
-    let known = |scope: &String| scope.starts_with("https://www.googleapis.com/auth/");
-    if scopes.iter().all(known) {
+    if scopes.iter().all(|scope| super::is_scope(scope)) {
         return Ok(scopes);
     }
     Err(Refusal::oauth(400, "invalid_scope", "Some requested scopes were invalid."))
@@ -134,7 +133,9 @@ fn bounded(
     if source.kind != Kind::Access {
         return Err(Refusal::request("The subject token cannot be put behind an access boundary."));
     }
-    let options: Value = serde_json::from_str(options).map_err(|_| Refusal::request("Invalid options."))?;
+    // Google's library for Python escapes the JSON before it writes the form, those for Rust and JavaScript do not.
+    let options = if options.starts_with('%') { fields(&format!("o={options}"))?.remove("o") } else { Some(options.to_owned()) };
+    let options: Value = serde_json::from_str(&options.unwrap_or_default()).map_err(|_| Refusal::request("Invalid options."))?;
     entry.request = options.clone();
     let rules = rules(&options).map_err(|why| Refusal::request(format!("Invalid access boundary: {why}.")))?;
     let issued = Issued { kind: Kind::Bounded, boundary: Some(rules), issued: now, reason: heard.reason(), ..source };
