@@ -166,7 +166,9 @@ fn each_trust_policy_lets_its_target_in_and_no_other() {
 async fn each_trust_script_lets_its_target_in_and_no_other() {
     for (name, directory) in below("examples/providers") {
         let read = |file: &str| std::fs::read_to_string(directory.join(file)).ok();
-        let Some(trust) = read("trust.sh").filter(|text| text.contains("gcloud iam workload-identity-pools")) else { continue };
+        let Some(trust) = read("trust.sh").filter(|text| text.contains("gcloud iam workload-identity-pools")) else {
+            continue;
+        };
         let (google, issuer) = (Gcp::start().unwrap(), Issuer::start().unwrap());
         let option = |line: &str, option: &str| {
             let value = line.split(&format!("--{option}=")).nth(1)?;
@@ -176,7 +178,11 @@ async fn each_trust_script_lets_its_target_in_and_no_other() {
         };
         let made = trust.lines().find(|line| line.contains("create-oidc")).unwrap();
         assert_eq!(option(made, "issuer-uri").unwrap(), "https://issuer.example/writ");
-        let (from, to) = option(made, "attribute-mapping").unwrap().split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let (from, to) = option(made, "attribute-mapping")
+            .unwrap()
+            .split_once('=')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
         let provider = PoolProvider {
             mapping: BTreeMap::from([(from, to)]),
             condition: option(made, "attribute-condition"),
@@ -211,7 +217,9 @@ async fn each_trust_script_lets_its_target_in_and_no_other() {
                 ];
                 let given = http.post(format!("{url}/v1/token")).form(&form).send().await.unwrap();
                 let given: Value = serde_json::from_slice(&given.bytes().await.unwrap()).unwrap();
-                let Some(federated) = given["access_token"].as_str() else { return given["error"].as_str().unwrap().to_owned() };
+                let Some(federated) = given["access_token"].as_str() else {
+                    return given["error"].as_str().unwrap().to_owned();
+                };
                 let asked = json!({ "scope": ["https://www.googleapis.com/auth/sqlservice.login"], "lifetime": "60s" });
                 let request = http.post(format!("{url}/v1/projects/-/serviceAccounts/{email}:generateAccessToken"));
                 request.bearer_auth(federated).json(&asked).send().await.unwrap().status().to_string()

@@ -210,6 +210,7 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),
         ProviderTable::Gcp(settings) => Arc::new(GcpProvider::new(settings, assertions).doing(doing)?),
+        ProviderTable::Gke(settings) => Arc::new(GcpProvider::for_clusters(settings, assertions).doing(doing)?),
         ProviderTable::Cloudsql(settings) => {
             Arc::new(CloudSqlProvider::new(settings, &address, assertions).doing(doing)?)
         }
@@ -217,7 +218,8 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         ProviderTable::Kubernetes(settings) => {
             let eks = settings.eks.as_ref().map(EksAccess::new).transpose().doing(doing.clone())?;
             let eks = eks.map(|access| Arc::new(EksBearer(access)) as Arc<dyn BearerSource>);
-            let gke = settings.gke.as_ref().map(|gke| GkeAccess::new(gke, assertions)).transpose().doing(doing.clone())?;
+            let gke =
+                settings.gke.as_ref().map(|gke| GkeAccess::new(gke, assertions)).transpose().doing(doing.clone())?;
             let gke = gke.map(|access| Arc::new(GkeBearer(access)) as Arc<dyn BearerSource>);
             let seams = Seams { assertions: assertions.cloned(), eks, gke, ..Seams::default() };
             Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)

@@ -9,7 +9,7 @@ use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_database::DatabaseConfig;
-use writ_provider_gcp::{CloudSqlConfig, GcpConfig, GkeAccessConfig};
+use writ_provider_gcp::{CloudSqlConfig, GcpConfig, GkeAccessConfig, GkeConfig};
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_static::StaticConfig;
 
@@ -97,6 +97,8 @@ pub(crate) enum ProviderTable {
     Gcp(GcpConfig),
     /// Logins to Cloud SQL.
     Cloudsql(CloudSqlConfig),
+    /// Tokens for GKE clusters.
+    Gke(GkeConfig),
 }
 
 impl ProviderTable {
@@ -111,6 +113,7 @@ impl ProviderTable {
             Self::Kubernetes(_) => "kubernetes",
             Self::Gcp(_) => "gcp",
             Self::Cloudsql(_) => "cloudsql",
+            Self::Gke(_) => "gke",
         }
     }
 
@@ -129,6 +132,7 @@ impl ProviderTable {
             }
             Self::Gcp(settings) => settings.validate(),
             Self::Cloudsql(settings) => settings.validate(),
+            Self::Gke(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -139,7 +143,7 @@ impl ProviderTable {
             Self::Database(_) | Self::Rds(_) | Self::Cloudsql(_) => Some(Protocol::Postgres),
             Self::Gcp(_) => Some(Protocol::Gcp),
             Self::Aws(_) => Some(Protocol::Aws),
-            Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
+            Self::Eks(_) | Self::Kubernetes(_) | Self::Gke(_) => Some(Protocol::Kubernetes),
             Self::Static(_) => None,
         }
     }
@@ -151,7 +155,7 @@ impl ProviderTable {
             Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
-            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) | Self::Gcp(_) | Self::Cloudsql(_) => Vec::new(),
+            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) | Self::Gcp(_) | Self::Cloudsql(_) | Self::Gke(_) => Vec::new(),
         }
     }
 }

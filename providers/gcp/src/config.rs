@@ -47,6 +47,8 @@ pub(crate) enum Tokens {
     Identity { accounts: AccountTable, audience: String },
     /// Access tokens of the pool's principal.
     Federated { scopes: Scopes },
+    /// Access tokens of service accounts, for clusters of GKE.
+    Cluster { accounts: AccountTable },
 }
 
 impl GcpConfig {
@@ -72,7 +74,8 @@ impl GcpConfig {
                                 `id_token_audience`";
                     return Err(ConfigFault::new(text));
                 }
-                if audience.is_empty() || audience.len() > 1024 || !audience.bytes().all(|byte| byte.is_ascii_graphic()) {
+                if audience.is_empty() || audience.len() > 1024 || !audience.bytes().all(|byte| byte.is_ascii_graphic())
+                {
                     let text = format!("`id_token_audience` is `{}`: write the service's address", shown(audience));
                     return Err(ConfigFault::new(text));
                 }

@@ -108,7 +108,11 @@ const OAUTH: [Help; 6] = [
     ),
     ("unauthorized_client", false, "the provider's attribute condition must hold for the token"),
     ("invalid_target", true, "there is no such provider of a pool, or it is disabled: correct `pool_provider`"),
-    ("invalid_request", true, "Google does not understand the request: check `pool_provider`, and the scope's `boundary`"),
+    (
+        "invalid_request",
+        true,
+        "Google does not understand the request: check `pool_provider`, and the scope's `boundary`",
+    ),
     ("invalid_scope", true, "Google does not know the scope: correct `oauth` in `scopes`"),
     ("access_denied", false, "what was shown may not be exchanged"),
 ];

@@ -331,7 +331,12 @@ impl Federation {
     }
 
     /// Whose Google says that a token is.
-    pub(crate) async fn whose(&self, parameter: &str, token: &[u8], deadline: Duration) -> Result<String, ProviderFault> {
+    pub(crate) async fn whose(
+        &self,
+        parameter: &str,
+        token: &[u8],
+        deadline: Duration,
+    ) -> Result<String, ProviderFault> {
         self.iam.whose(parameter, token, self.limit(deadline)).await
     }
 

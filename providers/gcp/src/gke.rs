@@ -1,5 +1,9 @@
-//! How a GKE cluster knows the broker: access tokens of a service account, each asked for when it is needed.
+//! Clusters of GKE: the provider `gke`, whose tokens are for their API servers, and how such a cluster knows the broker itself.
+//!
+//! A cluster asks Google whose an access token is. What it looks at tokens by is the scope of everything, so that what an account may do
+//! elsewhere in Google Cloud its tokens may too: accounts for clusters have no other roles.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -12,13 +16,43 @@ use writ_core::target::TargetName;
 use crate::ambient::Ambient;
 use crate::config::ConfigFault;
 use crate::federation::{By, Federation, FederationConfig};
-use crate::names::ServiceAccount;
+use crate::names::{AccountTable, ServiceAccount};
 use crate::scope::EMAIL;
 
 /// What clusters look at tokens by. With [`EMAIL`] the user is the account's address, and not a number.
-const CLUSTER: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(crate) const CLUSTER: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How long one errand's token lives, in seconds.
 const LIFE: u64 = 300;
+
+/// The settings of the provider `gke`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GkeConfig {
+    /// The service account of tokens for which policy names none. The cluster's rules say what it may do there.
+    #[serde(default)]
+    pub service_account: Option<String>,
+    /// Service accounts by the names that policies give them (`@role`).
+    #[serde(default)]
+    pub service_accounts: BTreeMap<String, String>,
+    /// How Google knows who asks.
+    #[serde(default)]
+    pub federation: FederationConfig,
+}
+
+impl GkeConfig {
+    /// Checks everything that can be checked without Google.
+    ///
+    /// # Errors
+    /// The first mistake, and what to write instead.
+    pub fn validate(&self) -> Result<(), ConfigFault> {
+        self.accounts()?;
+        self.federation.validate()
+    }
+
+    pub(crate) fn accounts(&self) -> Result<AccountTable, ConfigFault> {
+        AccountTable::read(self.service_account.as_deref(), &self.service_accounts)
+    }
+}
 
 /// As whom the broker goes to a GKE cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -78,7 +78,8 @@ impl Iam {
         let body = json!({ "delegates": asked.delegates(), "scope": scopes, "lifetime": format!("{seconds}s") });
         self.ask(&doing, asked, "generateAccessToken", &body, |now, answer| {
             let given: Given = serde_json::from_slice(&answer.body).map_err(|_| fault::cut_short(&doing))?;
-            let expires = Timestamp::from_second(given.expire_time.as_second()).map_err(|_| fault::cut_short(&doing))?;
+            let expires =
+                Timestamp::from_second(given.expire_time.as_second()).map_err(|_| fault::cut_short(&doing))?;
             as_asked(&doing, given.access_token, expires, after(now, seconds))
         })
         .await
@@ -93,11 +94,8 @@ impl Iam {
             let said = claims(given.token.as_bytes()).ok_or_else(|| fault::cut_short(&doing))?;
             let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
             if text("aud") != audience || text("email") != asked.account.as_str() {
-                let text = format!(
-                    "{doing}: Google gave one of `{}` for `{}`",
-                    plain(text("email")),
-                    plain(text("aud"))
-                );
+                let text =
+                    format!("{doing}: Google gave one of `{}` for `{}`", plain(text("email")), plain(text("aud")));
                 return Err(Failed::ForGood(ProviderFault::Refused(text)));
             }
             let expires = said.get("exp").and_then(Value::as_i64).and_then(|end| Timestamp::from_second(end).ok());
@@ -129,12 +127,7 @@ impl Iam {
     }
 
     /// What Google says of a token (`parameter` is the kind it is shown as): whose it is. Whoever has a token may ask.
-    pub(crate) async fn whose(
-        &self,
-        parameter: &str,
-        token: &[u8],
-        limit: Duration,
-    ) -> Result<String, ProviderFault> {
+    pub(crate) async fn whose(&self, parameter: &str, token: &[u8], limit: Duration) -> Result<String, ProviderFault> {
         let doing = "asking Google whose a token is";
         let token = core::str::from_utf8(token)
             .map_err(|_| ProviderFault::Refused("the credential is no token of Google's".to_owned()))?;

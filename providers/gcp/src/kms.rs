@@ -195,9 +195,7 @@ impl KmsSigner {
             return refused("the signature was changed on its way: its checksum is another");
         }
         match self.form {
-            Form::P256 => {
-                der::p256_signature(&signature).ok_or_else(|| client::settled(fault::cut_short(&doing)))
-            }
+            Form::P256 => der::p256_signature(&signature).ok_or_else(|| client::settled(fault::cut_short(&doing))),
             Form::Rsa => Ok(signature),
         }
     }

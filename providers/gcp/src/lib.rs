@@ -1,5 +1,5 @@
-//! Credentials of Google Cloud, two providers: `gcp` (access and ID tokens of service accounts) and `cloudsql` (logins to Cloud
-//! SQL); how a GKE cluster knows the broker; and the key of Writ's own issuer in Google's key management service.
+//! Credentials of Google Cloud, three providers: `gcp` (access and ID tokens of service accounts), `cloudsql` (logins to Cloud SQL)
+//! and `gke` (tokens for GKE clusters); how such a cluster knows the broker itself; and the key of Writ's own issuer in Google's key management service.
 //!
 //! Google knows who asks by an assertion of Writ's issuer, by the workload's own token, or by the identity that the broker's
 //! process has there. Every request carries the writ's id as its reason, which Google's audit logs keep. A token can do what its
@@ -33,7 +33,7 @@ pub use ambient::Ambient;
 pub use cloudsql::{CloudSqlConfig, CloudSqlProvider};
 pub use config::{ConfigFault, GcpConfig};
 pub use federation::{By, FederationConfig};
-pub use gke::{GkeAccess, GkeAccessConfig};
+pub use gke::{GkeAccess, GkeAccessConfig, GkeConfig};
 pub use kms::KmsSigner;
 pub use provider::GcpProvider;
 pub use scope::{Rule, Scope};

@@ -1,4 +1,4 @@
-//! The provider `gcp`: one token for each writ.
+//! The providers `gcp` and `gke`: one token for each writ.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,9 @@ use writ_provider_calls::plain;
 use crate::ambient::Ambient;
 use crate::config::{ConfigFault, GcpConfig, Tokens};
 use crate::federation::Federation;
+use crate::gke::{CLUSTER, GkeConfig};
 use crate::names::{AccountTable, ServiceAccount};
-use crate::scope::Granted;
+use crate::scope::{EMAIL, Granted};
 use crate::token::{Form, Token};
 
 /// Mints tokens at one target.
@@ -48,12 +49,39 @@ impl GcpProvider {
         Ok(Self { federation: Federation::new(&config.federation, assertions, ambient)?, tokens })
     }
 
+    /// The provider `gke`: tokens for clusters.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn for_clusters(config: &GkeConfig, assertions: Option<&Arc<dyn Assertions>>) -> Result<Self, ConfigFault> {
+        Self::for_clusters_with_ambient(config, assertions, Ambient::found())
+    }
+
+    /// The same, with an identity that is not looked for.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn for_clusters_with_ambient(
+        config: &GkeConfig,
+        assertions: Option<&Arc<dyn Assertions>>,
+        ambient: Ambient,
+    ) -> Result<Self, ConfigFault> {
+        let tokens = Tokens::Cluster { accounts: config.accounts()? };
+        Ok(Self { federation: Federation::new(&config.federation, assertions, ambient)?, tokens })
+    }
+
     async fn minted(&self, intended: Intended, deadline: Duration) -> Result<Minted, ProviderFault> {
         let (form, token, principal) = match &self.tokens {
             Tokens::Access { accounts, scopes } => {
                 let (account, scope) = (accounts.of(intended.writ())?, scopes.of(intended.writ())?);
                 let (form, token) = self.access(&intended, account, scope, deadline).await?;
                 (form, token, account.to_string())
+            }
+            Tokens::Cluster { accounts } => {
+                let account = accounts.of(intended.writ())?;
+                let scopes = [CLUSTER.to_owned(), EMAIL.to_owned()];
+                let token = self.federation.access_token(&intended, account, &scopes, u64::MAX, deadline).await?;
+                (Form::Access, token, account.to_string())
             }
             Tokens::Identity { accounts, audience } => {
                 let account = accounts.of(intended.writ())?;
@@ -113,7 +141,9 @@ impl GcpProvider {
 
     fn accounts(&self) -> Option<&AccountTable> {
         match &self.tokens {
-            Tokens::Access { accounts, .. } | Tokens::Identity { accounts, .. } => Some(accounts),
+            Tokens::Access { accounts, .. } | Tokens::Identity { accounts, .. } | Tokens::Cluster { accounts } => {
+                Some(accounts)
+            }
             Tokens::Federated { .. } => None,
         }
     }
@@ -130,8 +160,12 @@ impl fmt::Debug for GcpProvider {
 
 impl Provider for GcpProvider {
     fn describe(&self) -> Description {
-        let scoped = !matches!(self.tokens, Tokens::Identity { .. });
-        Description { kind: "gcp", long_lived: false, revocable: false, scoped }
+        let (kind, scoped) = match self.tokens {
+            Tokens::Access { .. } | Tokens::Federated { .. } => ("gcp", true),
+            Tokens::Identity { .. } => ("gcp", false),
+            Tokens::Cluster { .. } => ("gke", false),
+        };
+        Description { kind, long_lived: false, revocable: false, scoped }
     }
 
     fn mint<'a>(

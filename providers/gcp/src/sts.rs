@@ -72,7 +72,9 @@ impl Sts {
         let doing = format!("showing a token to `{provider}`");
         let token = core::str::from_utf8(token).ok().filter(|token| (4..=LONGEST).contains(&token.len()));
         let token = token.ok_or_else(|| {
-            ProviderFault::Refused(format!("{doing}: it has no form that Google takes: a JWT of at most {LONGEST} bytes"))
+            ProviderFault::Refused(format!(
+                "{doing}: it has no form that Google takes: a JWT of at most {LONGEST} bytes"
+            ))
         })?;
         let audience = provider.audience();
         let form = [
@@ -146,12 +148,14 @@ fn given(doing: &str, now: Timestamp, answer: &Answer) -> Result<(Zeroizing<Stri
     let refused = |why: String| Failed::ForGood(ProviderFault::Refused(format!("{doing}: {why}")));
     if given.issued_token_type != ACCESS_TOKEN || !given.token_type.eq_ignore_ascii_case("Bearer") {
         let (kind, of) = (plain(&given.token_type), plain(&given.issued_token_type));
-        return Err(refused(format!("Google gave a token of the kind `{kind}`, `{of}`, and asked was an access token")));
+        return Err(refused(format!(
+            "Google gave a token of the kind `{kind}`, `{of}`, and asked was an access token"
+        )));
     }
     match given.expires_in {
-        Some(life) if life > LONGEST_LIFE => Err(refused(format!(
-            "Google gave a token for {life} s, which none lives: see what answers there"
-        ))),
+        Some(life) if life > LONGEST_LIFE => {
+            Err(refused(format!("Google gave a token for {life} s, which none lives: see what answers there")))
+        }
         life => {
             let end = life.map(|life| Timestamp::from_second(after(now, life).as_second())).transpose();
             Ok((given.access_token, end.map_err(|_| fault::cut_short(doing))?))

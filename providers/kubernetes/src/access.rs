@@ -44,7 +44,9 @@ impl Access {
         }
         let bearer: Arc<dyn BearerSource> = match (&config.eks, &config.gke, &config.assertion) {
             (Some(_), _, _) => seams.eks.ok_or_else(|| ConfigFault::new("`eks`: nothing here makes tokens for EKS"))?,
-            (None, Some(_), _) => seams.gke.ok_or_else(|| ConfigFault::new("`gke`: nothing here makes tokens for GKE"))?,
+            (None, Some(_), _) => {
+                seams.gke.ok_or_else(|| ConfigFault::new("`gke`: nothing here makes tokens for GKE"))?
+            }
             (None, None, Some(assertion)) => {
                 let assertions = seams.assertions.ok_or_else(|| {
                     ConfigFault::new("`assertion`: the broker is no issuer: add the table `[broker.issues]`")

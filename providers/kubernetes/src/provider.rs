@@ -52,11 +52,7 @@ impl KubernetesProvider {
     ///
     /// # Errors
     /// What is wrong in the configuration, and what to write instead.
-    pub fn new<E, G>(
-        config: &KubernetesConfig<E, G>,
-        address: &Address,
-        seams: Seams,
-    ) -> Result<Self, ConfigFault> {
+    pub fn new<E, G>(config: &KubernetesConfig<E, G>, address: &Address, seams: Seams) -> Result<Self, ConfigFault> {
         config.validate()?;
         let accounts = config.accounts()?;
         let access = Access::chosen(config, address, seams)?;

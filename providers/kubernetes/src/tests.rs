@@ -28,7 +28,10 @@ fn each_mistake_says_what_to_write() {
         (json!({ "service_account": "Apps/viewer", "in_cluster": true }), "write `namespace/name`"),
         (json!({ "service_account": "apps/../viewer", "in_cluster": true }), "write `namespace/name`"),
         (json!({ "service_account": "apps/viewer?x", "in_cluster": true }), "write `namespace/name`"),
-        (json!({ "service_account": "apps/viewer" }), "write `kubeconfig`, `in_cluster = true`, `eks`, `gke` or `assertion`"),
+        (
+            json!({ "service_account": "apps/viewer" }),
+            "write `kubeconfig`, `in_cluster = true`, `eks`, `gke` or `assertion`",
+        ),
         (
             json!({ "service_account": "a/b", "in_cluster": true, "assertion": { "audience": "x" } }),
             "write one and leave out the others",

@@ -238,7 +238,13 @@ pub(super) const TABLES: &[Table] = &[
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws`, `kubernetes` and `gcp`.", "5433"),
+            optional(
+                "port",
+                "number",
+                "",
+                "Its port: 5432 for `postgres`, 443 for `aws`, `kubernetes` and `gcp`.",
+                "5433",
+            ),
             optional(
                 "tls",
                 "text",
@@ -361,6 +367,7 @@ pub(super) const TABLES: &[Table] = &[
     gcp::RULE,
     gcp::FEDERATION,
     gcp::CLOUDSQL,
+    gcp::GKE,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

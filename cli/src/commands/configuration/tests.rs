@@ -11,7 +11,7 @@ use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, Statement};
 use writ_provider_database::DatabaseConfig;
-use writ_provider_gcp::{CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, Rule, Scope};
+use writ_provider_gcp::{CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, GkeConfig, Rule, Scope};
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
 use writ_provider_static::StaticConfig;
 
@@ -68,6 +68,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]");
     same::<FederationConfig>("[broker.target.provider.gcp.federation]");
     same::<CloudSqlConfig>("[broker.target.provider.cloudsql]");
+    same::<GkeConfig>("[broker.target.provider.gke]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -79,7 +80,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 35, "each table stands above");
+    assert_eq!(TABLES.len(), 36, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -132,7 +133,7 @@ fn maximal(provider: &str) -> String {
         let rule = "[[broker.target.provider.gcp.scopes.NAME.boundary]]";
         add(rule, rule, &[]);
     }
-    if matches!(provider, "gcp" | "cloudsql") {
+    if matches!(provider, "gcp" | "cloudsql" | "gke") {
         let federation = "[broker.target.provider.gcp.federation]";
         add(&format!("[broker.target.provider.{provider}.federation]"), federation, &[]);
     }
@@ -150,7 +151,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "gcp", "cloudsql"] {
+    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "gcp", "cloudsql", "gke"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -196,6 +197,7 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]", "");
     required::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
     required::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
+    required::<GkeConfig>("[broker.target.provider.gke]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -254,6 +256,7 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]", "");
     defaults::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
     defaults::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
+    defaults::<GkeConfig>("[broker.target.provider.gke]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");

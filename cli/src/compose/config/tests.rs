@@ -180,7 +180,12 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         (format!("[broker.target.provider.gcp]\n{google}\n{oauth}"), "write `protocol = \"gcp\"`"),
         ("[broker.target.provider.gcp]".to_owned(), "no service account"),
         ("[broker.target.provider.cloudsql]".to_owned(), "no service account"),
-        (format!("[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\ngke = {{ service_account = \"c\" }}"), "is no service account's address"),
+        (
+            format!(
+                "[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\ngke = {{ service_account = \"c\" }}"
+            ),
+            "is no service account's address",
+        ),
     ] {
         let said = check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider));
         assert!(said.contains(words), "`{words}`: {said}");

@@ -34,7 +34,10 @@ fn what_is_sound_is_taken() {
     assert_eq!(said(|settings| settings["federation"]["sts_endpoint"] = json!("https://sts.internal:8443")), "");
     assert_eq!(said(|settings| settings["federation"]["iam_endpoint"] = json!("http://127.0.0.1:1")), "");
     assert_eq!(said(|settings| settings["federation"]["max_lifetime_seconds"] = json!(43_200)), "");
-    assert_eq!(said(|settings| settings["service_account"] = json!("123456789012-compute@developer.gserviceaccount.com")), "");
+    assert_eq!(
+        said(|settings| settings["service_account"] = json!("123456789012-compute@developer.gserviceaccount.com")),
+        ""
+    );
 }
 
 #[test]
@@ -46,34 +49,90 @@ fn each_mistake_says_what_to_write() {
         ),
         (|s| s["service_account"] = json!("reports"), "write `NAME@PROJECT.iam.gserviceaccount.com`"),
         (|s| s["service_account"] = json!("a/b@p.iam.gserviceaccount.com"), "is no service account's address"),
-        (|s| s["service_account"] = json!("a@p.iam.gserviceaccount.com.evil.example"), "is no service account's address"),
+        (
+            |s| s["service_account"] = json!("a@p.iam.gserviceaccount.com.evil.example"),
+            "is no service account's address",
+        ),
         (|s| s["service_accounts"] = json!({ "x": "Someone@example.com" }), "`service_accounts.x`"),
         (|s| without(s, "scopes"), "no scope: write `scopes`"),
         (|s| s["default_scope"] = json!("other"), "`default_scope` names `other`"),
         (|s| s["scopes"]["read"]["oauth"] = json!([]), "it allows nothing: write `oauth`"),
         (|s| s["scopes"]["read"]["oauth"] = json!(["devstorage"]), "`devstorage` is no OAuth scope"),
-        (|s| s["scopes"]["read"]["boundary"] = json!([{ "resource": "reports", "permissions": ["inRole:roles/x"] }]), "is no bucket: write `//storage.googleapis.com/projects/_/buckets/NAME`"),
-        (|s| s["scopes"]["read"]["boundary"] = json!([{ "resource": "//storage.googleapis.com/projects/_/buckets/abc", "permissions": [] }]), "a rule without `permissions`"),
-        (|s| s["scopes"]["read"]["boundary"] = json!([{ "resource": "//storage.googleapis.com/projects/_/buckets/abc", "permissions": ["storage.objects.get"] }]), "write `inRole:roles/NAME`"),
-        (|s| s["scopes"]["read"]["boundary"] = json!([{ "resource": "//storage.googleapis.com/projects/_/buckets/abc", "permissions": ["inRole:roles/x"], "condition": " " }]), "write it in CEL"),
+        (
+            |s| s["scopes"]["read"]["boundary"] = json!([{ "resource": "reports", "permissions": ["inRole:roles/x"] }]),
+            "is no bucket: write `//storage.googleapis.com/projects/_/buckets/NAME`",
+        ),
+        (
+            |s| {
+                s["scopes"]["read"]["boundary"] =
+                    json!([{ "resource": "//storage.googleapis.com/projects/_/buckets/abc", "permissions": [] }])
+            },
+            "a rule without `permissions`",
+        ),
+        (
+            |s| s["scopes"]["read"]["boundary"] = json!([{ "resource": "//storage.googleapis.com/projects/_/buckets/abc", "permissions": ["storage.objects.get"] }]),
+            "write `inRole:roles/NAME`",
+        ),
+        (
+            |s| s["scopes"]["read"]["boundary"] = json!([{ "resource": "//storage.googleapis.com/projects/_/buckets/abc", "permissions": ["inRole:roles/x"], "condition": " " }]),
+            "write it in CEL",
+        ),
         (|s| s["scopes"]["read"]["bondary"] = json!([]), "unknown field `bondary`"),
         (|s| without(s, "federation"), "no `pool_provider`"),
-        (|s| s["federation"]["pool_provider"] = json!("//iam.googleapis.com/projects/1/x"), "is no provider of a workload identity pool"),
-        (|s| s["federation"]["pool_provider"] = json!(POOL.replace("123456789012", "acme-prod")), "by something else than its number"),
-        (|s| s["federation"]["pool_provider"] = json!(POOL.replace("/writ/", "/w/")), "has an id that no pool or provider can have"),
+        (
+            |s| s["federation"]["pool_provider"] = json!("//iam.googleapis.com/projects/1/x"),
+            "is no provider of a workload identity pool",
+        ),
+        (
+            |s| s["federation"]["pool_provider"] = json!(POOL.replace("123456789012", "acme-prod")),
+            "by something else than its number",
+        ),
+        (
+            |s| s["federation"]["pool_provider"] = json!(POOL.replace("/writ/", "/w/")),
+            "has an id that no pool or provider can have",
+        ),
         (|s| s["federation"]["by"] = json!("broker"), "`pool_provider` is of no use with `by = \"broker\"`"),
-        (|s| s["federation"] = json!({ "by": "workload", "pool_provider": POOL, "audience": "x" }), "`audience` and `subject` are of assertions"),
+        (
+            |s| s["federation"] = json!({ "by": "workload", "pool_provider": POOL, "audience": "x" }),
+            "`audience` and `subject` are of assertions",
+        ),
         (|s| s["federation"]["audience"] = json!("a b"), "`audience` is none"),
         (|s| s["federation"]["delegates"] = json!(["x"]), "`delegates`: `x` is no service account's address"),
         (|s| s["federation"]["max_lifetime_seconds"] = json!(43_201), "write a number from 60 to 43200"),
         (|s| s["federation"]["call_timeout_ms"] = json!(1), "write a number from 100 to 60000"),
-        (|s| s["federation"]["sts_endpoint"] = json!("http://sts.example"), "which would carry credentials in the clear"),
-        (|s| s["federation"]["iam_endpoint"] = json!("https://iam.example/v1"), "which has more than a host and a port"),
+        (
+            |s| s["federation"]["sts_endpoint"] = json!("http://sts.example"),
+            "which would carry credentials in the clear",
+        ),
+        (
+            |s| s["federation"]["iam_endpoint"] = json!("https://iam.example/v1"),
+            "which has more than a host and a port",
+        ),
         (|s| s["direct"] = json!(true), "leave `service_account` and `service_accounts` out, or `direct`"),
         (|s| s["id_token_audience"] = json!("https://a.example"), "`scopes` and `default_scope` are of access tokens"),
-        (|s| { without(s, "scopes"); without(s, "default_scope"); s["id_token_audience"] = json!(""); }, "write the service's address"),
-        (|s| { s["direct"] = json!(true); s["id_token_audience"] = json!("https://a.example"); }, "keep one"),
-        (|s| { without(s, "service_account"); s["direct"] = json!(true); s["federation"] = json!({ "by": "broker" }); }, "write `by` as `issuer` or `workload`"),
+        (
+            |s| {
+                without(s, "scopes");
+                without(s, "default_scope");
+                s["id_token_audience"] = json!("");
+            },
+            "write the service's address",
+        ),
+        (
+            |s| {
+                s["direct"] = json!(true);
+                s["id_token_audience"] = json!("https://a.example");
+            },
+            "keep one",
+        ),
+        (
+            |s| {
+                without(s, "service_account");
+                s["direct"] = json!(true);
+                s["federation"] = json!({ "by": "broker" });
+            },
+            "write `by` as `issuer` or `workload`",
+        ),
     ] {
         let said = said(change);
         assert!(said.contains(words), "`{words}` is not in `{said}`");
@@ -82,7 +141,8 @@ fn each_mistake_says_what_to_write() {
 
 #[test]
 fn a_boundary_has_ten_rules_at_most_and_is_of_accounts() {
-    let rule = json!({ "resource": "//storage.googleapis.com/projects/_/buckets/abc", "permissions": ["inRole:roles/x"] });
+    let rule =
+        json!({ "resource": "//storage.googleapis.com/projects/_/buckets/abc", "permissions": ["inRole:roles/x"] });
     let rules = |count: usize| Value::Array(vec![rule.clone(); count]);
     assert_eq!(said(|settings| settings["scopes"]["read"]["boundary"] = rules(10)), "");
     let eleven = said(|settings| settings["scopes"]["read"]["boundary"] = rules(11));

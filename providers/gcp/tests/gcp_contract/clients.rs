@@ -63,9 +63,15 @@ fn gcloud(configuration: &Value) -> Result<String, String> {
     let file = directory.join("credentials.json");
     std::fs::write(&file, configuration.to_string()).unwrap();
     let mut command = Command::new(GCLOUD);
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", directory).env("CLOUDSDK_CONFIG", directory.join("gcloud"));
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", directory)
+        .env("CLOUDSDK_CONFIG", directory.join("gcloud"));
     command.env("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", &file).env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1");
-    command.env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "1").env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "1");
+    command
+        .env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "1")
+        .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "1");
     let output = command.args(["auth", "print-access-token"]).stdin(Stdio::null()).output().unwrap();
     if output.status.success() {
         return Ok(String::from_utf8(output.stdout).unwrap().trim().to_owned());

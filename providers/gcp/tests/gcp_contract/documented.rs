@@ -25,7 +25,7 @@ fn provider(text: &str, name: &str) -> Value {
 
 /// The settings of the provider `gcp`.
 pub(crate) fn gcp_settings() -> Value {
-    provider(block(GCP, "# The provider", "toml", 0), "gcp")
+    provider(block(GCP, "# The providers", "toml", 0), "gcp")
 }
 
 /// The settings of the provider `cloudsql`.
@@ -33,9 +33,14 @@ pub(crate) fn cloudsql_settings() -> Value {
     provider(block(CLOUDSQL, "# The provider", "toml", 0), "cloudsql")
 }
 
-/// How a GKE cluster lets the broker in.
+/// The settings of the provider `gke`.
 pub(crate) fn gke_settings() -> Value {
-    provider(block(GCP, "## GKE", "toml", 0), "kubernetes")["gke"].clone()
+    provider(block(GCP, "## GKE", "toml", 0), "gke")
+}
+
+/// How a GKE cluster lets the broker in.
+pub(crate) fn gke_access() -> Value {
+    provider(block(GCP, "## GKE", "toml", 1), "kubernetes")["gke"].clone()
 }
 
 /// `federation` where the workload's own token is shown.
@@ -49,7 +54,10 @@ fn provider_federation(text: &str) -> Value {
 
 /// The name of the issuer's key.
 pub(crate) fn key_name() -> String {
-    settings(block(GCP, "## The issuer's key in KMS", "toml", 0))["broker"]["issues"]["kms_key"].as_str().unwrap().to_owned()
+    settings(block(GCP, "## The issuer's key in KMS", "toml", 0))["broker"]["issues"]["kms_key"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// The arguments of each command of a block.
@@ -84,9 +92,8 @@ fn pool_provider(after: &str, issuer: &str) -> PoolProvider {
     let commands = commands(block(GCP, after, "sh", 0));
     let made = commands.iter().find(|command| command.iter().any(|word| word == "create-oidc")).unwrap();
     let pool = commands.iter().find(|command| command.iter().any(|word| word == "create")).unwrap();
-    let after = |command: &[String], verb: &str| {
-        command[command.iter().position(|word| word == verb).unwrap() + 1].clone()
-    };
+    let after =
+        |command: &[String], verb: &str| command[command.iter().position(|word| word == verb).unwrap() + 1].clone();
     assert_eq!(argument(made, "workload-identity-pool").unwrap(), after(pool, "create"));
     assert!(argument(made, "issuer-uri").unwrap().starts_with("https://"));
     let pairs = argument(made, "attribute-mapping").unwrap().split(',').map(|pair| pair.split_once('=').unwrap());

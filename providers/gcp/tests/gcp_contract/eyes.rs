@@ -36,10 +36,9 @@ impl Database {
         let cluster = Cluster::start(Version::V15).unwrap();
         let sql = CloudSql::start(&cluster, &world.google).unwrap();
         let users = ["payments-app@acme-prod.iam", "payments-reader@acme-prod.iam"];
-        let made = users.map(|user| {
-            format!("CREATE USER \"{user}\"; GRANT cloudsqliamserviceaccount TO \"{user}\";")
-        });
-        let (client, connection) = tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.unwrap();
+        let made = users.map(|user| format!("CREATE USER \"{user}\"; GRANT cloudsqliamserviceaccount TO \"{user}\";"));
+        let (client, connection) =
+            tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
         client.batch_execute(&format!("{} {}", made.concat(), documented::login_statements())).await.unwrap();
         connection.abort();
@@ -58,9 +57,8 @@ impl Database {
         config.host("localhost").port(self.sql.port()).user(user).password(token).dbname("postgres");
         config.ssl_mode(tokio_postgres::config::SslMode::Require);
         let connected = config.connect(tokio_postgres_rustls::MakeRustlsConnect::new(tls)).await;
-        let (client, connection) = connected.map_err(|error| {
-            error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned())
-        })?;
+        let (client, connection) = connected
+            .map_err(|error| error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned()))?;
         tokio::spawn(connection);
         Ok(client)
     }
@@ -74,8 +72,7 @@ fn client() -> &'static reqwest::Client {
 
 /// What Cloud Storage answers.
 pub(crate) async fn read(world: &World, token: &str, bucket: &str, object: &str) -> Result<String, (u16, Value)> {
-    let address =
-        format!("{}/storage/v1/b/{bucket}/o/{}?alt=media", world.google.url(), object.replace('/', "%2F"));
+    let address = format!("{}/storage/v1/b/{bucket}/o/{}?alt=media", world.google.url(), object.replace('/', "%2F"));
     let response = client().get(address).bearer_auth(token).send().await.unwrap();
     let status = response.status().as_u16();
     let body = response.text().await.unwrap();

@@ -64,8 +64,8 @@ impl Kit {
         // Nothing is shown that is for somebody, or that ends, where the broker asks as itself.
         let shown = |kind: &Trouble| matches!(kind, Trouble::WrongAudience | Trouble::ExpiredAssertion);
         let troubles = TROUBLES.into_iter().filter(|(kind, _)| by != By::Broker || !shown(kind));
-        let troubled = troubles
-            .map(|(kind, ours)| (kind, Under::of(made(world.google.url()), Troubled(Arc::clone(world), ours))));
+        let troubled =
+            troubles.map(|(kind, ours)| (kind, Under::of(made(world.google.url()), Troubled(Arc::clone(world), ours))));
         Self {
             sound: made(world.google.url()),
             down: made(&format!("http://127.0.0.1:{}", refusing().unwrap())),
@@ -117,7 +117,9 @@ impl Harness for Kit {
         let actual = self.eyes.end_of(&self.world, credential.secret.expose());
         // STS says how long a token lives, and not until when: it may have been asked in one second and have answered in the next.
         let told = credential.expires.filter(|_| self.counted);
-        let near = move |end: &Timestamp| actual.is_some_and(|actual| (0..=1).contains(&(actual.as_second() - end.as_second())));
+        let near = move |end: &Timestamp| {
+            actual.is_some_and(|actual| (0..=1).contains(&(actual.as_second() - end.as_second())))
+        };
         Box::pin(async move { told.filter(near).or(actual) })
     }
 
@@ -178,8 +180,9 @@ async fn the_contract_holds() {
     let march = |settings: &mut serde_json::Value| settings["default_scope"] = "march".into();
     let bounded = |address: &str| Box::new(providers::gcp(&world, By::Issuer, address, &march)) as Box<dyn Provider>;
     hold("bounded tokens", Kit::new(&world, By::Issuer, Eyes::Storage, Some("writer"), MOMENT, &bounded)).await;
-    let identity =
-        |address: &str| Box::new(providers::gcp(&world, By::Issuer, address, &providers::identity)) as Box<dyn Provider>;
+    let identity = |address: &str| {
+        Box::new(providers::gcp(&world, By::Issuer, address, &providers::identity)) as Box<dyn Provider>
+    };
     hold("ID tokens", Kit::new(&world, By::Issuer, Eyes::Service, None, HOUR, &identity)).await;
     for by in [By::Issuer, By::Workload] {
         let direct =

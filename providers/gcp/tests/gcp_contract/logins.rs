@@ -65,8 +65,10 @@ async fn a_token_opens_logins_of_its_own_user_and_nothing_near_it() {
     }
     world.google.clock_ahead(0);
     // A token of the same account with more scopes is none of a login's.
-    let wide = |settings: &mut serde_json::Value| settings["service_account"] = json!(format!("{APP}.gserviceaccount.com"));
-    let minted = mint(&world, &gcp(&world, By::Issuer, world.google.url(), &wide), &writ(&world, None, LIFE)).await.unwrap();
+    let wide =
+        |settings: &mut serde_json::Value| settings["service_account"] = json!(format!("{APP}.gserviceaccount.com"));
+    let minted =
+        mint(&world, &gcp(&world, By::Issuer, world.google.url(), &wide), &writ(&world, None, LIFE)).await.unwrap();
     let token = String::from_utf8(minted.credential().unwrap().secret.expose().to_vec()).unwrap();
     database.login(APP, &token).await.unwrap_err();
     assert!(database.sql.refusals().last().unwrap().contains("other scopes"));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use writ_core::credential::{CredentialKind, Revocation};
 use writ_core::provider::Provider;
 use writ_fakes::gcp::{Account, Kind};
-use writ_provider_gcp::{By, GkeAccess, GkeAccessConfig};
+use writ_provider_gcp::{By, GcpProvider, GkeAccess, GkeAccessConfig, GkeConfig};
 
 use crate::canary;
 use crate::documented;
@@ -42,11 +42,13 @@ async fn a_token_is_asked_for_as_google_describes_it() {
         let record = world.google.audit_naming(&id);
         assert!(record.iter().all(|entry| reason(entry) == id), "{by:?}: every request says why");
         let payload = |method: &str| {
-            let found = record.iter().find(|entry| entry["protoPayload"]["methodName"].as_str().unwrap().ends_with(method));
+            let found =
+                record.iter().find(|entry| entry["protoPayload"]["methodName"].as_str().unwrap().ends_with(method));
             found.map(|entry| entry["protoPayload"].clone())
         };
         let given = payload("GenerateAccessToken").unwrap();
-        let lifetime = given["request"]["lifetime"].as_str().unwrap().strip_suffix('s').unwrap().parse::<i64>().unwrap();
+        let lifetime =
+            given["request"]["lifetime"].as_str().unwrap().strip_suffix('s').unwrap().parse::<i64>().unwrap();
         assert!((295..=300).contains(&lifetime), "{by:?}: {lifetime}");
         assert_eq!(
             given["request"],
@@ -63,7 +65,8 @@ async fn a_token_is_asked_for_as_google_describes_it() {
                 let exchanged = exchanged.unwrap();
                 assert_eq!(exchanged["request"]["scope"], "https://www.googleapis.com/auth/iam", "{by:?}");
                 let subject = exchanged["authenticationInfo"]["principalSubject"].as_str().unwrap();
-                let named = if by == By::Issuer { "/writ/subject/target:reports" } else { "/github/subject/repo:octo-org@65" };
+                let named =
+                    if by == By::Issuer { "/writ/subject/target:reports" } else { "/github/subject/repo:octo-org@65" };
                 assert!(subject.contains(named), "{subject}");
                 assert_eq!(given["authenticationInfo"]["principalSubject"], subject);
             }
@@ -114,7 +117,8 @@ async fn a_policy_picks_account_and_boundary() {
     assert_eq!(write(&world, &token, "reports", "2026/march").await.unwrap_err().0, 403);
     // The wider token that it was made of is in nobody's hands, and ends with it.
     let id = writ.id.to_string();
-    let given: Vec<_> = world.google.all_issued().into_iter().filter(|issued| issued.reason.as_deref() == Some(&id)).collect();
+    let given: Vec<_> =
+        world.google.all_issued().into_iter().filter(|issued| issued.reason.as_deref() == Some(&id)).collect();
     let wide = given.iter().find(|issued| issued.kind == Kind::Access).unwrap();
     let narrow = given.iter().find(|issued| issued.kind == Kind::Bounded).unwrap();
     assert_eq!((wide.expires, narrow.expires), (narrow.expires, credential.expires.unwrap().as_second()));
@@ -144,7 +148,10 @@ async fn there_is_no_token_without_a_scope() {
     let mut other = writ(&world, None, LIFE);
     other.obligations.scope = Some("everything".to_owned());
     let fault = mint(&world, &provider, &other).await.unwrap_err();
-    assert!(fault.detail().contains("policy names the scope `everything`, and the provider knows `march`, `read`"), "{fault:?}");
+    assert!(
+        fault.detail().contains("policy names the scope `everything`, and the provider knows `march`, `read`"),
+        "{fault:?}"
+    );
     for writ in [unscoped, other] {
         assert_eq!(world.google.audit_naming(&writ.id.to_string()), Vec::<Value>::new(), "Google was asked");
     }
@@ -190,9 +197,12 @@ async fn an_id_token_is_for_its_audience_alone() {
         let presented = provider.present(&target(&world), credential, DEADLINE).await.unwrap().unwrap();
         assert_eq!(presented.principal, REPORTS);
         let record = world.google.audit_naming(&writ.id.to_string());
-        let asked = record.iter().find(|entry| entry["protoPayload"]["methodName"].as_str().unwrap().ends_with("GenerateIdToken"));
+        let asked = record
+            .iter()
+            .find(|entry| entry["protoPayload"]["methodName"].as_str().unwrap().ends_with("GenerateIdToken"));
         let request = &asked.unwrap()["protoPayload"]["request"];
-        let expected = json!({ "delegates": [], "audience": "https://reports-abc123-ew.a.run.app", "includeEmail": true });
+        let expected =
+            json!({ "delegates": [], "audience": "https://reports-abc123-ew.a.run.app", "includeEmail": true });
         assert_eq!(*request, expected, "{by:?}");
     }
     canary::check();
@@ -201,11 +211,16 @@ async fn an_id_token_is_for_its_audience_alone() {
 #[tokio::test]
 async fn a_federated_token_is_of_the_pools_principal() {
     let world = World::start("reports");
-    for (by, subject) in [(By::Issuer, "writ/subject/target:reports"), (By::Workload, "github/subject/repo:octo-org@65/octo-repo@74:environment:prod")] {
+    for (by, subject) in [
+        (By::Issuer, "writ/subject/target:reports"),
+        (By::Workload, "github/subject/repo:octo-org@65/octo-repo@74:environment:prod"),
+    ] {
         let provider = gcp(&world, by, world.google.url(), &providers::direct);
         let minted = mint(&world, &provider, &writ(&world, None, LIFE)).await.unwrap();
         let credential = minted.credential().unwrap();
-        let principal = format!("principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/{subject}");
+        let principal = format!(
+            "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/{subject}"
+        );
         assert_eq!(credential.principal, principal);
         let token = text(credential);
         assert_eq!(world.google.issued(&token).unwrap().principal, principal);
@@ -252,9 +267,9 @@ async fn delegates_are_gone_through_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_cluster_of_gke_sees_the_account() {
+async fn a_cluster_of_gke_sees_the_brokers_account() {
     let world = World::start("prod-cluster");
-    let mut settings = documented::gke_settings();
+    let mut settings = documented::gke_access();
     let email = settings["service_account"].as_str().unwrap().to_owned();
     world.account(&email, documented::bindings("prod-cluster"));
     for by in [By::Issuer, By::Broker] {
@@ -279,5 +294,30 @@ async fn a_cluster_of_gke_sees_the_account() {
         }
         assert!(!world.google.audit_naming(&writ.id.to_string()).is_empty(), "{by:?}");
     }
+    canary::check();
+}
+
+#[tokio::test]
+async fn a_cluster_of_gke_sees_the_account_of_a_writ() {
+    let world = World::start("prod-cluster");
+    let mut settings = documented::gke_settings();
+    let email = settings["service_account"].as_str().unwrap().to_owned();
+    world.account(&email, documented::bindings("prod-cluster"));
+    for service in ["sts_endpoint", "iam_endpoint", "tokeninfo_endpoint"] {
+        settings["federation"][service] = json!(world.google.url());
+    }
+    let config: GkeConfig = serde_json::from_value(settings).unwrap();
+    let provider = GcpProvider::for_clusters_with_ambient(&config, Some(&world.assertions), world.ambient()).unwrap();
+    assert_eq!((provider.describe().kind, provider.describe().scoped), ("gke", false));
+    provider.probe(&target(&world), DEADLINE).await.unwrap();
+    let writ = writ(&world, None, LIFE);
+    let minted = mint(&world, &provider, &writ).await.unwrap();
+    let credential = minted.credential().unwrap();
+    assert_eq!((credential.kind, credential.principal.as_str()), (CredentialKind::GcpToken, email.as_str()));
+    let scopes = ["https://www.googleapis.com/auth/cloud-platform", EMAIL];
+    assert_eq!(world.google.who(&text(credential), &scopes).as_deref(), Some(email.as_str()));
+    let presented = provider.present(&target(&world), credential, DEADLINE).await.unwrap().unwrap();
+    assert_eq!((presented.principal, &presented.audit), (email, &credential.audit));
+    assert!(!world.google.audit_naming(&writ.id.to_string()).is_empty());
     canary::check();
 }

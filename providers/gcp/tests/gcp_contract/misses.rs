@@ -44,9 +44,16 @@ fn pool(settings: &mut Value, from: &str, to: &str) {
 
 const MISSES: [Miss; 9] = [
     Miss {
-        change: |settings| settings["federation"]["audience"] = json!("https://iam.googleapis.com/projects/123456789012"),
+        change: |settings| {
+            settings["federation"]["audience"] = json!("https://iam.googleapis.com/projects/123456789012")
+        },
         code: REFUSED,
-        words: &["The audience in ID Token", "does not match the expected audience", "(invalid_grant, status 400)", ISSUER],
+        words: &[
+            "The audience in ID Token",
+            "does not match the expected audience",
+            "(invalid_grant, status 400)",
+            ISSUER,
+        ],
     },
     Miss {
         change: |settings| settings["federation"]["audience"] = json!("sts.amazonaws.com"),
@@ -70,7 +77,9 @@ const MISSES: [Miss; 9] = [
     },
     // The pool trusts another issuer: GitHub's.
     Miss {
-        change: |settings| settings["federation"]["pool_provider"] = documented::workload_federation()["pool_provider"].clone(),
+        change: |settings| {
+            settings["federation"]["pool_provider"] = documented::workload_federation()["pool_provider"].clone()
+        },
         code: REFUSED,
         words: &["The issuer in ID Token", "does not match the expected ones", ISSUER],
     },
@@ -85,7 +94,9 @@ const MISSES: [Miss; 9] = [
         words: &["iam.serviceAccounts.getAccessToken"],
     },
     Miss {
-        change: |settings| settings["federation"]["delegates"] = json!(["reports-writer@acme-prod.iam.gserviceaccount.com"]),
+        change: |settings| {
+            settings["federation"]["delegates"] = json!(["reports-writer@acme-prod.iam.gserviceaccount.com"])
+        },
         code: REFUSED,
         words: &["iam.serviceAccounts.getAccessToken"],
     },
@@ -132,15 +143,20 @@ async fn a_binding_holds_for_what_it_names_alone() {
         member.replace("Pools/writ", "Pools/writ2"),
         member.replace("123456789012", "acme-prod"),
         member.replace("principal://", "principalSet://"),
-        member.replace("principal://", "principalSet://").replace("subject/target:reports", "attribute.target/payments"),
-        member.replace("principal://", "principalSet://").replace("subject/target:reports", "attribute.sub/target:reports"),
+        member
+            .replace("principal://", "principalSet://")
+            .replace("subject/target:reports", "attribute.target/payments"),
+        member
+            .replace("principal://", "principalSet://")
+            .replace("subject/target:reports", "attribute.sub/target:reports"),
         "serviceAccount:reports@acme-prod.iam.gserviceaccount.com".to_owned(),
     ] {
         world.account(REPORTS, vec![(role.clone(), wrong.clone())]);
         let writ = writ(&world, None, LIFE);
         missed(&world, &writ.id.to_string(), mint(&world, &provider, &writ).await, REFUSED, &["getAccessToken"]);
     }
-    let set = member.replace("principal://", "principalSet://").replace("subject/target:reports", "attribute.target/reports");
+    let set =
+        member.replace("principal://", "principalSet://").replace("subject/target:reports", "attribute.target/reports");
     for right in [member, set] {
         world.account(REPORTS, vec![(role.clone(), right)]);
         drop(mint(&world, &provider, &writ(&world, None, LIFE)).await.unwrap());
@@ -182,7 +198,10 @@ async fn a_token_of_the_workloads_must_be_the_one_that_the_project_trusts() {
         (with(json!({ "iss": "https://token.actions.githubusercontent.com" })), &["The issuer in ID Token", ISSUER]),
         (with(json!({ "iss": format!("{}/", world.workloads.url()) })), &["The issuer in ID Token", ISSUER]),
         (with(json!({ "sub": format!("repo:{}", "x".repeat(128)) })), &["exceeds the 127 bytes limit", ISSUER]),
-        (with(json!({ "exp": now - 1, "iat": now - 600, "nbf": now - 600 })), &["is stale to sign-in", "the clock of the broker's machine"]),
+        (
+            with(json!({ "exp": now - 1, "iat": now - 600, "nbf": now - 600 })),
+            &["is stale to sign-in", "the clock of the broker's machine"],
+        ),
         (with(json!({ "iat": now + 600 })), &["issued in the future", "the clock of the broker's machine"]),
         (with(json!({ "exp": now + 25 * 3_600 })), &["longer than 24 hours", ISSUER]),
         (impostor, &["The signature of the ID Token is invalid", ISSUER]),
@@ -209,13 +228,20 @@ async fn what_the_provider_demands_of_assertions_must_hold() {
     let sound = documented::provider_of_issuer(world.assertions.issuer());
     for (change, words) in [
         (
-            (|provider: &mut PoolProvider| provider.condition = Some("assertion.sub.startsWith('workload:')".to_owned()))
-                as fn(&mut PoolProvider),
+            (|provider: &mut PoolProvider| {
+                provider.condition = Some("assertion.sub.startsWith('workload:')".to_owned())
+            }) as fn(&mut PoolProvider),
             &["rejected by the attribute condition", CONDITION][..],
         ),
-        (|provider| provider.condition = Some("assertion.repository == 'octo-org/octo-repo'".to_owned()), &["attribute condition"]),
+        (
+            |provider| provider.condition = Some("assertion.repository == 'octo-org/octo-repo'".to_owned()),
+            &["attribute condition"],
+        ),
         (|provider| provider.condition = Some("assertion.target in ['payments']".to_owned()), &["attribute condition"]),
-        (|provider| drop(provider.mapping.insert("attribute.team".to_owned(), "assertion.team".to_owned())), &["could not be computed", ISSUER]),
+        (
+            |provider| drop(provider.mapping.insert("attribute.team".to_owned(), "assertion.team".to_owned())),
+            &["could not be computed", ISSUER],
+        ),
         (|provider| provider.allowed_audiences = vec!["writ".to_owned()], &["The audience in ID Token", ISSUER]),
         (|provider| provider.issuer = "http://127.0.0.1:1".to_owned(), &["The issuer in ID Token", ISSUER]),
     ] {
@@ -236,7 +262,8 @@ async fn the_brokers_own_identity_needs_the_accounts_leave() {
     let world = World::start("reports");
     let provider = gcp(&world, By::Broker, world.google.url(), &|_| ());
     drop(mint(&world, &provider, &writ(&world, None, LIFE)).await.unwrap());
-    let others = documented::bindings("reports").into_iter().filter(|(_, member)| !member.starts_with("serviceAccount:"));
+    let others =
+        documented::bindings("reports").into_iter().filter(|(_, member)| !member.starts_with("serviceAccount:"));
     world.account(REPORTS, others.collect());
     let refused = writ(&world, None, LIFE);
     missed(&world, &refused.id.to_string(), mint(&world, &provider, &refused).await, REFUSED, &["getAccessToken"]);

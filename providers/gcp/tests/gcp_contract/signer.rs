@@ -35,11 +35,13 @@ async fn keys_of_both_kinds_sign_assertions() {
         let (config, limit) = (IssuingConfig::default(), std::time::Duration::from_secs(5));
         // The issuer checks each signature against the public key.
         let issuer =
-            OidcIssuer::with_signer(&config, "https://issuer.example", signer, &[], limit, Arc::new(SystemClock)).unwrap();
+            OidcIssuer::with_signer(&config, "https://issuer.example", signer, &[], limit, Arc::new(SystemClock))
+                .unwrap();
         assert_eq!(issuer.jwks()["keys"][0]["alg"], algorithm);
         let target = TargetName::new("reports").unwrap();
         let (audience, subject, claims) = ("a", AssertedSubject::Target, Claims::default());
-        let token = issuer.assert(Assertion { audience, subject, target: &target, intended: None, claims }).await.unwrap();
+        let token =
+            issuer.assert(Assertion { audience, subject, target: &target, intended: None, claims }).await.unwrap();
         canary::note(std::str::from_utf8(token.expose()).unwrap());
         let record = world.google.audit_naming("AsymmetricSign");
         assert_eq!(record.last().unwrap()["protoPayload"]["authenticationInfo"]["principalEmail"], BROKER);
@@ -60,7 +62,10 @@ async fn what_was_changed_on_its_way_is_not_used() {
     for (spoilt, words) in [
         (Spoilt::Signature, "the signature was changed on its way"),
         (Spoilt::Unverified, "KMS did not check what it was given to sign"),
-        (Spoilt::Version, "KMS signed by `projects/acme-prod/locations/europe-west1/keyRings/writ/cryptoKeys/issuer/cryptoKeyVersions/2`"),
+        (
+            Spoilt::Version,
+            "KMS signed by `projects/acme-prod/locations/europe-west1/keyRings/writ/cryptoKeys/issuer/cryptoKeyVersions/2`",
+        ),
     ] {
         world.google.spoil(Some(spoilt));
         let fault = signer.sign(b"message").await.unwrap_err();
@@ -79,8 +84,16 @@ async fn a_key_that_signs_no_assertion_is_named() {
         (p384, "provider.misconfigured", "make a key for `ASYMMETRIC_SIGN` of the algorithm `EC_SIGN_P256_SHA256`"),
         (locked, "provider.refused", "cloudkms.cryptoKeyVersions.viewPublicKey"),
         (documented::key_name(), "provider.misconfigured", "there is no such service account or key"),
-        ("projects/acme-prod/locations/europe-west1/keyRings/writ/cryptoKeys/issuer".to_owned(), "provider.misconfigured", "is no version of a key: write its resource name"),
-        ("projects/../locations/europe-west1/keyRings/writ/cryptoKeys/issuer/cryptoKeyVersions/1".to_owned(), "provider.misconfigured", "is no version of a key"),
+        (
+            "projects/acme-prod/locations/europe-west1/keyRings/writ/cryptoKeys/issuer".to_owned(),
+            "provider.misconfigured",
+            "is no version of a key: write its resource name",
+        ),
+        (
+            "projects/../locations/europe-west1/keyRings/writ/cryptoKeys/issuer/cryptoKeyVersions/1".to_owned(),
+            "provider.misconfigured",
+            "is no version of a key",
+        ),
     ] {
         let fault = opened(&world, &key).await.unwrap_err();
         assert!(fault.code() == code && fault.detail().contains(words), "{key}: {fault:?}");

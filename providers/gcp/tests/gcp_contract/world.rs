@@ -62,7 +62,11 @@ impl World {
         assert_eq!(documented::gcp_settings()["federation"]["pool_provider"], named);
         let named = google.pool_provider(documented::provider_of_workloads(workloads.url())).unwrap();
         assert_eq!(documented::workload_federation()["pool_provider"], named);
-        let machines = PoolProvider { pool: "machines".to_owned(), id: "machines".to_owned(), ..PoolProvider::of(workloads.url()) };
+        let machines = PoolProvider {
+            pool: "machines".to_owned(),
+            id: "machines".to_owned(),
+            ..PoolProvider::of(workloads.url())
+        };
         google.pool_provider(machines).unwrap();
         let world = Self { google, target, assertions, workloads, directory };
         for email in [REPORTS, WRITER] {
@@ -107,7 +111,9 @@ impl World {
             "credential_source": { "file": subject },
         });
         let scopes = ["https://www.googleapis.com/auth/cloud-platform"];
-        Ambient::given(external_account::Builder::new(configuration).with_scopes(scopes).build_access_token_credentials().unwrap())
+        Ambient::given(
+            external_account::Builder::new(configuration).with_scopes(scopes).build_access_token_credentials().unwrap(),
+        )
     }
 
     /// The claims of a workload's token for ten minutes.

@@ -49,7 +49,9 @@ fn access_token(cloud: &Cloud, heard: &Heard, email: &str, entry: &mut Entry) ->
     }
     let lifetime = match asked.get("lifetime") {
         None => 3_600,
-        Some(text) => seconds(text).ok_or_else(|| Refusal::argument("Request contains an invalid argument: lifetime."))?,
+        Some(text) => {
+            seconds(text).ok_or_else(|| Refusal::argument("Request contains an invalid argument: lifetime."))?
+        }
     };
     let permission = "iam.serviceAccounts.getAccessToken";
     let account = project.acting(&caller, &delegates, email, permission, cloud.trouble())?;

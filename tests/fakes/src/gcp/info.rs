@@ -12,7 +12,8 @@ pub(super) fn serve(cloud: &Cloud, heard: &Heard) -> Result<Value, Refusal> {
     let invalid = || Refusal::oauth(400, "invalid_token", "Invalid Value");
     let now = cloud.clock.now();
     let one = shown.iter().next().filter(|_| shown.len() == 1);
-    let (parameter, token) = one.ok_or_else(|| Refusal::request("Either access_token, id_token, or token_handle required"))?;
+    let (parameter, token) =
+        one.ok_or_else(|| Refusal::request("Either access_token, id_token, or token_handle required"))?;
     let issued = cloud.project().tokens.get(token).filter(|issued| issued.expires > now).cloned();
     let issued = issued.ok_or_else(invalid)?;
     let life = issued.expires - now;

@@ -41,7 +41,8 @@ impl Parsed {
         }
         let text = |name: &str| head.get(name).and_then(Value::as_str).map(str::to_owned);
         let algorithm = text("alg").filter(|algorithm| matches!(algorithm.as_str(), "RS256" | "ES256"));
-        let algorithm = algorithm.ok_or_else(|| Refusal::grant("The signature algorithm of the ID Token is not supported."))?;
+        let algorithm =
+            algorithm.ok_or_else(|| Refusal::grant("The signature algorithm of the ID Token is not supported."))?;
         let key_id = text("kid").ok_or_else(|| Refusal::grant("The ID Token names no key (kid)."))?;
         Ok(Self { algorithm, key_id, signed: format!("{header}.{payload}"), signature: part(mac)?, claims })
     }

@@ -58,9 +58,7 @@ impl Key {
             KeyForm::P384 => {
                 Pair::Ec(EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_ASN1_SIGNING).map_err(broken)?)
             }
-            KeyForm::Rsa2048 => {
-                Pair::Rsa(RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).map_err(broken)?)
-            }
+            KeyForm::Rsa2048 => Pair::Rsa(RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).map_err(broken)?),
         };
         let bindings = bindings.iter().map(|(role, member)| ((*role).to_owned(), (*member).to_owned()));
         Ok(Self { form, pair, bindings: bindings.collect() })
@@ -80,7 +78,8 @@ impl Key {
             Pair::Rsa(pair) => pair.public_key().as_der().ok()?,
         };
         let text = STANDARD.encode(der.as_ref());
-        let lines: Vec<&str> = (0..text.len()).step_by(64).filter_map(|at| text.get(at..text.len().min(at + 64))).collect();
+        let lines: Vec<&str> =
+            (0..text.len()).step_by(64).filter_map(|at| text.get(at..text.len().min(at + 64))).collect();
         Some(format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n")))
     }
 
@@ -109,16 +108,19 @@ pub(super) fn serve(cloud: &Cloud, heard: &Heard, name: &str, entry: &mut Entry)
     let not_found = || Refusal::rpc(404, "NOT_FOUND", "There is no such CryptoKeyVersion.");
     let find = |name: &str| project.keys.get(name).ok_or_else(not_found);
     let may = |key: &Key, roles: &[&str], permission: &str| {
-        let held = key.bindings.iter().any(|(role, member)| {
-            roles.contains(&role.as_str()) && caller.members.contains(member)
-        });
+        let held =
+            key.bindings.iter().any(|(role, member)| roles.contains(&role.as_str()) && caller.members.contains(member));
         if held { Ok(()) } else { Err(Refusal::permission(permission, "")) }
     };
     let spoilt = |kind: Spoilt| project.spoilt == Some(kind);
     if let Some(name) = name.strip_suffix("/publicKey") {
         (entry.method, entry.resource) = ("GetPublicKey", name.to_owned());
         let key = find(name)?;
-        may(key, &["roles/cloudkms.publicKeyViewer", "roles/cloudkms.signerVerifier"], "cloudkms.cryptoKeyVersions.viewPublicKey")?;
+        may(
+            key,
+            &["roles/cloudkms.publicKeyViewer", "roles/cloudkms.signerVerifier"],
+            "cloudkms.cryptoKeyVersions.viewPublicKey",
+        )?;
         let pem = key.pem().ok_or_else(not_found)?;
         let sum = if spoilt(Spoilt::Public) { sum(pem.as_bytes()) ^ 1 } else { sum(pem.as_bytes()) };
         return Ok(json!({
@@ -143,7 +145,11 @@ pub(super) fn serve(cloud: &Cloud, heard: &Heard, name: &str, entry: &mut Entry)
     {
         *last ^= 1;
     }
-    let by = if spoilt(Spoilt::Version) { name.replace("cryptoKeyVersions/1", "cryptoKeyVersions/2") } else { name.to_owned() };
+    let by = if spoilt(Spoilt::Version) {
+        name.replace("cryptoKeyVersions/1", "cryptoKeyVersions/2")
+    } else {
+        name.to_owned()
+    };
     let mut answer = json!({
         "name": by, "signature": STANDARD.encode(&signature), "signatureCrc32c": checksum.to_string(), "protectionLevel": "HSM",
     });

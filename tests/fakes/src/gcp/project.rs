@@ -203,9 +203,8 @@ impl Project {
     }
 
     pub(crate) fn key(&mut self, name: &str, key: Key) -> String {
-        let name = format!(
-            "projects/{PROJECT}/locations/europe-west1/keyRings/writ/cryptoKeys/{name}/cryptoKeyVersions/1"
-        );
+        let name =
+            format!("projects/{PROJECT}/locations/europe-west1/keyRings/writ/cryptoKeys/{name}/cryptoKeyVersions/1");
         self.keys.insert(name.clone(), key);
         name
     }
@@ -291,9 +290,9 @@ impl Project {
         let pool = &known.provider.pool;
         let pool = format!("iam.googleapis.com/projects/{NUMBER}/locations/global/workloadIdentityPools/{pool}");
         let name = format!("principal://{pool}/subject/{subject}");
-        let sets = attributes.iter().filter_map(|(name, value)| {
-            Some(format!("principalSet://{pool}/attribute.{name}/{}", value.as_str()?))
-        });
+        let sets = attributes
+            .iter()
+            .filter_map(|(name, value)| Some(format!("principalSet://{pool}/attribute.{name}/{}", value.as_str()?)));
         let mut members: BTreeSet<String> = sets.collect();
         members.extend([name.clone(), format!("principalSet://{pool}/*")]);
         Ok(Principal { name, members })

@@ -35,7 +35,8 @@ pub(super) fn serve(cloud: &Cloud, heard: &Heard, entry: &mut Entry) -> Result<V
     );
     let known = project.buckets.get(bucket).ok_or_else(not_found)?;
     let roles = if writes { WRITERS } else { READERS };
-    let held = known.bindings.iter().filter(|(_, member)| caller.members.contains(member)).map(|(role, _)| role.as_str());
+    let held =
+        known.bindings.iter().filter(|(_, member)| caller.members.contains(member)).map(|(role, _)| role.as_str());
     if !held.clone().any(|role| roles.contains(&role)) {
         return Err(denied(&caller, entry));
     }
@@ -68,7 +69,8 @@ pub(super) fn serve(cloud: &Cloud, heard: &Heard, entry: &mut Entry) -> Result<V
 /// Whether a rule of the token's boundary makes one of the roles available there.
 fn within(caller: &Issued, bucket: &str, resource: &str, roles: &[&str]) -> bool {
     let Some(rules) = &caller.boundary else { return true };
-    let named = json!({ "name": resource, "service": "storage.googleapis.com", "type": "storage.googleapis.com/Object" });
+    let named =
+        json!({ "name": resource, "service": "storage.googleapis.com", "type": "storage.googleapis.com/Object" });
     let scope = Scope::from([("resource".to_owned(), named)]);
     rules.as_array().into_iter().flatten().any(|rule| {
         let here = rule.get("availableResource").and_then(Value::as_str)
@@ -76,9 +78,8 @@ fn within(caller: &Issued, bucket: &str, resource: &str, roles: &[&str]) -> bool
         let permissions = rule.get("availablePermissions").and_then(Value::as_array).into_iter().flatten();
         let available = permissions.filter_map(Value::as_str).filter_map(|text| text.strip_prefix("inRole:"));
         let condition = rule.pointer("/availabilityCondition/expression").and_then(Value::as_str);
-        let holds = condition.is_none_or(|text| {
-            Expression::parse(text).and_then(|expression| expression.holds(&scope)) == Ok(true)
-        });
+        let holds = condition
+            .is_none_or(|text| Expression::parse(text).and_then(|expression| expression.holds(&scope)) == Ok(true));
         here && holds && available.clone().any(|role| roles.contains(&role))
     })
 }

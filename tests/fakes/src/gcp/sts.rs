@@ -19,11 +19,16 @@ const FAR: i64 = 10 * 365 * 24 * 3_600;
 pub(super) async fn serve(cloud: &Cloud, heard: &Heard, entry: &mut Entry) -> Result<Value, Refusal> {
     entry.method = "google.identity.sts.v1.SecurityTokenService.ExchangeToken";
     if heard.authorization().is_some() {
-        return Err(Refusal::oauth(401, "invalid_client", "There is no client to authenticate with a pool of workloads."));
+        return Err(Refusal::oauth(
+            401,
+            "invalid_client",
+            "There is no client to authenticate with a pool of workloads.",
+        ));
     }
     let form = heard.form()?;
     let given = |name: &str| form.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    let needed = |name: &str| given(name).ok_or_else(|| Refusal::request(format!("Missing required parameter: {name}")));
+    let needed =
+        |name: &str| given(name).ok_or_else(|| Refusal::request(format!("Missing required parameter: {name}")));
     if needed("grant_type")? != EXCHANGE {
         return Err(Refusal::oauth(400, "unsupported_grant_type", "Invalid grant_type."));
     }
@@ -118,13 +123,7 @@ fn scopes(text: &str) -> Result<Vec<String>, Refusal> {
 }
 
 /// The same token, behind a boundary.
-fn bounded(
-    cloud: &Cloud,
-    heard: &Heard,
-    token: &str,
-    options: &str,
-    entry: &mut Entry,
-) -> Result<Value, Refusal> {
+fn bounded(cloud: &Cloud, heard: &Heard, token: &str, options: &str, entry: &mut Entry) -> Result<Value, Refusal> {
     let now = cloud.clock.now();
     let mut project = cloud.project();
     let source = project.tokens.get(token).filter(|issued| issued.expires > now).cloned();
@@ -134,8 +133,10 @@ fn bounded(
         return Err(Refusal::request("The subject token cannot be put behind an access boundary."));
     }
     // Google's library for Python escapes the JSON before it writes the form, those for Rust and JavaScript do not.
-    let options = if options.starts_with('%') { fields(&format!("o={options}"))?.remove("o") } else { Some(options.to_owned()) };
-    let options: Value = serde_json::from_str(&options.unwrap_or_default()).map_err(|_| Refusal::request("Invalid options."))?;
+    let options =
+        if options.starts_with('%') { fields(&format!("o={options}"))?.remove("o") } else { Some(options.to_owned()) };
+    let options: Value =
+        serde_json::from_str(&options.unwrap_or_default()).map_err(|_| Refusal::request("Invalid options."))?;
     entry.request = options.clone();
     let rules = rules(&options).map_err(|why| Refusal::request(format!("Invalid access boundary: {why}.")))?;
     let issued = Issued { kind: Kind::Bounded, boundary: Some(rules), issued: now, reason: heard.reason(), ..source };

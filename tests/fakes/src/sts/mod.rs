@@ -60,8 +60,8 @@ mod web_identity;
 
 pub use account::{ACCOUNT, OidcProvider, Role};
 pub(crate) use answer::find as answer_text;
-pub(crate) use service::cut_short;
 pub use refusal::Refusal;
+pub(crate) use service::cut_short;
 pub use session::Issued;
 pub use trouble::Trouble;
 

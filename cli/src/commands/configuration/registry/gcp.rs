@@ -1,4 +1,4 @@
-//! The settings of Google's two providers.
+//! The settings of Google's three providers.
 
 use super::{Setting, Table, optional, required};
 
@@ -83,12 +83,7 @@ pub(super) const RULE: Table = Table {
     head: "[[broker.target.provider.gcp.scopes.NAME.boundary]]",
     about: "One rule of a boundary.",
     settings: &[
-        required(
-            "resource",
-            "text",
-            "The bucket.",
-            "\"//storage.googleapis.com/projects/_/buckets/reports\"",
-        ),
+        required("resource", "text", "The bucket.", "\"//storage.googleapis.com/projects/_/buckets/reports\""),
         required(
             "permissions",
             "list of texts",
@@ -108,7 +103,7 @@ pub(super) const RULE: Table = Table {
 /// `[broker.target.provider.gcp.federation]`.
 pub(super) const FEDERATION: Table = Table {
     head: "[broker.target.provider.gcp.federation]",
-    about: "How Google knows who asks. The same in `cloudsql`, and in `gke` of `kubernetes`.",
+    about: "How Google knows who asks. The same in `cloudsql` and `gke`, and in `gke` of `kubernetes`.",
     settings: &[
         optional(
             "by",
@@ -161,7 +156,13 @@ pub(super) const FEDERATION: Table = Table {
             "The same of the service that says what a token is.",
             "\"https://oauth2.internal\"",
         ),
-        optional("call_timeout_ms", "milliseconds", "5000", "Longest time for one call to Google, 100 to 60000.", "2000"),
+        optional(
+            "call_timeout_ms",
+            "milliseconds",
+            "5000",
+            "Longest time for one call to Google, 100 to 60000.",
+            "2000",
+        ),
     ],
 };
 
@@ -169,6 +170,23 @@ pub(super) const FEDERATION: Table = Table {
 pub(super) const CLOUDSQL: Table = Table {
     head: "[broker.target.provider.cloudsql]",
     about: "Logins to PostgreSQL at Cloud SQL; see [the provider `cloudsql`](providers/cloudsql.md).",
+    settings: &[
+        ACCOUNT,
+        ACCOUNTS,
+        optional(
+            "federation",
+            "table",
+            "",
+            "How Google knows who asks: as `[broker.target.provider.gcp.federation]`.",
+            "",
+        ),
+    ],
+};
+
+/// `[broker.target.provider.gke]`.
+pub(super) const GKE: Table = Table {
+    head: "[broker.target.provider.gke]",
+    about: "Tokens for GKE clusters; see [GKE](providers/gcp.md#gke).",
     settings: &[
         ACCOUNT,
         ACCOUNTS,
