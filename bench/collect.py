@@ -20,6 +20,7 @@ TARGETS = {
     "mint_azure_overhead_p99": (1, True),
     "mint_kubernetes_overhead_p99": (1, True),
     "mint_openbao_overhead_p99": (1, True),
+    "mint_gcp_overhead_p99": (1, True),
     "held_statement": (16, True),
     "verdict_remembered_short_p99": (2, True),
     "verdict_remembered_report_p99": (2, True),

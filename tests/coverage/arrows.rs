@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "writ-provider-aws",
             "writ-provider-azure",
             "writ-provider-database",
+            "writ-provider-gcp",
             "writ-provider-kubernetes",
             "writ-provider-openbao",
             "writ-provider-source",

@@ -7,6 +7,7 @@ mod balancer;
 mod canary;
 mod cancel;
 mod clients;
+mod cloudsql;
 mod connect;
 mod demo;
 mod dev;

@@ -21,6 +21,7 @@ use writ_core::time::SystemClock;
 use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, RdsProvider};
 use writ_provider_azure::{AksAccess, AzureDatabaseProvider, AzureProvider};
 use writ_provider_database::DatabaseProvider;
+use writ_provider_gcp::{CloudSqlProvider, GcpProvider, GkeAccess};
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
 use writ_provider_openbao::OpenbaoProvider;
 use writ_provider_static::StaticProvider;
@@ -206,13 +207,21 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         }
         ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),
+        ProviderTable::Gcp(settings) => Arc::new(GcpProvider::new(settings, assertions).doing(doing)?),
+        ProviderTable::Gke(settings) => Arc::new(GcpProvider::for_clusters(settings, assertions).doing(doing)?),
+        ProviderTable::Cloudsql(settings) => {
+            Arc::new(CloudSqlProvider::new(settings, &address, assertions).doing(doing)?)
+        }
         ProviderTable::Eks(settings) => Arc::new(EksProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Kubernetes(settings) => {
             let eks = settings.eks.as_ref().map(EksAccess::new).transpose().doing(doing.clone())?;
             let eks = eks.map(|access| Arc::new(EksBearer(access)) as Arc<dyn BearerSource>);
             let aks = settings.aks.as_ref().map(|access| AksAccess::new(access, assertions)).transpose();
             let aks = aks.doing(doing.clone())?.map(|access| Arc::new(AksBearer(access)) as Arc<dyn BearerSource>);
-            let seams = Seams { assertions: assertions.cloned(), eks, aks, ..Seams::default() };
+            let gke =
+                settings.gke.as_ref().map(|gke| GkeAccess::new(gke, assertions)).transpose().doing(doing.clone())?;
+            let gke = gke.map(|access| Arc::new(GkeBearer(access)) as Arc<dyn BearerSource>);
+            let seams = Seams { assertions: assertions.cloned(), eks, aks, gke, ..Seams::default() };
             Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)
         }
         ProviderTable::Azure(settings) => Arc::new(AzureProvider::new(settings, &address, assertions).doing(doing)?),
@@ -252,6 +261,24 @@ struct AksBearer(AksAccess);
 impl BearerSource for AksBearer {
     fn named(&self) -> String {
         format!("the client `{}` of Entra", self.0.client_id())
+    }
+
+    fn bearer<'a>(
+        &'a self,
+        target: &'a TargetName,
+        intended: Option<&'a Intended>,
+    ) -> Pending<'a, Result<Secret, ProviderFault>> {
+        Box::pin(self.0.token(target, intended))
+    }
+}
+
+/// A GKE cluster lets the broker in as a service account of Google's.
+#[derive(Debug)]
+struct GkeBearer(GkeAccess);
+
+impl BearerSource for GkeBearer {
+    fn named(&self) -> String {
+        format!("the service account `{}`", self.0.account())
     }
 
     fn bearer<'a>(

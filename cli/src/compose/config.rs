@@ -10,6 +10,7 @@ use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig};
 use writ_provider_database::DatabaseConfig;
+use writ_provider_gcp::{CloudSqlConfig, GcpConfig, GkeAccessConfig, GkeConfig};
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_openbao::OpenbaoConfig;
 use writ_provider_static::StaticConfig;
@@ -95,13 +96,19 @@ pub(crate) enum ProviderTable {
     /// Tokens for EKS clusters.
     Eks(EksConfig),
     /// Tokens of Kubernetes' service accounts.
-    Kubernetes(KubernetesConfig<EksAccessConfig, AksAccessConfig>),
+    Kubernetes(KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>),
     /// Access tokens of Microsoft Entra.
     Azure(AzureConfig),
     /// Logins to Azure Database for PostgreSQL.
     AzureDatabase(AzureDatabaseConfig),
     /// Secrets of an OpenBao or Vault.
     Openbao(OpenbaoConfig),
+    /// Tokens of Google's service accounts.
+    Gcp(GcpConfig),
+    /// Logins to Cloud SQL.
+    Cloudsql(CloudSqlConfig),
+    /// Tokens for GKE clusters.
+    Gke(GkeConfig),
 }
 
 impl ProviderTable {
@@ -117,6 +124,9 @@ impl ProviderTable {
             Self::Azure(_) => "azure",
             Self::AzureDatabase(_) => "azure_database",
             Self::Openbao(_) => "openbao",
+            Self::Gcp(_) => "gcp",
+            Self::Cloudsql(_) => "cloudsql",
+            Self::Gke(_) => "gke",
         }
     }
 
@@ -134,11 +144,15 @@ impl ProviderTable {
             Self::Kubernetes(settings) => {
                 let eks = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
                 let aks = settings.aks.as_ref().map_or(Ok(()), AksAccessConfig::validate);
-                eks.and(aks).and_then(|()| settings.validate())
+                let gke = settings.gke.as_ref().map_or(Ok(()), GkeAccessConfig::validate);
+                eks.and(aks).and(gke).and_then(|()| settings.validate())
             }
             Self::Azure(settings) => settings.validate(),
             Self::AzureDatabase(settings) => settings.validate(),
             Self::Openbao(settings) => settings.validate(),
+            Self::Gcp(settings) => settings.validate(),
+            Self::Cloudsql(settings) => settings.validate(),
+            Self::Gke(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -146,10 +160,11 @@ impl ProviderTable {
     /// What its credentials are of use for, where that is one protocol alone.
     const fn protocol(&self) -> Option<Protocol> {
         match self {
-            Self::Database(_) | Self::Rds(_) | Self::AzureDatabase(_) => Some(Protocol::Postgres),
+            Self::Database(_) | Self::Rds(_) | Self::AzureDatabase(_) | Self::Cloudsql(_) => Some(Protocol::Postgres),
             Self::Aws(_) => Some(Protocol::Aws),
-            Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
+            Self::Eks(_) | Self::Kubernetes(_) | Self::Gke(_) => Some(Protocol::Kubernetes),
             Self::Azure(_) => Some(Protocol::Azure),
+            Self::Gcp(_) => Some(Protocol::Gcp),
             Self::Static(_) | Self::Openbao(_) => None,
         }
     }
@@ -168,9 +183,9 @@ impl ProviderTable {
             }
             Self::Openbao(settings) => settings.ca_file.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
-            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) => Vec::new(),
             Self::Azure(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
             Self::AzureDatabase(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
+            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) | Self::Gcp(_) | Self::Cloudsql(_) | Self::Gke(_) => Vec::new(),
         }
     }
 }

@@ -5,11 +5,13 @@
 //! * [`sts`]: AWS's STS and IAM, in front of the emulator [`moto`]; S3 and the rest pass through it.
 //! * [`rds`]: how RDS takes login tokens, in front of a real PostgreSQL.
 //! * [`entra`]: Microsoft Entra's token endpoint, and what of ARM, Key Vault and a machine's metadata looks at its tokens.
+//! * [`gcp`]: Google's STS, IAM credentials, storage and keys, and how Cloud SQL takes tokens, in front of a real PostgreSQL.
 //! * [`issuer`]: a small OIDC issuer for tokens of every kind, sound and broken.
 //! * [`dead`]: services that never answer, or that nobody runs.
 
 pub mod dead;
 pub mod entra;
+pub mod gcp;
 pub mod issuer;
 pub mod moto;
 pub mod rds;

@@ -2,6 +2,7 @@
 
 mod aws;
 mod azure;
+mod gcp;
 mod issuers;
 mod kubernetes;
 mod openbao;
@@ -236,11 +237,17 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `aws` or `kubernetes`.",
+                "What it speaks: `postgres`, `aws`, `kubernetes` or `gcp`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws` and `kubernetes`.", "5433"),
+            optional(
+                "port",
+                "number",
+                "",
+                "Its port: 5432 for `postgres`, 443 for `aws`, `kubernetes` and `gcp`.",
+                "5433",
+            ),
             optional(
                 "tls",
                 "text",
@@ -346,6 +353,13 @@ pub(super) const TABLES: &[Table] = &[
     openbao::OPENBAO,
     openbao::KV,
     openbao::DYNAMIC,
+    kubernetes::GKE,
+    gcp::GCP,
+    gcp::SCOPE,
+    gcp::RULE,
+    gcp::FEDERATION,
+    gcp::CLOUDSQL,
+    gcp::GKE,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

@@ -14,6 +14,7 @@ use writ_provider_aws::{
 };
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig};
 use writ_provider_database::DatabaseConfig;
+use writ_provider_gcp::{CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, GkeConfig, Rule, Scope};
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig, KubernetesSecretConfig};
 use writ_provider_openbao::{DynamicConfig, KvConfig, OpenbaoConfig};
 use writ_provider_static::StaticConfig;
@@ -65,7 +66,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<AssumeConfig>("[broker.target.provider.aws.assume]");
     same::<RdsConfig>("[broker.target.provider.rds]");
     same::<EksConfig>("[broker.target.provider.eks]");
-    same::<KubernetesConfig<EksAccessConfig, AksAccessConfig>>("[broker.target.provider.kubernetes]");
+    same::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]");
     same::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]");
     same::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]");
     same::<AzureConfig>("[broker.target.provider.azure]");
@@ -75,6 +76,13 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<OpenbaoConfig>("[broker.target.provider.openbao]");
     same::<KvConfig>("[broker.target.provider.openbao.kv]");
     same::<DynamicConfig>("[broker.target.provider.openbao.dynamic]");
+    same::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]");
+    same::<GcpConfig>("[broker.target.provider.gcp]");
+    same::<Scope>("[broker.target.provider.gcp.scopes.NAME]");
+    same::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]");
+    same::<FederationConfig>("[broker.target.provider.gcp.federation]");
+    same::<CloudSqlConfig>("[broker.target.provider.cloudsql]");
+    same::<GkeConfig>("[broker.target.provider.gke]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -86,7 +94,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 38, "each table stands above");
+    assert_eq!(TABLES.len(), 45, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -130,6 +138,10 @@ fn maximal(provider: &str) -> String {
         add(eks, eks, &[]);
         let aks = "[broker.target.provider.kubernetes.aks]";
         add(aks, aks, &[]);
+        let gke = "[broker.target.provider.kubernetes.gke]";
+        add(gke, gke, &[]);
+        let federation = "[broker.target.provider.gcp.federation]";
+        add("[broker.target.provider.kubernetes.gke.federation]", federation, &[]);
     }
     if matches!(provider, "azure" | "azure_database") {
         add(&format!("[broker.target.provider.{provider}.entra]"), "[broker.target.provider.azure.entra]", &[]);
@@ -142,6 +154,16 @@ fn maximal(provider: &str) -> String {
         for table in ["[broker.target.provider.openbao.kv]", "[broker.target.provider.openbao.dynamic]"] {
             add(table, table, &[]);
         }
+    }
+    if provider == "gcp" {
+        let scope = "[broker.target.provider.gcp.scopes.NAME]";
+        add(scope, scope, &[]);
+        let rule = "[[broker.target.provider.gcp.scopes.NAME.boundary]]";
+        add(rule, rule, &[]);
+    }
+    if matches!(provider, "gcp" | "cloudsql" | "gke") {
+        let federation = "[broker.target.provider.gcp.federation]";
+        add(&format!("[broker.target.provider.{provider}.federation]"), federation, &[]);
     }
     add("[broker.humans]", "[broker.humans]", &[]);
     add("[broker.humans.issuer]", "[[broker.issuer]]", &[]);
@@ -157,7 +179,9 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "azure", "azure_database", "openbao"] {
+    for provider in [
+        "database", "static", "aws", "rds", "eks", "kubernetes", "azure", "azure_database", "openbao", "gcp", "cloudsql", "gke",
+    ] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -196,7 +220,7 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     required::<RdsConfig>("[broker.target.provider.rds]", "");
     required::<EksConfig>("[broker.target.provider.eks]", "");
-    required::<KubernetesConfig<EksAccessConfig, AksAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    required::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]", "");
     required::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
     required::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]", "");
     required::<AzureConfig>("[broker.target.provider.azure]", "");
@@ -206,6 +230,13 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<OpenbaoConfig>("[broker.target.provider.openbao]", "");
     required::<KvConfig>("[broker.target.provider.openbao.kv]", "");
     required::<DynamicConfig>("[broker.target.provider.openbao.dynamic]", "");
+    required::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]", "");
+    required::<GcpConfig>("[broker.target.provider.gcp]", "");
+    required::<Scope>("[broker.target.provider.gcp.scopes.NAME]", "");
+    required::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]", "");
+    required::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
+    required::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
+    required::<GkeConfig>("[broker.target.provider.gke]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -257,7 +288,7 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     defaults::<RdsConfig>("[broker.target.provider.rds]", "");
     defaults::<EksConfig>("[broker.target.provider.eks]", "");
-    defaults::<KubernetesConfig<EksAccessConfig, AksAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    defaults::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]", "");
     defaults::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
     defaults::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]", "");
     defaults::<AzureConfig>("[broker.target.provider.azure]", "");
@@ -267,6 +298,13 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<OpenbaoConfig>("[broker.target.provider.openbao]", "");
     defaults::<KvConfig>("[broker.target.provider.openbao.kv]", "");
     defaults::<DynamicConfig>("[broker.target.provider.openbao.dynamic]", "");
+    defaults::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]", "");
+    defaults::<GcpConfig>("[broker.target.provider.gcp]", "");
+    defaults::<Scope>("[broker.target.provider.gcp.scopes.NAME]", "");
+    defaults::<Rule>("[[broker.target.provider.gcp.scopes.NAME.boundary]]", "");
+    defaults::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
+    defaults::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
+    defaults::<GkeConfig>("[broker.target.provider.gke]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");

@@ -179,6 +179,8 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         )
     };
     let from = |source: &str| format!("[broker.target.provider.static]\nuser = \"app\"\nsource = {{ {source} }}");
+    let google = "service_account = \"r@p.iam.gserviceaccount.com\"\nfederation = { by = \"broker\" }";
+    let oauth = "scopes = { all = { oauth = [\"https://www.googleapis.com/auth/cloud-platform\"] } }";
     for (provider, words) in [
         (format!("[broker.target.provider.aws]\n{role}\n{scope}"), "write `protocol = \"aws\"`"),
         (format!("[broker.target.provider.eks]\n{role}\ncluster = \"prod\""), "write `protocol = \"kubernetes\"`"),
@@ -201,6 +203,15 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         (from("hashicorp-vault = { secret = \"a\" }"), "expected one of `file`, `env`, `aws-secretsmanager`"),
         (from("env = \"A=B\""), "is not a name"),
         (from("file = \"/nowhere/at/all\""), "/nowhere/at/all"),
+        (format!("[broker.target.provider.gcp]\n{google}\n{oauth}"), "write `protocol = \"gcp\"`"),
+        ("[broker.target.provider.gcp]".to_owned(), "no service account"),
+        ("[broker.target.provider.cloudsql]".to_owned(), "no service account"),
+        (
+            format!(
+                "[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\ngke = {{ service_account = \"c\" }}"
+            ),
+            "is no service account's address",
+        ),
     ] {
         let said = check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider));
         assert!(said.contains(words), "`{words}`: {said}");
@@ -223,6 +234,9 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     let issues = issues.replace("alias/writ", "https://writ.vault.azure.net/keys/issuer");
     let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
     assert!(said.contains("write the key's identifier with its version"), "{said}");
+    let issues = issues.replace("alias/writ", "projects/p/locations/l/keyRings/r/cryptoKeys/k");
+    let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
+    assert!(said.contains("is no version of a key: write its resource name"), "{said}");
 }
 
 #[test]
