@@ -10,6 +10,8 @@ use writ_core::provider::ProviderFault;
 const MESSAGE_LIMIT: usize = 200;
 pub(crate) const GUIDE: &str = "see docs/providers/mysql.md for the statements that an admin runs";
 
+/// "Access denied for user".
+pub(crate) const DENIED: u16 = 1045;
 /// "Operation CREATE USER failed": there is such a user, or at MySQL a role of that name.
 pub(crate) const CANNOT_USER: u16 = 1396;
 /// "Unknown thread id": it has ended by itself.
@@ -54,11 +56,12 @@ pub(crate) fn late(doing: &str, limit: Duration) -> ProviderFault {
     ProviderFault::Unreachable(format!("{doing}: no answer within {} ms", limit.as_millis()))
 }
 
-/// The server wants the broker to log in by something that it does not do.
+/// The server wants a login by something that the client does not do: MySQL does so too where it does not know the user at all,
+/// so as not to tell.
 pub(crate) fn unknown_authentication(doing: &str) -> ProviderFault {
     ProviderFault::Misconfigured(format!(
-        "{doing}: the server asks for an authentication that the broker does not do: let its login use \
-         `caching_sha2_password` (MySQL) or `ed25519` (MariaDB)"
+        "{doing}: the server asks for an authentication that the broker does not do, or does not know the user: set `user` as \
+         the server knows it, and let it use `caching_sha2_password` (MySQL) or `ed25519` (MariaDB)"
     ))
 }
 
@@ -67,7 +70,7 @@ fn of_answer(doing: &str, answer: &ServerError) -> ProviderFault {
     let text = format!("{doing}: {} (error {})", plain(said), answer.code);
     match answer.code {
         // Access denied; no such host; the account is locked; its password has expired.
-        1045 | 1130 | 1820 | 1862 | 3118 | 4151 => ProviderFault::Misconfigured(format!(
+        DENIED | 1130 | 1820 | 1862 | 3118 | 4151 => ProviderFault::Misconfigured(format!(
             "{text}: set `user` and the password of the broker's login as the server knows them"
         )),
         // Denied for a database, a table, a column, an operation, a role's admin option.
