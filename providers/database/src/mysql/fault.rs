@@ -65,6 +65,11 @@ pub(crate) fn unknown_authentication(doing: &str) -> ProviderFault {
     ))
 }
 
+/// The server is a replica.
+pub(crate) fn replica() -> ProviderFault {
+    ProviderFault::Misconfigured("the server takes no changes (`read_only`): set `host` to the primary".to_owned())
+}
+
 fn of_answer(doing: &str, answer: &ServerError) -> ProviderFault {
     let said = if answer.code == PARSE_ERROR { "it does not understand the statement" } else { &answer.message };
     let text = format!("{doing}: {} (error {})", plain(said), answer.code);

@@ -6,7 +6,7 @@ use writ_core::provider::ProviderFault;
 use super::config::MysqlConfig;
 use super::dialect::Server;
 use super::pool::{Loan, Pool};
-use super::roles;
+use super::{fault, roles};
 
 pub(crate) async fn probe(pool: &Pool, config: &MysqlConfig) -> Result<(), ProviderFault> {
     let mut loan = pool.take().await?;
@@ -19,9 +19,7 @@ async fn look(loan: &mut Loan, config: &MysqlConfig) -> Result<(), ProviderFault
     let doing = "looking at the server";
     let read_only: Vec<String> = loan.rows(doing, "SELECT CAST(@@GLOBAL.read_only AS CHAR)").await?;
     if !read_only.iter().any(|value| matches!(value.as_str(), "0" | "OFF")) {
-        return Err(ProviderFault::Misconfigured(
-            "the server takes no changes (`read_only`): set `host` to the primary".to_owned(),
-        ));
+        return Err(fault::replica());
     }
     if loan.server() == Server::Mariadb {
         let plugin = "SELECT PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'ed25519'";

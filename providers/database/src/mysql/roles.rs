@@ -36,10 +36,11 @@ pub(crate) fn granted<'a>(config: &'a MysqlConfig, writ: &'a Writ) -> Result<Vec
     Ok(roles)
 }
 
-/// Whether the server knows the roles, and a session may have them.
+/// Whether the server takes changes, knows the roles, and a session may have them. A login that may end others' sessions may
+/// write to a MySQL replica too, and what it makes there is no user of the primary's.
 ///
 /// # Errors
-/// The role that it does not know, or the one that could make a lasting login.
+/// That the server is a replica, the role that it does not know, or the one that could make a lasting login.
 pub(crate) async fn check(loan: &mut Loan, roles: &[&str]) -> Result<(), ProviderFault> {
     let doing = "looking at the roles to be granted";
     let question = match loan.server() {
@@ -48,6 +49,9 @@ pub(crate) async fn check(loan: &mut Loan, roles: &[&str]) -> Result<(), Provide
     };
     let rows: Vec<(String, Vec<u8>)> = loan.rows(doing, &question).await?;
     let of_kind = |kind: &str| rows.iter().filter(|row| row.0 == kind).map(|row| row.1.as_slice()).collect::<Vec<_>>();
+    if of_kind("read_only").iter().any(|value| !matches!(*value, b"0" | b"OFF")) {
+        return Err(fault::replica());
+    }
     let known = of_kind("known");
     if let Some(missing) = roles.iter().find(|role| !known.contains(&role.as_bytes())) {
         return Err(ProviderFault::Refused(format!(
@@ -76,7 +80,8 @@ fn at_mysql(roles: &[&str]) -> String {
            SELECT User, Host FROM mysql.user WHERE Host = '%' AND User IN ({roles}) \
            UNION SELECT e.FROM_USER, e.FROM_HOST FROM mysql.role_edges e \
              JOIN reached r ON e.TO_USER = r.user AND e.TO_HOST = r.host) \
-         SELECT 'known', User FROM mysql.user WHERE Host = '%' AND User IN ({roles}) \
+         SELECT 'read_only', CAST(@@GLOBAL.read_only AS CHAR) \
+         UNION ALL SELECT 'known', User FROM mysql.user WHERE Host = '%' AND User IN ({roles}) \
          UNION ALL SELECT 'unsafe', u.User FROM mysql.user u JOIN reached r ON u.User = r.user AND u.Host = r.host \
            WHERE 'Y' IN (u.Super_priv, u.Create_user_priv, u.Grant_priv, u.Insert_priv, u.Update_priv, u.Delete_priv) \
          UNION ALL SELECT 'unsafe', g.USER FROM mysql.global_grants g JOIN reached r ON g.USER = r.user AND g.HOST = r.host \
@@ -101,7 +106,8 @@ fn at_mariadb(roles: &[&str]) -> String {
         "WITH RECURSIVE reached (role) AS (\
            SELECT User FROM mysql.user WHERE is_role = 'Y' AND User IN ({roles}) \
            UNION SELECT m.Role FROM mysql.roles_mapping m JOIN reached r ON m.User = r.role AND m.Host = '') \
-         SELECT 'known', User FROM mysql.user WHERE is_role = 'Y' AND User IN ({roles}) \
+         SELECT 'read_only', CAST(@@GLOBAL.read_only AS CHAR) \
+         UNION ALL SELECT 'known', User FROM mysql.user WHERE is_role = 'Y' AND User IN ({roles}) \
          UNION ALL SELECT 'unsafe', u.User FROM mysql.user u JOIN reached r ON u.User = r.role AND u.is_role = 'Y' \
            WHERE 'Y' IN (u.Super_priv, u.Create_user_priv, u.Grant_priv, u.Insert_priv, u.Update_priv, u.Delete_priv) \
          UNION ALL SELECT 'unsafe', p.User FROM mysql.global_priv p JOIN reached r ON p.User = r.role AND p.Host = '' \
