@@ -143,7 +143,7 @@ impl Broker {
         }
 
         // A target that does not answer is not asked again for each client.
-        served.admit().map_err(|rest| resting(&served.target, rest))?;
+        let pass = served.admit().map_err(|rest| resting(&served.target, rest))?;
 
         // 4. Whether humans must say so too.
         let approved = match self.approved(asked, workload.get(), &served, grant).await? {
@@ -172,7 +172,7 @@ impl Broker {
         let unlogged = self.unlogged.clone();
         let token = Secret::new(asked.open.token.as_bytes().to_vec());
         let intended = intended.asked_by(Asker { workload: workload.into_inner(), token });
-        let minted = match served.mint(intended, limit).await {
+        let minted = match served.mint(pass, intended, limit).await {
             Ok(minted) => minted.on_abandon(move |writ| drop(unlogged.send(writ))),
             Err(fault) => return Err(self.mint_failed(&writ, &fault).await),
         };

@@ -95,7 +95,8 @@ impl OidcIssuer {
     }
 
     /// The issuer with a signer of another's: a key management service, which keeps the key, and may take `limit` for a
-    /// signature. The keys of `others` are published beside it and sign nothing.
+    /// signature. The keys of `others` are published beside it and sign nothing. Nobody here knows whether the key signed before, so
+    /// that it counts as introduced whenever it is opened.
     ///
     /// # Errors
     /// [`KeyFault::Crypto`] if a public key is of no use.
@@ -107,12 +108,13 @@ impl OidcIssuer {
         limit: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyFault> {
-        let ring = ArcSwap::from_pointee(Ring::of_signer(signer, others, limit)?);
-        let (url, config, introduced) = (url.to_owned(), config.clone(), Vec::new());
+        let ring = Ring::of_signer(signer, others, limit)?;
+        let introduced = vec![Introduced { purpose: "issuer-signer", public: ring.kid().to_owned() }];
+        let (url, config, ring) = (url.to_owned(), config.clone(), ArcSwap::from_pointee(ring));
         Ok(Self { url, config, clock, keys: None, ring, introduced })
     }
 
-    /// The keys that were made when it was opened, for the ledger.
+    /// The keys that came into use when it was opened, for the ledger.
     #[must_use]
     pub fn introduced(&self) -> &[Introduced] {
         &self.introduced

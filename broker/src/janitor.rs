@@ -126,7 +126,7 @@ impl Broker {
             let served = loaded.targets.find(writ.target.as_str());
             let limit = self.settings.provider_timeout;
             let gone = match &served {
-                Some(served) => served.revoke(&writ, limit).await.is_ok(),
+                Some(served) => served.revoke(None, &writ, limit).await.is_ok(),
                 None => false,
             };
             tracing::error!(writ = %writ.id, gone, "an unreleased credential was taken back without evidence");

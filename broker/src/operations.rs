@@ -1,5 +1,7 @@
 //! What operators ask of targets: which there are, whether a mint would work, and that what was minted goes.
 
+use std::sync::Arc;
+
 use writ_broker_api::admin::{OlderRevoked, TargetFacts};
 use writ_core::event::{Actor, Event};
 use writ_core::fault::{Blame, Fault};
@@ -28,16 +30,30 @@ impl Broker {
     }
 
     /// Takes back everything that was minted at a target until now, for all its sessions and whoever else has its roles. The
-    /// order is in the ledger before the target is asked, and what came of it after.
+    /// order is in the ledger before the target is asked, and what came of it after, though whoever ordered it is gone.
     ///
     /// # Errors
     /// [`Refusal`] if there is no such target, the reason is malformed, the target cannot do this or does not, or it cannot
     /// be written down.
-    pub async fn revoke_older(&self, target: &str, reason: &str, by: Actor) -> Result<OlderRevoked, Refusal> {
+    pub async fn revoke_older(
+        self: &Arc<Self>,
+        target: &str,
+        reason: &str,
+        by: Actor,
+    ) -> Result<OlderRevoked, Refusal> {
         check_reason(reason)?;
         let served = self.loaded.load().targets.find(target).ok_or_else(|| self.no_target())?;
+        let (broker, reason) = (Arc::clone(self), reason.to_owned());
+        let running = tokio::spawn(async move { broker.take_older_back(&served, reason, by).await });
+        running.await.unwrap_or_else(|_| {
+            let fault = Fault::new("targets.given_up", Blame::Ours, "the order was given up")
+                .help("look with `writ ledger find` how far it came, and order it again");
+            Err(Refusal::new(fault, RequestId::fresh()))
+        })
+    }
+
+    async fn take_older_back(&self, served: &Served, reason: String, by: Actor) -> Result<OlderRevoked, Refusal> {
         let (target, before) = (served.target.name.clone(), self.clock.now());
-        let reason = reason.to_owned();
         self.evidence.event(Event::OlderRevocationOrdered { target: target.clone(), before, by, reason }).await?;
         match served.revoke_older(before, self.settings.provider_timeout).await {
             Ok(()) => {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use writ_core::event::{Actor, Event};
 use writ_core::id::{SessionId, WritId};
+use writ_core::provider::ProviderFault;
 use writ_core::target::TargetName;
 use writ_core::time::{Timestamp, after};
 use writ_core::writ::{Writ, WritState};
@@ -117,9 +118,10 @@ impl Broker {
         let outcome = match self.loaded.load().targets.find(writ.target.as_str()) {
             // Not being called is a failure like any other: an operator sees that the credential may still live.
             Some(served) => match served.admit() {
-                Ok(()) => {
-                    let revoked = served.revoke(&writ, self.settings.provider_timeout).await;
-                    revoked.map_err(|fault| format!("{}: {}", fault.code(), fault.detail()))
+                Ok(pass) => {
+                    let revoked = served.revoke(Some(pass), &writ, self.settings.provider_timeout).await;
+                    let said = |fault: ProviderFault| format!("{}: {}", fault.code(), fault.detail());
+                    revoked.map(|()| served.provider.describe().revocable).map_err(said)
                 }
                 Err(rest) => Err(format!("not called for {} s: the target does not answer", rest.as_secs() + 1)),
             },
@@ -127,7 +129,7 @@ impl Broker {
         };
         let now = self.clock.now();
         let written = match outcome {
-            Ok(()) => self.revoked(writ, now).await,
+            Ok(taken_back) => self.revoked(writ, taken_back, now).await,
             Err(detail) => self.not_revoked(writ, due.attempts.saturating_add(1), detail, now).await,
         };
         match written {
@@ -140,16 +142,23 @@ impl Broker {
         }
     }
 
-    async fn revoked(&self, writ: Writ, now: Timestamp) -> Result<(), EvidenceFault> {
+    /// Nothing is left to be done: it was taken back, or its target takes back none alone.
+    async fn revoked(&self, writ: Writ, taken_back: bool, now: Timestamp) -> Result<(), EvidenceFault> {
         let unchanged = vec![Condition::WritIs(writ.id, writ.state)];
         let state = match writ.state {
             WritState::Failed | WritState::Abandoned => writ.state,
             _ => WritState::Closed,
         };
         let (id, closed) = (writ.id, writ.closed.or(Some(now)));
+        let ends = writ.credential.as_ref().and_then(|facts| facts.expires);
         let changes = vec![Change::Writ(Writ { state, closed, ..writ }), Change::Revoked(id)];
-        metrics::counter!("writ_revoked_total").increment(1);
-        self.evidence.write(vec![Event::CredentialRevoked { writ: id }], unchanged, changes).await
+        let event = if taken_back {
+            metrics::counter!("writ_revoked_total").increment(1);
+            Event::CredentialRevoked { writ: id }
+        } else {
+            Event::CredentialLeft { writ: id, ends }
+        };
+        self.evidence.write(vec![event], unchanged, changes).await
     }
 
     async fn not_revoked(

@@ -17,6 +17,7 @@ use writ_core::writ::Writ;
 
 use crate::issuer::OidcIssuer;
 use breaker::Breaker;
+pub(crate) use breaker::Pass;
 use pace::Pace;
 
 /// A target and its provider.
@@ -46,7 +47,7 @@ impl Served {
     }
 
     /// Lets a call to the target through, or says for how long it is left alone because it does not answer.
-    pub(crate) fn admit(&self) -> Result<(), Duration> {
+    pub(crate) fn admit(&self) -> Result<Pass<'_>, Duration> {
         self.breaker.admit()
     }
 
@@ -61,9 +62,15 @@ impl Served {
     }
 
     /// One call, held to its time; what became of it is remembered.
-    async fn call<T>(&self, limit: Duration, call: Pending<'_, Result<T, ProviderFault>>) -> Result<T, ProviderFault> {
+    async fn call<T>(
+        &self,
+        pass: Option<Pass<'_>>,
+        limit: Duration,
+        call: Pending<'_, Result<T, ProviderFault>>,
+    ) -> Result<T, ProviderFault> {
+        let finds_out = pass.is_some_and(Pass::take);
         let answer = held(limit, call).await;
-        if self.breaker.tell(!matches!(answer, Err(ProviderFault::Unreachable(_)))) {
+        if self.breaker.tell(!matches!(answer, Err(ProviderFault::Unreachable(_))), finds_out) {
             metrics::counter!("writ_target_rests_total").increment(1);
             tracing::warn!(target = %self.target.name, "the target does not answer: it is left alone for a while");
         }
@@ -76,11 +83,16 @@ impl Served {
         serves.iter().all(|(name, value)| self.target.labels.get(name) == Some(value))
     }
 
-    /// Mints, within bounded time.
+    /// Mints, within bounded time, for whom [`Self::admit`] let through.
     ///
     /// # Errors
     /// [`ProviderFault`] as the provider says, or unreachable if it says nothing.
-    pub async fn mint(&self, intended: Intended, limit: Duration) -> Result<Minted, ProviderFault> {
+    pub(crate) async fn mint(
+        &self,
+        pass: Pass<'_>,
+        intended: Intended,
+        limit: Duration,
+    ) -> Result<Minted, ProviderFault> {
         if let Some(scope) = &intended.writ().obligations.scope
             && !self.provider.describe().scoped
         {
@@ -88,15 +100,20 @@ impl Served {
                 format!("policy names the scope `{scope}`, and `{}` has none: remove `@scope`", self.target.name);
             return Err(ProviderFault::Misconfigured(text));
         }
-        self.call(limit, self.provider.mint(&self.target, intended, limit)).await
+        self.call(Some(pass), limit, self.provider.mint(&self.target, intended, limit)).await
     }
 
     /// Takes back whatever was minted for the writ, within bounded time.
     ///
     /// # Errors
     /// As for [`Self::mint`].
-    pub async fn revoke(&self, writ: &Writ, limit: Duration) -> Result<(), ProviderFault> {
-        self.call(limit, self.provider.revoke(&self.target, writ, limit)).await
+    pub(crate) async fn revoke(
+        &self,
+        pass: Option<Pass<'_>>,
+        writ: &Writ,
+        limit: Duration,
+    ) -> Result<(), ProviderFault> {
+        self.call(pass, limit, self.provider.revoke(&self.target, writ, limit)).await
     }
 
     /// Removes leftovers, within bounded time.
@@ -112,7 +129,7 @@ impl Served {
     /// # Errors
     /// As for [`Self::mint`].
     pub async fn probe(&self, limit: Duration) -> Result<(), ProviderFault> {
-        self.call(limit, self.provider.probe(&self.target, limit)).await
+        self.call(None, limit, self.provider.probe(&self.target, limit)).await
     }
 
     /// Presents what was minted to the target, within bounded time. `None` where the target has no harmless call.

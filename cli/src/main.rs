@@ -19,8 +19,8 @@ use clap::{Args, Parser, Subcommand};
 use writ_parser::child::Limits;
 
 use crate::commands::{
-    Connection, approvals, configuration, connect, freeze, gateways, issuer, ledger, login, policy, sessions, targets,
-    token, trial, whoami, writs,
+    Connection, approvals, configuration, connect, doctor, freeze, gateways, issuer, ledger, listen, login, policy,
+    sessions, targets, token, trial, whoami, writs,
 };
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
@@ -58,8 +58,13 @@ enum Command {
     Token(token::Token),
     /// Show where this workload's token comes from and what it claims; never the token.
     Whoami(whoami::Whoami),
+    /// Say why this job gets in, or does not.
+    #[command(subcommand)]
+    Doctor(doctor::Doctor),
     /// Run a command that reaches a target through a gateway, and sees no token.
     Connect(Box<connect::Connect>),
+    /// Keep ways to targets open for the programs of a job, none of which sees a token.
+    Listen(Box<listen::Listen>),
     /// What was issued.
     #[command(subcommand)]
     Writs(writs::Writs),
@@ -153,6 +158,8 @@ async fn command(command: Command, connection: Connection) -> Result<(), Failure
             Ok(())
         }
         Command::Login(options) => login::run(&options, &connection).await,
+        Command::Doctor(command) => doctor::run(&command, &connection).await,
+        Command::Listen(options) => listen::run(&options, &connection).await,
         Command::Token(options) => token::run(&options, &connection).await,
         Command::Whoami(options) => whoami::run(&options, &connection).await,
         Command::Writs(command) => writs::run(command, &connection).await,

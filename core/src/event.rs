@@ -180,9 +180,10 @@ pub enum Event {
     },
     /// A key came into use.
     KeyIntroduced {
-        /// What it is for: `ca`, `ledger`, `session-token`, `bundle`, `recording`.
+        /// What it is for: `ca`, `ledger`, `session-token`, `bundle`, `recording`; `issuer-signer` for
+        /// one that a key management service keeps, which is written at each start.
         purpose: String,
-        /// Its public part, or its identifier where it has none.
+        /// Its public part, or its identifier where it has none; the thumbprint (RFC 7638) of an `issuer-signer`.
         public: String,
     },
     /// A gateway joined.
@@ -358,6 +359,14 @@ pub enum Event {
     CredentialRevoked {
         /// The writ.
         writ: WritId,
+    },
+    /// The credential was not taken back, since its target takes back none alone: nobody has it any more, and it lives until
+    /// its own end.
+    CredentialLeft {
+        /// The writ.
+        writ: WritId,
+        /// Its end, as the target granted it; `None` where it has none, or where nobody knows what was minted.
+        ends: Option<Timestamp>,
     },
     /// The credential could not be taken back. It is retried.
     RevocationFailed {
@@ -557,6 +566,7 @@ impl Event {
             Self::OlderRevoked { .. } => "older_revoked",
             Self::OlderRevocationFailed { .. } => "older_revocation_failed",
             Self::CredentialRevoked { .. } => "credential_revoked",
+            Self::CredentialLeft { .. } => "credential_left",
             Self::RevocationFailed { .. } => "revocation_failed",
             Self::RevocationOrdered { .. } => "revocation_ordered",
             Self::Frozen { .. } => "frozen",

@@ -1,11 +1,13 @@
-//! What issuers and workloads send: tokens, key sets.
+//! What issuers and workloads send: tokens, key sets, what callers of AWS signed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use writ_broker::duration::Span;
 use writ_broker::identity::claims::ClaimRules;
 use writ_broker::identity::discovery::Discovery;
 use writ_broker::identity::header::Compact;
 use writ_broker::identity::jwks::KeySet;
-use writ_broker::identity::{Algorithm, IssuerConfig, json};
+use writ_broker::identity::{Algorithm, IssuerConfig, aws_caller, json};
 use writ_core::time::Timestamp;
 
 pub(crate) const WORDS: &[&[u8]] = &[
@@ -36,6 +38,33 @@ pub(crate) const WORDS: &[&[u8]] = &[
     b"[[[[[[[[",
     b"{\"a\":",
     b",",
+];
+
+pub(crate) const AWS_WORDS: &[&[u8]] = &[
+    b"https://",
+    b"http://",
+    b"sts.eu-west-1.amazonaws.com",
+    b"sts.cn-north-1.amazonaws.com.cn",
+    b"sts.eusc-de-east-1.amazonaws.eu",
+    b".evil.example",
+    b"@",
+    b":443",
+    b"/?",
+    b"&",
+    b"=",
+    b"+",
+    b"#",
+    b"%2F",
+    b"%2f",
+    b"%26",
+    b"%00",
+    b"Action=AssumeRole",
+    b"action=GetCallerIdentity",
+    b"Version=2011-06-15",
+    b"X-Amz-Security-Token=",
+    b"X-Amz-SignedHeaders=host%3Bx-writ-audience",
+    b"X-Amz-Expires=900",
+    b"X-Amz-Date=20260230T256199Z",
 ];
 
 const NOW: i64 = 1_700_000_000;
@@ -108,4 +137,22 @@ pub(crate) fn keys(data: &[u8]) {
             assert!(!key.thumbprint().is_empty());
         }
     }
+}
+
+/// The address in a proof: whatever it says, what is asked is who it is, of the STS of a region and in one form.
+pub(crate) fn aws_proof(data: &[u8]) {
+    let proof = |address: &[u8]| format!("{}{}", aws_caller::PREFIX, URL_SAFE_NO_PAD.encode(address));
+    let Ok(asked) = aws_caller::address(&proof(data)) else { return };
+    let again = aws_caller::address(&proof(asked.as_bytes()));
+    assert_eq!(again.ok().as_deref(), Some(&*asked), "what is asked is another proof than the one that was read");
+    let host = asked.strip_prefix("https://sts.").and_then(|rest| rest.split_once("/?")).map(|(host, _)| host);
+    let suffixes = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"];
+    let region = host.and_then(|host| suffixes.iter().find_map(|suffix| host.strip_suffix(suffix)));
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    assert!(region.is_some_and(|region| !region.is_empty() && region.bytes().all(plain)), "it leads elsewhere");
+    let query = asked.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    let pairs: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    assert_eq!(pairs.first(), Some(&("Action", "GetCallerIdentity")), "something else is asked");
+    assert!(pairs.windows(2).all(|two| matches!(two, [(one, _), (other, _)] if one < other)), "a parameter twice");
+    assert!(pairs.contains(&("X-Amz-SignedHeaders", "host%3Bx-writ-audience")), "the audience is not signed");
 }

@@ -6,6 +6,7 @@
 //!
 //! Read next: [`TARGETS`], then `README.md`.
 
+mod client;
 mod evidence;
 mod identity;
 mod masking;
@@ -30,6 +31,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "startup", run: postgres::startup, short: 20_000, words: postgres::STARTUP_WORDS },
+    Target { name: "client_login", run: client::login, short: 20_000, words: client::WORDS },
     Target { name: "upstream", run: postgres::upstream, short: 20_000, words: postgres::UPSTREAM_WORDS },
     Target { name: "relay", run: postgres::relay, short: 10_000, words: postgres::RELAY_WORDS },
     Target { name: "names", run: postgres::names, short: 10_000, words: &[] },
@@ -37,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "token", run: identity::token, short: 20_000, words: identity::WORDS },
     Target { name: "keys", run: identity::keys, short: 5_000, words: identity::WORDS },
     Target { name: "discovery", run: identity::discovery, short: 10_000, words: identity::WORDS },
+    Target { name: "aws_proof", run: identity::aws_proof, short: 20_000, words: identity::AWS_WORDS },
     Target { name: "config", run: operator::config, short: 2_000, words: operator::CONFIG_WORDS },
     Target { name: "policy", run: operator::policy, short: 200, words: operator::POLICY_WORDS },
     Target { name: "entry", run: evidence::entry, short: 50_000, words: &[] },

@@ -110,7 +110,8 @@ fn one(question: &Question, policy: &Policy) -> Said {
     Said { policy: name(policy.id()), forbids: policy.effect() == Effect::Forbid, outcome: outcome(question, policy) }
 }
 
-fn outcome(question: &Question, policy: &Policy) -> Outcome {
+/// What one policy says to a question.
+pub(crate) fn outcome(question: &Question, policy: &Policy) -> Outcome {
     let request = question.request();
     let entities = question.entities();
     let fits = |of: Option<&EntityUid>, scope: Scope| of.is_some_and(|entity| scope.holds(entity, entities));

@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`schema`] (what policies may speak of), [`bundle`] (a validated set of files and its hash),
 //! [`claims`] (how a token's claims become tags), [`decide`] (the decisions), [`obligations`] (what comes with them),
-//! [`session`] (decisions prepared for the hot path), [`judge`] (decisions on statements), [`explain`] (why), [`wire`] (the bundle as signed data).
+//! [`session`] (decisions prepared for the hot path), [`judge`] (decisions on statements), [`explain`] (why) and [`missed`](mod@missed) (why not), [`wire`] (the bundle as signed data).
 
 pub mod bundle;
 pub mod claims;
@@ -16,6 +16,7 @@ pub mod explain;
 pub mod functions;
 pub mod governs;
 pub mod judge;
+pub mod missed;
 pub mod obligations;
 pub mod problem;
 mod reads;
@@ -33,5 +34,6 @@ pub use explain::{Explanation, explain_command, explain_connect};
 pub use functions::OwnFunctions;
 pub use governs::Inputs;
 pub use judge::{Judgement, Need, StatementFacts, Thing};
+pub use missed::{Missed, missed};
 pub use problem::Problem;
 pub use session::SessionPolicy;

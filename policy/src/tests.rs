@@ -48,7 +48,7 @@ pub(crate) fn target() -> Target {
     }
 }
 
-fn context() -> ConnectContext {
+pub(crate) fn context() -> ConnectContext {
     ConnectContext {
         now: Timestamp::UNIX_EPOCH,
         client_address: None,

@@ -38,6 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "writ-broker",
             "writ-broker-api",
+            "writ-client",
             "writ-core",
             "writ-gateway",
             "writ-ledger",

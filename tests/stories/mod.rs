@@ -1,5 +1,6 @@
 //! What users do, with the programs that they use, through the real binary.
 
+mod action;
 mod approvals;
 mod balancer;
 mod canary;

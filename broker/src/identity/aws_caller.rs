@@ -20,6 +20,7 @@ use reqwest::{Client, Url};
 use tokio::sync::{Mutex, Semaphore};
 use writ_core::time::{SignedDuration, Timestamp};
 use writ_core::workload::{Claims, Issuer, TokenId, TokenKind, Workload};
+use zeroize::Zeroizing;
 
 use super::config::{ConfigFault, IssuerConfig};
 use super::discovery::{Reach, chain, client};
@@ -195,7 +196,11 @@ impl AwsCallers {
             200 if is_json => caller::read(&body, proof.partition()).map(Arc::new),
             200 => Err(unavailable(format!("`{host}` answers with something other than JSON"))),
             400..=499 if status != 429 => {
-                let reason = format!("STS refuses it with status {status}{}", caller::code(&body));
+                let refused = caller::Refused::read(&body);
+                let reason = format!("STS refuses it with status {status}{}", refused.shown());
+                if refused.is_for_the_moment() {
+                    return Err(unavailable(reason));
+                }
                 Err(IdentityFault::Unconfirmed { issuer: shown(&self.name), reason })
             }
             status => Err(unavailable(format!("`{host}` answers with status {status}"))),
@@ -204,7 +209,7 @@ impl AwsCallers {
 
     #[cfg(not(test))]
     fn url(&self, proof: &Proof) -> Option<Url> {
-        Url::parse(&format!("https://{}/?{}", proof.host(), proof.query())).ok()
+        Url::parse(&proof.address()).ok()
     }
 
     #[cfg(test)]
@@ -223,6 +228,15 @@ impl AwsCallers {
         }
         headers
     }
+}
+
+/// The address that would be asked for a proof, made anew from what was read of it. It says no more than the proof does, and
+/// nothing of it is verified.
+///
+/// # Errors
+/// [`IdentityFault`] for any departure from the form.
+pub fn address(token: &str) -> Result<Zeroizing<String>, IdentityFault> {
+    Proof::read(token).map(|proof| proof.address())
 }
 
 /// Reads a proof, and finds whose it is by its region.

@@ -22,6 +22,8 @@ pub(super) const OVERLAP_MARGIN: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Ring {
     signing: Signing,
+    /// What the key that signs is called in the set: its thumbprint (RFC 7638).
+    kid: String,
     /// The header of every token, encoded.
     header: String,
     jwks: Value,
@@ -80,7 +82,11 @@ impl Ring {
         algorithms.sort_unstable();
         algorithms.dedup();
         let header = URL_SAFE_NO_PAD.encode(header.to_string());
-        Some(Self { signing, header, jwks: json!({ "keys": published? }), algorithms })
+        Some(Self { signing, kid, header, jwks: json!({ "keys": published? }), algorithms })
+    }
+
+    pub(super) fn kid(&self) -> &str {
+        &self.kid
     }
 
     pub(super) const fn jwks(&self) -> &Value {

@@ -269,6 +269,10 @@ async fn a_signer_elsewhere_is_trusted_with_its_key_alone() {
     assert!(silent.contains("does not answer"), "{silent}");
 }
 
+fn kid(jwks: &Value, at: usize) -> &str {
+    jwks["keys"][at]["kid"].as_str().unwrap()
+}
+
 #[tokio::test]
 async fn other_keys_elsewhere_are_published_and_sign_nothing() {
     let clock = Arc::new(Stepped::new());
@@ -284,7 +288,10 @@ async fn other_keys_elsewhere_are_published_and_sign_nothing() {
     let first = open(&before, &[]);
     let token = assert(&first, None, AssertedSubject::Target).await;
     let second = open(&now, std::slice::from_ref(&before));
-    assert_eq!(second.jwks()["keys"].as_array().unwrap().len(), 2);
+    let jwks = second.jwks();
+    assert_eq!(jwks["keys"].as_array().unwrap().len(), 2);
+    let introduced = second.introduced().iter().map(|key| (key.purpose, key.public.as_str())).collect::<Vec<_>>();
+    assert_eq!(introduced, [("issuer-signer", kid(&jwks, 1))], "the ledger learns which key signs from now on");
     assert!(
         read(&second.jwks(), "ES256", &token, clock.now()).await.is_ok(),
         "a token of the key before is still good"

@@ -161,7 +161,8 @@ async fn a_mint_under_way_when_the_freeze_comes_is_not_released() {
         world.broker.evidence.intend(late.clone(), String::new(), vec![event], Vec::new(), None).await.unwrap();
     let served = world.place.targets().find("main").unwrap();
     let unlogged = world.broker.unlogged.clone();
-    let minted = served.mint(intended, core::time::Duration::from_secs(1)).await.unwrap();
+    let pass = served.admit().unwrap();
+    let minted = served.mint(pass, intended, core::time::Duration::from_secs(1)).await.unwrap();
     let minted = minted.on_abandon(move |writ| drop(unlogged.send(writ)));
     freeze(&world, FreezeScope::All).await;
     assert_eq!(world.broker.evidence.issued(minted, facts).await.err(), Some(EvidenceFault::Refused));

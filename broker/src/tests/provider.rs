@@ -42,6 +42,7 @@ struct State {
     present: Mode,
     presented: usize,
     older: Vec<Timestamp>,
+    keeps: bool,
 }
 
 /// The provider and the target behind it in one.
@@ -63,6 +64,11 @@ impl Fake {
 
     pub(super) fn presented(&self) -> usize {
         self.0.lock().unwrap().presented
+    }
+
+    /// From now on the target takes no credential back alone: a revocation succeeds and changes nothing.
+    pub(super) fn keeps_credentials(&self) {
+        self.0.lock().unwrap().keeps = true;
     }
 
     /// The times before which everything was taken back.
@@ -134,7 +140,8 @@ fn fault(mode: Mode) -> ProviderFault {
 
 impl Provider for Fake {
     fn describe(&self) -> Description {
-        Description { kind: "fake", long_lived: false, revocable: true, scoped: false }
+        let revocable = !self.0.lock().unwrap().keeps;
+        Description { kind: "fake", long_lived: false, revocable, scoped: false }
     }
 
     fn mint<'a>(
@@ -166,7 +173,7 @@ impl Provider for Fake {
             let mode = {
                 let mut state = self.0.lock().unwrap();
                 state.revoke_calls += 1;
-                if matches!(state.revoke, Mode::Good | Mode::Persisted) {
+                if matches!(state.revoke, Mode::Good | Mode::Persisted) && !state.keeps {
                     state.living.remove(&writ.id);
                     state.revoked.push(writ.id);
                 }

@@ -163,6 +163,23 @@ async fn a_target_that_hangs_holds_up_neither_other_revocations_nor_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_target_keeps_is_not_said_to_have_been_taken_back() {
+    let world = world().await;
+    world.place.provider.keeps_credentials();
+    let opened = world.open().await.unwrap();
+    let granted = world.broker.writ(opened.writ).await.unwrap().credential.unwrap().expires;
+    assert!(granted.is_some());
+    world.broker.close(&world.place.gateway, opened.session, &ended()).await.unwrap();
+    let left = |event: &Event| matches!(event, Event::CredentialLeft { writ, ends }
+        if *writ == opened.writ && *ends == granted);
+    let events = world.until_event("it is said to be left", left).await;
+    assert_eq!(kinds(&events), ["writ_intended", "writ_issued", "session_closed", "credential_left"]);
+    assert_eq!(world.broker.writ(opened.writ).await.unwrap().state, WritState::Closed);
+    assert_eq!((world.place.provider.living(), world.place.provider.revoke_calls()), (vec![opened.writ], 1));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_cannot_be_written_down_does_not_storm_the_target() {
     let world = world().await;
     let opened = world.open().await.unwrap();
@@ -193,7 +210,8 @@ async fn a_mint_that_ends_after_its_session_was_settled_is_not_released() {
         world.broker.evidence.intend(late.clone(), String::new(), vec![event], Vec::new(), None).await.unwrap();
     let served = world.place.targets().find("main").unwrap();
     let unlogged = world.broker.unlogged.clone();
-    let minted = served.mint(intended, core::time::Duration::from_secs(1)).await.unwrap();
+    let pass = served.admit().unwrap();
+    let minted = served.mint(pass, intended, core::time::Duration::from_secs(1)).await.unwrap();
     let minted = minted.on_abandon(move |writ| drop(unlogged.send(writ)));
     // Its gateway was revoked while the target was thinking.
     world.broker.end(&late, SessionEnd::Revoked, writ_core::time::Timestamp::MAX).await.unwrap();

@@ -43,6 +43,25 @@ async fn a_target_that_does_not_answer_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_stopped_before_the_target_is_called_keeps_nobody_from_it() {
+    let world = world().await;
+    let used = world.place.token();
+    for _ in 0..3 {
+        world.open_with(used.clone(), TARGET).await.unwrap();
+    }
+    unanswered(&world).await;
+    world.place.provider.on_mint(Mode::Good);
+    let rests = || world.broker.targets().iter().any(|target| target.resting_seconds.is_some());
+    until("the rest is over", async || !rests()).await;
+    for _ in 0..3 {
+        assert_eq!(world.open_with(used.clone(), TARGET).await.unwrap_err().fault.code, "token.used");
+    }
+    world.open().await.unwrap();
+    world.place.provider.on_revoke(Mode::Good);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_refuses_is_called_again_at_once() {
     let world = world().await;
     world.place.provider.on_mint(Mode::Refused);
@@ -111,6 +130,17 @@ async fn everything_older_is_taken_back_by_an_operators_order_and_both_stand_in_
     assert!(refused.fault.public.contains("the target said no"), "operators hear why: {}", refused.fault.public);
     let last = ["older_revocation_ordered", "older_revocation_failed"];
     assert_eq!(kinds(&world.events().await)[2..], last);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_an_order_is_written_down_though_whoever_ordered_it_is_gone() {
+    let world = world().await;
+    let ordered = world.broker.revoke_older(TARGET, "a key leaked", operator());
+    assert!(tokio::time::timeout(Duration::ZERO, ordered).await.is_err());
+    let done = |event: &Event| matches!(event, Event::OlderRevoked { .. });
+    world.until_event("it is written down", done).await;
+    assert_eq!(kinds(&world.events().await), ["older_revocation_ordered", "older_revoked"]);
     world.stop().await;
 }
 

@@ -17,7 +17,7 @@ use writ_core::command::CommandTag;
 use writ_core::target::{Address, Target};
 use writ_core::time::{Clock as _, SystemClock, Timestamp};
 use writ_core::workload::{Issuer, Subject, TokenId, TokenKind, Workload};
-use writ_policy::{ConnectContext, explain_command, explain_connect};
+use writ_policy::{ConnectContext, Explanation, Missed, explain_command, explain_connect, missed};
 use zeroize::Zeroizing;
 
 use crate::compose::config::{self, ProviderTable};
@@ -33,6 +33,16 @@ pub(crate) struct Explain {
     /// The file with the token; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     token: PathBuf,
+    #[command(flatten)]
+    question: Question,
+    /// Explain each kind of command too.
+    #[arg(long)]
+    commands: bool,
+}
+
+/// What is asked of the configured policies.
+#[derive(Debug, Args)]
+pub(crate) struct Question {
     /// The target's name in the configuration.
     #[arg(long, value_name = "NAME")]
     target: String,
@@ -51,9 +61,6 @@ pub(crate) struct Explain {
     /// The client's address, as the gateway would see it.
     #[arg(long, value_name = "ADDRESS")]
     client_address: Option<String>,
-    /// Explain each kind of command too.
-    #[arg(long)]
-    commands: bool,
 }
 
 /// Runs the command.
@@ -61,43 +68,87 @@ pub(crate) struct Explain {
 /// # Errors
 /// If the configuration, the policies or the token cannot be read, or there is no such target.
 pub(crate) fn run(explain: &Explain) -> Result<(), Failure> {
-    let read = config::read(&explain.config)?;
-    let broker = read.config.broker.ok_or_else(|| {
-        Failure::new(format!("`{}` has no `[broker]`, so it names no targets", explain.config.display()))
-            .help("name the broker's configuration with `--config FILE`")
-    })?;
-    let target = find(&broker, &explain.target)?;
-    let bundle = bundle(explain.policies.as_deref().unwrap_or(&broker.policies))?;
-    let now = SystemClock.now();
-    let token = of_its_trust_domain(&broker, decode(&token(&explain.token)?)?);
+    let asked = explain.question.of(&token(&explain.token)?)?;
     out::note("the token was decoded, not verified: anybody could have written these claims");
-    for doubt in doubts(&broker, &token, now) {
-        out::note(&out::harmless(&doubt));
+    for doubt in &asked.doubts {
+        out::note(&out::harmless(doubt));
     }
-    let mut workload = workload(token)?;
-    let named = |issuer: &&IssuerConfig| issuer.issuer() == workload.issuer.as_str();
-    if let Some(issuer) = broker.issuers.iter().find(named)
-        && let Err(fault) = issuer.attribute(&mut workload.claims)
-    {
-        out::note(&out::harmless(&format!("the broker would refuse the token: {fault}")));
-    }
-    let context = ConnectContext {
-        now,
-        client_address: explain.client_address.clone(),
-        database_role: explain.role.clone(),
-        database: explain.database.clone(),
-        ttl_cap_seconds: broker.max_ttl.get().as_secs(),
-    };
-    print(&format!("connect to {}", target.name), &explain_connect(&bundle, &workload, &target, &context));
+    print(&format!("connect to {}", asked.target.name), &asked.explain());
     if explain.commands {
         for tag in CommandTag::ALL {
-            print(&format!("\n{}", tag.as_str()), &explain_command(&bundle, &workload, &target, tag));
+            print(&format!("\n{}", tag.as_str()), &explain_command(&asked.bundle, &asked.workload, &asked.target, tag));
         }
     }
     Ok(())
 }
 
-fn print(question: &str, explanation: &impl fmt::Display) {
+/// A question with a token: everything that policy is told.
+pub(crate) struct Asked {
+    bundle: writ_policy::Bundle,
+    /// Whose token it is.
+    pub workload: Workload,
+    /// The target.
+    pub target: Target,
+    context: ConnectContext,
+    /// Why the broker would refuse the token before it asks policy.
+    pub doubts: Vec<String>,
+}
+
+impl Question {
+    /// The question whether a target may be reached, as somebody who asks for nothing in particular there.
+    pub(crate) const fn about(target: String, config: PathBuf, policies: Option<PathBuf>) -> Self {
+        Self { target, config, policies, role: None, database: None, client_address: None }
+    }
+
+    /// Puts the question for a token, as the broker would.
+    ///
+    /// # Errors
+    /// If the configuration or the policies cannot be read, this is no token, or there is no such target.
+    pub(crate) fn of(&self, token: &str) -> Result<Asked, Failure> {
+        let read = config::read(&self.config)?;
+        let broker = read.config.broker.ok_or_else(|| {
+            Failure::new(format!("`{}` has no `[broker]`, so it names no targets", self.config.display()))
+                .help("name the broker's configuration with `--config FILE`")
+        })?;
+        let target = find(&broker, &self.target)?;
+        let bundle = bundle(self.policies.as_deref().unwrap_or(&broker.policies))?;
+        let now = SystemClock.now();
+        let token = of_its_trust_domain(&broker, decode(token)?);
+        let mut doubts = doubts(&broker, &token, now);
+        let mut workload = workload(token)?;
+        let named = |issuer: &&IssuerConfig| issuer.issuer() == workload.issuer.as_str();
+        if let Some(issuer) = broker.issuers.iter().find(named)
+            && let Err(fault) = issuer.attribute(&mut workload.claims)
+        {
+            doubts.push(format!("the broker would refuse the token: {fault}"));
+        }
+        let context = ConnectContext {
+            now,
+            client_address: self.client_address.clone(),
+            database_role: self.role.clone(),
+            database: self.database.clone(),
+            ttl_cap_seconds: broker.max_ttl.get().as_secs(),
+        };
+        Ok(Asked { bundle, workload, target, context, doubts })
+    }
+}
+
+impl Asked {
+    /// What policy says, and how it came about.
+    #[must_use]
+    pub(crate) fn explain(&self) -> Explanation {
+        explain_connect(&self.bundle, &self.workload, &self.target, &self.context)
+    }
+
+    /// What keeps each policy that is about this target from counting.
+    #[must_use]
+    pub(crate) fn missed(&self) -> Vec<Missed> {
+        missed(&self.bundle, &self.workload, &self.target, &self.context)
+    }
+}
+
+/// Prints what policy says to a question.
+pub(crate) fn print(question: &str, explanation: &impl fmt::Display) {
     out::line(&out::harmless(&format!("{question}: {explanation}")));
 }
 
@@ -131,7 +182,11 @@ fn target(config: &TargetConfig<ProviderTable>) -> Target {
     }
 }
 
-fn token(path: &Path) -> Result<Zeroizing<String>, Failure> {
+/// Reads a token from a file that only its owner can read, or from standard input where `path` is `-`.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn token(path: &Path) -> Result<Zeroizing<String>, Failure> {
     if path != Path::new("-") {
         return private::read_text(path);
     }
@@ -142,9 +197,13 @@ fn token(path: &Path) -> Result<Zeroizing<String>, Failure> {
 }
 
 /// A token's claims, as whoever made it wrote them.
-type Decoded = Map<String, Value>;
+pub(crate) type Decoded = Map<String, Value>;
 
-fn decode(token: &str) -> Result<Decoded, Failure> {
+/// Decodes a token's claims; its signature is not looked at.
+///
+/// # Errors
+/// If it is no workload's token.
+pub(crate) fn decode(token: &str) -> Result<Decoded, Failure> {
     let mistake = || {
         Failure::new("this is no signed JSON web token: it is not three parts of base64url text with JSON in them")
             .help("show the token as the workload sends it, in a file or on standard input with `--token -`")

@@ -6,6 +6,8 @@ use clap::Subcommand;
 
 mod case;
 mod crew;
+mod from_github;
+mod github_api;
 mod history;
 mod judges;
 mod reopened;
@@ -31,6 +33,8 @@ pub(crate) enum Policy {
     },
     /// Explain what the policies say to a token, which is decoded but not verified.
     Explain(Explain),
+    /// Write a policy for the jobs of one repository on GitHub, told by the numbers that are never given again.
+    FromGithub(from_github::FromGithub),
     /// Hold the policies to cases that say what they must answer.
     Test(test::Test),
     /// Judge recorded sessions by other policies, and show each command whose verdict would change. That recordings were read is
@@ -47,6 +51,7 @@ pub(crate) enum Policy {
 pub(crate) async fn run(command: &Policy, connection: &Connection) -> Result<(), Failure> {
     match command {
         Policy::Explain(options) => explain::run(options),
+        Policy::FromGithub(options) => from_github::run(options).await,
         Policy::Test(options) => test::run(options).await,
         Policy::Replay(options) => replay::run(options, connection).await,
         Policy::Suggest(options) => suggest::run(options, connection).await,

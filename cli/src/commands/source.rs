@@ -55,6 +55,12 @@ impl IssuerProfile {
 }
 
 impl TokenSource {
+    /// Whether the flags say where to get it.
+    #[must_use]
+    pub(crate) const fn is_named(&self) -> bool {
+        self.from.is_some() || self.token_file.is_some() || self.token_command.is_some() || self.token_stdin
+    }
+
     /// The source that the flags name, else the dev issuer of a state directory that was named, else the one that is found, else the
     /// dev issuer of the usual state directory. `life` is for the dev issuer alone.
     ///

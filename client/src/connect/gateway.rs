@@ -49,6 +49,14 @@ impl Gateway {
         Ok(Self { host: host.to_owned(), port, name, tls: Arc::new(config(roots(ca_pem)?)?) })
     }
 
+    /// Looks whether it answers and is the one that it should be. It is told nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be reached, or is another.
+    pub async fn verify(&self) -> Result<(), Fault> {
+        self.dial().await.map(drop)
+    }
+
     /// Dials and verifies.
     pub(super) async fn dial(&self) -> Result<TlsStream<TcpStream>, Fault> {
         let at = format!("the gateway at `{}:{}`", self.host, self.port);

@@ -10,7 +10,7 @@ pub(super) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// The longest packet that a client begins with, in bytes.
 const LONGEST_FIRST: usize = 10_000;
 /// The longest message that a gateway says during a login, in bytes.
-const LONGEST_MESSAGE: usize = 30_000;
+pub(super) const LONGEST_MESSAGE: usize = 30_000;
 const SSL: u32 = 80_877_103;
 const GSSENC: u32 = 80_877_104;
 const CANCEL: u32 = 80_877_102;
@@ -113,14 +113,19 @@ pub(super) enum Said {
     Refused,
 }
 
-/// The message at the front of `bytes` and its length, once it is whole.
-pub(super) fn said(bytes: &[u8]) -> Result<Option<(Said, usize)>, Malformed> {
+/// Tag, body and length of the message at the front of `bytes`, once it is whole.
+pub(super) fn message(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, Malformed> {
     let (Some(tag), Some(length)) = (bytes.first(), u32_at(bytes, 1)) else { return Ok(None) };
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if !(4..=LONGEST_MESSAGE).contains(&length) {
         return Err("a message's length is out of bounds");
     }
-    let Some(body) = bytes.get(5..=length) else { return Ok(None) };
+    Ok(bytes.get(5..=length).map(|body| (*tag, body, length + 1)))
+}
+
+/// What the message at the front of `bytes` says, and its length, once it is whole.
+pub(super) fn said(bytes: &[u8]) -> Result<Option<(Said, usize)>, Malformed> {
+    let Some((tag, body, length)) = message(bytes)? else { return Ok(None) };
     let said = match (tag, u32_at(body, 0)) {
         (b'R', Some(3)) if body.len() == 4 => Said::Password,
         (b'R', _) => return Err("it asks for something else than a token"),
@@ -128,7 +133,7 @@ pub(super) fn said(bytes: &[u8]) -> Result<Option<(Said, usize)>, Malformed> {
         (b'N' | b'v', _) => Said::Told,
         _ => return Err("it says what no gateway says during a login"),
     };
-    Ok(Some((said, length + 1)))
+    Ok(Some((said, length)))
 }
 
 /// The message that shows the token.

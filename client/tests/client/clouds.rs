@@ -79,6 +79,11 @@ async fn containers_have_an_endpoint_of_their_own() {
     ];
     assert_eq!(asked(Source::Aws, within(&pod, NOTHING.as_ref(), places(&sts))).await.unwrap(), token_for("writ"));
 
+    for path in ["@evil.example/v1/credentials", ".evil.example/v1/credentials", ":1@evil.example/", "v1/credentials"] {
+        let astray = [("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path), ("AWS_REGION", "eu-west-1")];
+        let fault = asked(Source::Aws, within(&astray, NOTHING.as_ref(), places(&sts))).await.unwrap_err();
+        assert_eq!(fault.what(), "`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` is no path");
+    }
     for url in
         ["http://192.0.2.1/v1/credentials", "http://169.254.169.254/x", "http://credentials.example/", "nonsense"]
     {
@@ -139,6 +144,21 @@ async fn where_the_account_gives_no_tokens_a_proof_is_signed() {
     assert_eq!((shown.host.as_str(), shown.access_key.as_str()), ("sts.eu-west-1.amazonaws.com", "ASIAVARIABLES"));
     assert_eq!((shown.signed.as_str(), shown.seconds), (date.as_str(), 300));
     assert!(!format!("{shown:?}").contains(&signature) && !format!("{shown:?}").contains("session-token"));
+}
+
+#[tokio::test]
+async fn a_proof_is_for_the_endpoint_of_its_partition() {
+    let sts = Fake::start(|_| fakes::error(StatusCode::FORBIDDEN, "AccessDenied")).await;
+    for (region, host) in [
+        ("us-gov-west-1", "sts.us-gov-west-1.amazonaws.com"),
+        ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", "sts.eusc-de-east-1.amazonaws.eu"),
+    ] {
+        let mut variables = variables();
+        variables[3].1 = region;
+        let found = Found::named(Source::Aws, within(&variables, NOTHING.as_ref(), places(&sts)));
+        assert_eq!(Proof::of(&found.token(&writ()).await.unwrap()).unwrap().host, host);
+    }
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use writ_client::connect::{Door, Gateway, PORT, Passage};
+use writ_client::connect::{Door, Gateway, PORT, Passage, Unwatched};
 use writ_client::{Audience, Found};
 use zeroize::Zeroizing;
 
@@ -33,12 +35,14 @@ impl Opened {
         let door = Door::open().unwrap();
         let socket = door.directory().join(format!(".s.PGSQL.{PORT}"));
         let passage = Passage {
-            gateway,
-            found: Found::held(Zeroizing::new(SECRET.to_owned())),
+            gateway: Arc::new(gateway),
+            found: Arc::new(Found::held(Zeroizing::new(SECRET.to_owned()))),
             audience: Audience::new("writ").unwrap(),
             target: "payments/app".to_owned(),
             database: "payments".to_owned(),
             most,
+            watch: Box::new(Unwatched),
+            count: AtomicU64::new(0),
         };
         let (end, ended) = oneshot::channel();
         let served = tokio::spawn(async move {

@@ -7,5 +7,6 @@ mod detection;
 mod door;
 mod files;
 mod jobs;
+mod proxies;
 mod spire;
 mod support;

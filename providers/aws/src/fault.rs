@@ -121,23 +121,16 @@ const THROTTLED: [&str; 7] = [
     "SlowDown",
 ];
 
-/// AWS, or what it asks in its turn, is in trouble.
-const BUSY: [&str; 7] = [
-    "IDPCommunicationError",
-    "ServiceUnavailable",
-    "InternalFailure",
-    "InternalError",
-    "KMSInternal",
-    "KeyUnavailable",
-    "DependencyTimeout",
-];
+/// AWS is in trouble.
+const BUSY: [&str; 6] =
+    ["ServiceUnavailable", "InternalFailure", "InternalError", "KMSInternal", "KeyUnavailable", "DependencyTimeout"];
 
 /// Two clocks differ, or what has an end was kept beyond it.
 const CLOCK: [&str; 5] =
     ["ExpiredToken", "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture", "InvalidSignatureDate"];
 
 /// What to do about an error, and whether it is in the broker's own configuration.
-const HELP: [(&str, bool, &str); 16] = [
+const HELP: [(&str, bool, &str); 17] = [
     (
         "AccessDenied",
         false,
@@ -150,6 +143,8 @@ const HELP: [(&str, bool, &str); 16] = [
         "the account needs an OIDC provider with the token's issuer and audience, the issuer's keys must be public, and the \
          clock of the broker's machine must be right",
     ),
+    // An answer: one workload's issuer that is down must not make the target rest for the workloads of others.
+    ("IDPCommunicationError", false, "AWS could not fetch the documents of the token's issuer: they must be public"),
     ("IDPRejectedClaim", false, "the token's issuer does not vouch for it any more, or its claims are not accepted"),
     ("MalformedPolicyDocument", true, "AWS does not understand the scope: correct it in `scopes` or in its file"),
     ("PackedPolicyTooLarge", true, "scope and tags are too long together: write a shorter scope, or fewer `tags`"),

@@ -171,7 +171,7 @@ pub(crate) fn document(before: Timestamp) -> String {
     json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
 }
 
-/// The time in such a policy, where it is one.
+/// The time in such a policy, where it is one. Under a condition more it would deny less than it seems to.
 fn time_in(document: &str) -> Option<Timestamp> {
     let document: Value = serde_json::from_str(document).ok()?;
     let [statement] = document.get("Statement")?.as_array()?.as_slice() else { return None };
@@ -183,7 +183,8 @@ fn time_in(document: &str) -> Option<Timestamp> {
     if statement.get("Effect")? != "Deny" || !all("Action") || !all("Resource") {
         return None;
     }
-    statement.get("Condition")?.get("DateLessThan")?.get("aws:TokenIssueTime")?.as_str()?.parse().ok()
+    let only = |within: &Value, name: &str| within.as_object().filter(|all| all.len() == 1)?.get(name).cloned();
+    only(&only(statement.get("Condition")?, "DateLessThan")?, "aws:TokenIssueTime")?.as_str()?.parse().ok()
 }
 
 /// AWS knows when a session was given to the second: of a second that was not over, all its sessions are taken back.
@@ -218,9 +219,18 @@ mod tests {
         assert_eq!(time_in(&unescaped(&escaped(&document(at))).unwrap()), Some(at));
         let console = document(at).replace("07Z", "07.000Z");
         assert_eq!(time_in(&console), Some(at));
-        for other in
-            ["{}", "[]", &document(at).replace("Deny", "Allow"), &document(at).replace("[\"*\"]", "[\"s3:*\"]")]
-        {
+        let narrower = [
+            ("\"Condition\":{", "\"Condition\":{\"StringEquals\":{\"aws:RequestedRegion\":\"eu-west-1\"},"),
+            ("\"DateLessThan\":{", "\"DateLessThan\":{\"aws:CurrentTime\":\"2020-01-01T00:00:00Z\","),
+            ("Deny", "Allow"),
+            ("[\"*\"]", "[\"s3:*\"]"),
+        ];
+        let narrower = narrower.map(|(from, to)| {
+            let text = document(at);
+            assert!(text.contains(from), "{text}");
+            text.replace(from, to)
+        });
+        for other in ["{}", "[]"].into_iter().chain(narrower.iter().map(String::as_str)) {
             assert_eq!(time_in(other), None, "{other}");
         }
     }

@@ -1,5 +1,6 @@
 //! What an admin may write, what AWS is asked, and what is made of what it answers.
 
+mod access;
 mod answers;
 mod config;
 mod keys;

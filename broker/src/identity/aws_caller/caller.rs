@@ -105,10 +105,35 @@ fn is_unique_id(id: &str, prefix: &str) -> bool {
     id.starts_with(prefix) && (16..=128).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// The code of an error, for the operator: `SignatureDoesNotMatch` where another audience was signed.
-pub(super) fn code(body: &[u8]) -> String {
-    let members = object(body).unwrap_or_default();
-    let code = members.get("Error").and_then(|error| error.get("Code")).and_then(Value::as_str);
-    let plain = |code: &&str| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    code.filter(plain).map(|code| format!(" (`{code}`)")).unwrap_or_default()
+/// What STS says in place of an answer.
+pub(super) struct Refused(Option<String>);
+
+impl Refused {
+    /// Reads it.
+    pub(super) fn read(body: &[u8]) -> Self {
+        let members = object(body).unwrap_or_default();
+        let code = members.get("Error").and_then(|error| error.get("Code")).and_then(Value::as_str);
+        let plain = |code: &&str| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        Self(code.filter(plain).map(str::to_owned))
+    }
+
+    /// Whether it turned the question away and said nothing of the proof. Its status is then that of any other refusal.
+    pub(super) fn is_for_the_moment(&self) -> bool {
+        self.0.as_deref().is_some_and(|code| AGAIN.contains(&code.strip_suffix("Exception").unwrap_or(code)))
+    }
+
+    /// Its code, for the operator: `SignatureDoesNotMatch` where another audience was signed.
+    pub(super) fn shown(&self) -> String {
+        self.0.as_ref().map(|code| format!(" (`{code}`)")).unwrap_or_default()
+    }
 }
+
+/// By which codes AWS turns questions away that it did not look at (STS API Reference, "Common Errors").
+const AGAIN: [&str; 6] = [
+    "Throttling",
+    "RequestLimitExceeded",
+    "TooManyRequests",
+    "RequestThrottled",
+    "ServiceUnavailable",
+    "InternalFailure",
+];

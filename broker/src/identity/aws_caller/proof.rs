@@ -128,6 +128,15 @@ impl Proof {
         &self.query
     }
 
+    /// The address that is asked.
+    pub(super) fn address(&self) -> Zeroizing<String> {
+        let mut address = Zeroizing::new(String::with_capacity(self.host.len() + self.query.len() + 16));
+        for part in ["https://", self.host(), "/?", self.query()] {
+            address.push_str(part);
+        }
+        address
+    }
+
     /// What tells it from every other: all that is in it.
     pub(in crate::identity) fn digest(&self) -> [u8; 32] {
         sha256(format!("{}?{}", self.host, *self.query).as_bytes())

@@ -245,10 +245,18 @@ fn an_answer_that_names_another_is_refused() {
     }
 }
 
+/// STS has too much to do, which says nothing of the proof.
+fn turned_away(code: &str) -> Response<Body> {
+    let error = json!({"Error": {"Code": code, "Message": "Rate exceeded", "Type": "Sender"}, "RequestId": "r"});
+    reply(400, "application/json", error.to_string())
+}
+
 #[test]
 fn an_sts_that_misbehaves_is_not_believed() {
     type Answer = fn() -> Response<Body>;
-    let table: [(Answer, &str); 7] = [
+    let table: [(Answer, &str); 9] = [
+        (|| turned_away("Throttling"), "status 400 (`Throttling`)"),
+        (|| turned_away("ThrottlingException"), "status 400 (`ThrottlingException`)"),
         (|| reply(200, "text/xml", "<GetCallerIdentityResponse/>"), "something other than JSON"),
         (|| reply(200, "application/jsonp", said(&role())), "something other than JSON"),
         (|| reply(200, "application/json", vec![b' '; 64 * 1024 + 1]), "more than 65536 bytes"),
@@ -308,12 +316,15 @@ fn what_failed_to_be_heard_is_asked_again() {
     wait(async {
         let sts = Sts::open(|| match TIMES.fetch_add(1, Ordering::SeqCst) {
             0 => reply(500, "application/json", "{}"),
+            1 => turned_away("Throttling"),
             _ => reply(200, "application/json", said(&role())),
         })
         .await;
         let verifier = asking(&sts, json!({}));
         let token = Signer::new().token();
-        assert_eq!(verifier.verify(&token, now()).await.unwrap_err().code(), "identity.unavailable");
+        for _ in 0..2 {
+            assert_eq!(verifier.verify(&token, now()).await.unwrap_err().code(), "identity.unavailable");
+        }
         assert!(verifier.verify(&token, now()).await.is_ok());
     });
 }

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Doing as _, Failure};
+use crate::interrupt::ignores;
 
 /// What is passed on.
 const PASSED: [Signal; 6] =
@@ -47,8 +48,8 @@ impl Child {
             let taken = signal(SignalKind::from_raw(passed as i32)).doing("signals cannot be taken")?;
             Ok((passed, taken))
         };
-        let ignored = ignored();
-        let heard = PASSED.into_iter().filter(|passed| ignored & (1 << (*passed as i32 - 1)) == 0);
+        // What this process was started to ignore, the command ignores too.
+        let heard = PASSED.into_iter().filter(|passed| !ignores(*passed));
         Ok(Self { signals: heard.map(take).collect::<Result<_, Failure>>()?, running: None })
     }
 
@@ -101,13 +102,6 @@ impl Child {
             }
         }
     }
-}
-
-/// The signals that this process was started to ignore, as `nohup` does: the command ignores them too. Bit 0 is signal 1.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Passes a signal on, unless the terminal has sent it to the command already.

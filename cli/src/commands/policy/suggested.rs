@@ -182,7 +182,7 @@ fn permit(
 }
 
 /// A string of Cedar's.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {

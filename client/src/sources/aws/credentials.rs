@@ -43,8 +43,10 @@ pub(super) async fn find(environment: &Environment, http: &Http, region: &str) -
         return sts::assume(environment, &token, &role, region).await;
     }
     if let Some(path) = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
-        let url = Url::parse(&format!("{}{}", environment.places().ecs, path.as_str()));
-        let url = url.map_err(|_| Fault::new("`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` is no path"))?;
+        // Without the slash it would go on with the host.
+        let path = Some(path).filter(|path| path.starts_with('/'));
+        let url = path.and_then(|path| Url::parse(&format!("{}{}", environment.places().ecs, path.as_str())).ok());
+        let url = url.ok_or_else(|| Fault::new("`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` is no path"))?;
         return container(environment, http, url).await;
     }
     if let Some(url) = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI") {

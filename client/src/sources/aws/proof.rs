@@ -31,7 +31,11 @@ pub(super) fn sign(
     now: SystemTime,
 ) -> Result<Token, Fault> {
     let failed = |error: &dyn core::error::Error| Fault::new(format!("the proof cannot be signed: {}", chain(error)));
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let suffix = match region.split('-').next() {
+        Some("cn") => "amazonaws.com.cn",
+        Some("eusc") => "amazonaws.eu",
+        _ => "amazonaws.com",
+    };
     let base = format!("https://sts.{region}.{suffix}/?Action=GetCallerIdentity&Version=2011-06-15");
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;

@@ -9,6 +9,7 @@ use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Builder, Region};
 use aws_sdk_sts::error::{ProvideErrorMetadata as _, SdkError};
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use zeroize::Zeroizing;
 
 use super::credentials::held;
@@ -25,6 +26,8 @@ const NOT_HERE: [&str; 3] =
     ["OutboundWebIdentityFederationDisabledException", "OutboundWebIdentityFederationDisabled", "AccessDenied"];
 
 fn builder(environment: &Environment, region: &str) -> Builder {
+    // The SDK's own choice would take proxies from the environment.
+    let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(5))
@@ -34,6 +37,7 @@ fn builder(environment: &Environment, region: &str) -> Builder {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .sleep_impl(TokioSleep::new())
+        .http_client(client)
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(timeouts);
     match &environment.places().sts {

@@ -240,7 +240,8 @@ fn xml(text: &str) -> Response {
     ([(header::CONTENT_TYPE, "text/xml")], text.to_owned()).into_response()
 }
 
-fn error(status: StatusCode, code: &str) -> Response {
+/// What STS answers in place of what was asked for.
+pub(crate) fn error(status: StatusCode, code: &str) -> Response {
     // What it says may repeat what it was sent.
     let text = format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\

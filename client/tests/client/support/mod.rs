@@ -6,6 +6,7 @@ pub(crate) mod programs;
 pub(crate) mod sigv4;
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -30,9 +31,10 @@ pub(crate) fn token(claims: &Value) -> String {
     format!("{}.{}.{}", part(br#"{"alg":"RS256"}"#), part(claims.to_string().as_bytes()), part(SECRET.as_bytes()))
 }
 
-/// A token for an audience that lives for five minutes.
+/// A token for an audience that lives for five minutes: the same, whenever it is asked for.
 pub(crate) fn token_for(audience: &str) -> String {
-    token(&json!({ "iss": "https://issuer.test", "sub": "job", "aud": audience, "exp": now() + 300 }))
+    static ENDS: LazyLock<i64> = LazyLock::new(|| now() + 300);
+    token(&json!({ "iss": "https://issuer.test", "sub": "job", "aud": audience, "exp": *ENDS }))
 }
 
 /// An environment with these variables, nothing in its files, and metadata servers that do not exist.

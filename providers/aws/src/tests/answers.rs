@@ -168,7 +168,7 @@ async fn an_error_says_whose_turn_it_is() {
         (400, "ValidationError", OURS, "max_duration_seconds"),
         (403, "SignatureDoesNotMatch", OURS, "clock"),
         (403, "InvalidClientTokenId", OURS, "own credentials"),
-        (400, "IDPCommunicationError", UNREACHABLE, "IDPCommunicationError"),
+        (400, "IDPCommunicationError", REFUSED, "the documents of the token's issuer"),
         (500, "InternalFailure", UNREACHABLE, "InternalFailure"),
         (503, "ServiceUnavailable", UNREACHABLE, "ServiceUnavailable"),
         (418, "SomethingNew", REFUSED, "SomethingNew"),

@@ -1,0 +1,165 @@
+mock_provider "azuread" {
+  mock_resource "azuread_application" {
+    defaults = {
+      id        = "/applications/44444444-4444-4444-4444-444444444444"
+      client_id = "33333333-3333-3333-3333-333333333333"
+    }
+  }
+
+  mock_resource "azuread_service_principal" {
+    defaults = { object_id = "55555555-5555-5555-5555-555555555555" }
+  }
+}
+
+mock_provider "azurerm" {}
+
+variables {
+  tenant_id      = "11111111-1111-1111-1111-111111111111"
+  issuer_url     = "https://issuer.example/writ"
+  target         = "orders"
+  host           = "orders.postgres.database.azure.com"
+  database_roles = ["readers"]
+}
+
+run "trusts_the_target_and_no_other" {
+  command = plan
+
+  assert {
+    condition     = output.credentials == [{ issuer = "https://issuer.example/writ", subject = "target:orders", audiences = tolist(["api://AzureADTokenExchange"]) }]
+    error_message = "others are trusted"
+  }
+}
+
+run "names_the_user_by_its_object_id" {
+  command = apply
+
+  assert {
+    condition     = output.sql == "SELECT pgaadauth_create_principal_with_oid('writ-orders', '55555555-5555-5555-5555-555555555555', 'service', false, false);\nGRANT \"readers\" TO \"writ-orders\";"
+    error_message = "the statements are others"
+  }
+
+  assert {
+    condition     = output.writ_target == "[[broker.target]]\nname = \"orders\"\nhost = \"orders.postgres.database.azure.com\"\n\n[broker.target.provider.azure]\ntenant_id = \"11111111-1111-1111-1111-111111111111\"\nclient_id = \"33333333-3333-3333-3333-333333333333\"\nservice = \"postgres\"\nuser = \"writ-orders\""
+    error_message = "the configuration is another"
+  }
+}
+
+run "refuses_the_servers_admins" {
+  command = plan
+
+  variables {
+    database_roles = ["azure_pg_admin"]
+  }
+
+  expect_failures = [var.database_roles]
+}
+
+run "refuses_no_role" {
+  command = plan
+
+  variables {
+    database_roles = []
+  }
+
+  expect_failures = [var.database_roles]
+}
+
+run "refuses_a_role_with_a_quote" {
+  command = plan
+
+  variables {
+    database_roles = ["a\"b"]
+  }
+
+  expect_failures = [var.database_roles]
+}
+
+run "refuses_an_alias" {
+  command = plan
+
+  variables {
+    host = "db.example.com"
+  }
+
+  expect_failures = [var.host]
+}
+
+run "refuses_a_port_in_the_host" {
+  command = plan
+
+  variables {
+    host = "orders.postgres.database.azure.com:5432"
+  }
+
+  expect_failures = [var.host]
+}
+
+run "refuses_every_tenant" {
+  command = plan
+
+  variables {
+    tenant_id = "common"
+  }
+
+  expect_failures = [var.tenant_id]
+}
+
+run "refuses_every_organization" {
+  command = plan
+
+  variables {
+    tenant_id = "organizations"
+  }
+
+  expect_failures = [var.tenant_id]
+}
+
+run "refuses_http" {
+  command = plan
+
+  variables {
+    issuer_url = "http://issuer.example/writ"
+  }
+
+  expect_failures = [var.issuer_url]
+}
+
+run "refuses_no_scheme" {
+  command = plan
+
+  variables {
+    issuer_url = "issuer.example"
+  }
+
+  expect_failures = [var.issuer_url]
+}
+
+run "refuses_any_target" {
+  command = plan
+
+  variables {
+    target = "*"
+  }
+
+  expect_failures = [var.target]
+}
+
+run "refuses_targets_with_a_wildcard" {
+  command = plan
+
+  variables {
+    target = "reports-*"
+  }
+
+  expect_failures = [var.target]
+}
+
+run "refuses_a_target_with_a_colon" {
+  command = plan
+
+  variables {
+    target = "target:reports"
+  }
+
+  expect_failures = [var.target]
+}

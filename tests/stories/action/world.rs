@@ -1,0 +1,192 @@
+//! What stands behind the gateway: a PostgreSQL with three targets, an issuer as GitHub's is, a policy for one repository.
+
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use serde_json::{Value, json};
+use writ_world::stack::{AUDIENCE, Stack, TARGET};
+
+use super::super::canary::Canary;
+use super::super::evidence::admin;
+use crate::coverage::root;
+
+/// A target that the repository may reach too.
+pub(super) const SECOND: &str = "reports";
+/// A target that it may not.
+pub(super) const FORBIDDEN: &str = "ledger";
+/// The issuer: GitHub Enterprise Server's, since GitHub's own key is GitHub's.
+pub(super) const ISSUER: &str = "https://ghe.example.test/_services/token";
+
+pub(super) struct World {
+    pub(super) stack: Stack,
+}
+
+/// One world for the tests that run at the same time.
+pub(super) fn world() -> Arc<World> {
+    static WORLD: Mutex<Weak<World>> = Mutex::new(Weak::new());
+    let mut known = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = known.upgrade() {
+        return running;
+    }
+    let world = Arc::new(World::start());
+    *known = Arc::downgrade(&world);
+    world
+}
+
+impl World {
+    fn start() -> Self {
+        let stack = Stack::start_with(&[], |cluster, at, configuration| {
+            let mut text = configuration;
+            text += &format!(
+                "\n[[broker.issuer]]\nname = \"github\"\npreset = \"github-actions\"\nissuer = \"{ISSUER}\"\n\
+                 algorithms = [\"ES256\"]\njwks_file = \"{}/jwks.json\"\n",
+                at.display()
+            );
+            for name in [SECOND, FORBIDDEN] {
+                text += &format!(
+                    "\n[[broker.target]]\nname = \"{name}\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"disable\"\n\n\
+                     [broker.target.provider.database]\nuser = \"writ_broker\"\npassword_file = \"{}/login.password\"\n\
+                     database = \"{TARGET}\"\n",
+                    cluster.port(),
+                    at.display()
+                );
+            }
+            std::fs::write(at.join("policies/github.cedar"), policy()).map_err(|error| error.to_string())?;
+            // The usual policy lets every workload in: here it is for the harness's own alone.
+            let usual = at.join("policies/workload.cedar");
+            let policy = std::fs::read_to_string(&usual).map_err(|error| error.to_string())?;
+            let narrowed = policy.replace(");\n", ")\nwhen { principal.issuer == \"https://issuer.test\" };\n");
+            std::fs::write(usual, narrowed).map_err(|error| error.to_string())?;
+            Ok(text)
+        });
+        Self { stack: stack.unwrap() }
+    }
+
+    /// What every job gives the action: the gateway, what vouches for it, and the program.
+    pub(super) fn inputs(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("gateway", format!("localhost:{}", self.stack.gateway_port())),
+            ("audience", AUDIENCE.to_owned()),
+            ("ca-cert", std::fs::read_to_string(self.stack.roots()).unwrap()),
+            ("cli-path", self.stack.binary().display().to_string()),
+        ]
+    }
+
+    /// What may stand nowhere in the job: the signature of each token, and the broker's own login at the target.
+    pub(super) fn canaries(&self) -> Vec<Canary> {
+        let own =
+            |secret: String| secret.rsplit_once('.').map_or(secret.clone(), |(_, signature)| signature.to_owned());
+        let secrets = self.stack.secrets().into_iter().map(own).enumerate();
+        secrets.map(|(number, secret)| Canary::new(format!("secret {number}"), secret.as_bytes(), &[])).collect()
+    }
+
+    /// The fingerprints of what was minted for the sessions.
+    pub(super) fn fingerprints(&self) -> Vec<String> {
+        let page: Value = serde_json::from_str(&admin(&self.stack, &["writs", "ls", "--json"]).unwrap()).unwrap();
+        let all = page["items"].as_array().unwrap().iter();
+        all.filter_map(|row| row["credential"]["fingerprint"].as_str().map(str::to_owned)).collect()
+    }
+
+    fn token(&self, claims: &[(&str, &str)]) -> String {
+        let text = std::fs::read_to_string(root().join("examples/issuers/github-actions/claims.json")).unwrap();
+        let mut all: Value = serde_json::from_str(&text).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::SeqCst);
+        let own = [
+            ("iss", json!(ISSUER)),
+            ("aud", json!(AUDIENCE)),
+            ("iat", json!(now)),
+            ("nbf", json!(now)),
+            ("exp", json!(now + 300)),
+            ("jti", json!(format!("{now}-{number}"))),
+        ];
+        for (name, value) in own.into_iter().chain(claims.iter().map(|(name, value)| (*name, json!(value)))) {
+            all[name] = value;
+        }
+        // A subject that names the repository has to agree with its numbers.
+        all["sub"] = json!(format!(
+            "repo:octo-org@{}/octo-repo@{}:environment:{}",
+            all["repository_owner_id"].as_str().unwrap(),
+            all["repository_id"].as_str().unwrap(),
+            all["environment"].as_str().unwrap()
+        ));
+        self.stack.sign(&all).unwrap()
+    }
+}
+
+fn policy() -> String {
+    let permit = |target: &str| {
+        format!(
+            "@id(\"{target}\")\n@ttl(\"15m\")\n@role(\"app\")\n@record(\"commands\")\npermit (principal is Writ::Workload, \
+             action in Writ::Action::\"use\", resource == Writ::Target::\"{target}\")\nwhen {{\n\
+             principal.issuer == \"{ISSUER}\" &&\n\
+             principal.hasTag(\"ci.repository_id\") && principal.getTag(\"ci.repository_id\") == \"74\" &&\n\
+             principal.hasTag(\"ci.owner_id\") && principal.getTag(\"ci.owner_id\") == \"65\" &&\n\
+             principal.hasTag(\"ci.environment\") && principal.getTag(\"ci.environment\") == \"production\"\n}};\n"
+        )
+    };
+    [TARGET, SECOND].map(permit).concat()
+}
+
+/// A fake of GitHub's token endpoint: it answers nobody who asks otherwise than a job does, and gives another token each time.
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    /// What a job asks with.
+    pub(super) secret: &'static str,
+    /// How many tokens it has given.
+    pub(super) given: Arc<AtomicU64>,
+}
+
+impl Endpoint {
+    pub(super) fn start(world: &Arc<World>, claims: &[(&'static str, &'static str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let own = Self {
+            url: format!("http://{}/token?api-version=2.0", listener.local_addr().unwrap()),
+            secret: "request-token-of-this-job",
+            given: Arc::default(),
+        };
+        let (world, secret, claims) = (Arc::downgrade(world), own.secret, claims.to_vec());
+        let given = Arc::clone(&own.given);
+        // It ends with the process; without the world it gives nothing.
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let Some(world) = world.upgrade() else { return };
+                answer(socket.unwrap(), secret, || {
+                    given.fetch_add(1, Ordering::SeqCst);
+                    world.token(&claims)
+                });
+            }
+        });
+        own
+    }
+}
+
+fn answer(mut socket: TcpStream, secret: &str, token: impl Fn() -> String) {
+    let mut head = Vec::new();
+    for byte in BufReader::new(&socket).bytes() {
+        head.push(byte.unwrap());
+        if head.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    let names: Vec<String> =
+        head.lines().filter_map(|line| Some(line.split_once(':')?.0.to_ascii_lowercase())).collect();
+    let asked = head.starts_with(&format!("GET /token?api-version=2.0&audience={AUDIENCE} HTTP/1.1\r\n"))
+        && head.lines().any(|line| line.eq_ignore_ascii_case(&format!("authorization: bearer {secret}")))
+        && ["x-forwarded-for", "forwarded", "via"].iter().all(|proxied| !names.contains(&(*proxied).to_owned()));
+    let (status, body) = if asked {
+        ("200 OK", json!({ "value": token(), "count": 1 }).to_string())
+    } else {
+        ("403 Forbidden", String::new())
+    };
+    write!(
+        socket,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+}
