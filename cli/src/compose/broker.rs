@@ -19,7 +19,7 @@ use writ_core::provider::{Pending, Provider, ProviderFault};
 use writ_core::target::{Address, Target, TargetName};
 use writ_core::time::SystemClock;
 use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, KmsSigner, RdsProvider};
-use writ_provider_database::DatabaseProvider;
+use writ_provider_database::{DatabaseProvider, MysqlProvider};
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
 use writ_provider_static::StaticProvider;
 
@@ -199,6 +199,7 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
     let doing = format!("target `{name}`");
     let provider: Arc<dyn Provider> = match &config.provider {
         ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),
+        ProviderTable::Mysql(settings) => Arc::new(MysqlProvider::new(settings.clone(), &address).doing(doing)?),
         ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
         ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),

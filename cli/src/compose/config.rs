@@ -8,7 +8,7 @@ use writ_broker::duration::Span;
 use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
-use writ_provider_database::DatabaseConfig;
+use writ_provider_database::{DatabaseConfig, MysqlConfig};
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_static::StaticConfig;
 
@@ -82,6 +82,8 @@ const fn request_timeout() -> Span {
 pub(crate) enum ProviderTable {
     /// PostgreSQL roles, one for each writ.
     Database(DatabaseConfig),
+    /// Users of MySQL or MariaDB, one for each writ.
+    Mysql(MysqlConfig),
     /// A password that somebody configured.
     Static(StaticConfig),
     /// Sessions of AWS roles.
@@ -99,6 +101,7 @@ impl ProviderTable {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Database(_) => "database",
+            Self::Mysql(_) => "mysql",
             Self::Static(_) => "static",
             Self::Aws(_) => "aws",
             Self::Rds(_) => "rds",
@@ -111,6 +114,7 @@ impl ProviderTable {
     fn mistake(&self) -> Option<String> {
         let validated = match self {
             Self::Database(settings) => settings.validate(),
+            Self::Mysql(settings) => settings.validate(),
             Self::Static(settings) => settings.validate(),
             Self::Aws(settings) => settings.validate(),
             Self::Rds(settings) => settings.validate(),
@@ -127,6 +131,7 @@ impl ProviderTable {
     const fn protocol(&self) -> Option<Protocol> {
         match self {
             Self::Database(_) | Self::Rds(_) => Some(Protocol::Postgres),
+            Self::Mysql(_) => Some(Protocol::Mysql),
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) => Some(Protocol::Kubernetes),
             Self::Static(_) => None,
@@ -137,6 +142,7 @@ impl ProviderTable {
     fn files(&self) -> Vec<&Path> {
         match self {
             Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
+            Self::Mysql(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.

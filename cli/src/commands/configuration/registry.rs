@@ -3,6 +3,7 @@
 mod aws;
 mod issuers;
 mod kubernetes;
+mod mysql;
 
 use super::{Setting, Table};
 
@@ -233,11 +234,11 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `aws` or `kubernetes`.",
+                "What it speaks: `postgres`, `mysql`, `aws` or `kubernetes`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws` and `kubernetes`.", "5433"),
+            optional("port", "number", "", "Its port: 5432 for `postgres`, 3306 for `mysql`, 443 for `aws` and `kubernetes`.", "5433"),
             optional(
                 "tls",
                 "text",
@@ -325,6 +326,7 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
+    mysql::MYSQL,
     Table {
         head: "[broker.target.provider.static]",
         about: "A password that somebody configured. It is not minted and cannot be revoked: prefer `database`.",

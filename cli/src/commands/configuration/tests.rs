@@ -10,7 +10,7 @@ use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, Statement};
-use writ_provider_database::DatabaseConfig;
+use writ_provider_database::{DatabaseConfig, MysqlConfig};
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
 use writ_provider_static::StaticConfig;
 
@@ -52,6 +52,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<ReviewConfig>("[broker.issuer.review]");
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
+    same::<MysqlConfig>("[broker.target.provider.mysql]");
     same::<StaticConfig>("[broker.target.provider.static]");
     same::<AwsConfig>("[broker.target.provider.aws]");
     same::<Statement>("[[broker.target.provider.aws.scopes.NAME]]");
@@ -72,7 +73,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 29, "each table stands above");
+    assert_eq!(TABLES.len(), 30, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -129,7 +130,7 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes"] {
+    for provider in ["database", "mysql", "static", "aws", "rds", "eks", "kubernetes"] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -160,6 +161,7 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<ReviewConfig>("[broker.issuer.review]", "");
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
+    required::<MysqlConfig>("[broker.target.provider.mysql]", "");
     required::<StaticConfig>("[broker.target.provider.static]", "");
     required::<AwsConfig>("[broker.target.provider.aws]", "");
     required::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
@@ -212,6 +214,7 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<ReviewConfig>("[broker.issuer.review]", "");
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
+    defaults::<MysqlConfig>("[broker.target.provider.mysql]", "");
     defaults::<StaticConfig>("[broker.target.provider.static]", "");
     defaults::<AwsConfig>("[broker.target.provider.aws]", "");
     defaults::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
