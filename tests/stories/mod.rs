@@ -19,6 +19,7 @@ mod limits;
 mod masks;
 mod metrics;
 mod middle;
+mod mysql;
 mod oauth;
 mod pipelines;
 mod policies;

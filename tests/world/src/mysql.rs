@@ -4,14 +4,16 @@
 //! test's process holds, so that none is left behind however the test ends. Root's tests run it as another user.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::packages;
 use crate::postgres::{Certificates, Identity, RemoveUnlessKept, free_port, random_hex};
+use crate::stack::printed;
 
 /// The administrator of every server, who may log in from anywhere over TLS.
 pub const ADMIN: &str = "admin";
@@ -159,6 +161,35 @@ impl Server {
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
         self.directory.join("ca.crt")
+    }
+
+    /// Runs statements as [`ADMIN`] by the server's own command-line client, and gives back what it prints.
+    ///
+    /// # Errors
+    /// If the client is missing, or what the server refused.
+    pub fn run(&self, statements: &str) -> Result<String, String> {
+        let (program, arguments) = self.release.client()?;
+        let settings = self.directory.join("admin.cnf");
+        let verify = if self.release.is_mariadb() { "ssl-verify-server-cert" } else { "ssl-mode=VERIFY_IDENTITY" };
+        let text = format!(
+            "[client]\nuser={ADMIN}\npassword={}\nhost={}\nport={}\nprotocol=TCP\nssl-ca={}\n{verify}\n",
+            self.password,
+            self.host(),
+            self.port,
+            self.ca_file().display()
+        );
+        fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&settings)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| format!("cannot write `{}`: {error}", settings.display()))?;
+        let mut command = Command::new(program);
+        command.arg(format!("--defaults-file={}", settings.display())).args(arguments);
+        command.args(["--batch", "--skip-column-names", "--execute", statements]);
+        printed(command.env_clear().env("PATH", "/usr/bin:/bin"))
     }
 
     /// What the server has logged so far: errors and every statement.

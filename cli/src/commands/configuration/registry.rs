@@ -238,7 +238,13 @@ pub(super) const TABLES: &[Table] = &[
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "", "Its port: 5432 for `postgres`, 3306 for `mysql`, 443 for `aws` and `kubernetes`.", "5433"),
+            optional(
+                "port",
+                "number",
+                "",
+                "Its port: 5432 for `postgres`, 3306 for `mysql`, 443 for `aws` and `kubernetes`.",
+                "5433",
+            ),
             optional(
                 "tls",
                 "text",

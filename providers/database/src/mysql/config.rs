@@ -104,8 +104,7 @@ fn name(setting: &str, value: &str) -> Result<(), ConfigFault> {
         return Err(ConfigFault::new(text));
     }
     if value.starts_with("writ-") {
-        let text =
-            format!("`{setting}` names `{value}`: names that begin with `writ-` belong to writs, name another");
+        let text = format!("`{setting}` names `{value}`: names that begin with `writ-` belong to writs, name another");
         return Err(ConfigFault::new(text));
     }
     Ok(())

@@ -82,15 +82,15 @@ fn of_answer(doing: &str, answer: &ServerError) -> ProviderFault {
         1044 | 1142 | 1143 | 1227 | 1370 | 1698 => ProviderFault::Misconfigured(format!(
             "{text}: the broker's login needs CREATE USER, and each role that it grants WITH ADMIN OPTION; {GUIDE}"
         )),
-        1290 | 1792 | 1836 => ProviderFault::Misconfigured(format!(
-            "{text}: the server takes no changes: set `host` to the primary"
-        )),
+        1290 | 1792 | 1836 => {
+            ProviderFault::Misconfigured(format!("{text}: the server takes no changes: set `host` to the primary"))
+        }
         1524 | 1619 | 4079 => ProviderFault::Misconfigured(format!(
             "{text}: run `INSTALL SONAME 'auth_ed25519'` at the server as an admin"
         )),
-        4006 => ProviderFault::Misconfigured(format!(
-            "{text}: the broker's login needs ALLOW_NONEXISTENT_DEFINER; {GUIDE}"
-        )),
+        4006 => {
+            ProviderFault::Misconfigured(format!("{text}: the broker's login needs ALLOW_NONEXISTENT_DEFINER; {GUIDE}"))
+        }
         // Too many connections, of all or of this user; shutting down; waited too long for a lock or in all; killed; the
         // cluster is not ready.
         1040 | 1047 | 1053 | 1077 | 1079 | 1203 | 1205 | 1213 | 1226 | 1317 | 1927 | 1969 | 3024 | 3169 | 4031 => {

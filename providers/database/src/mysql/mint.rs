@@ -2,9 +2,10 @@
 //! does not. MariaDB needs three; where one of the later fails, the user goes again.
 
 use jiff::Timestamp;
-use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation};
+use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::ProviderFault;
+use writ_core::writ::Writ;
 
 use super::config::MysqlConfig;
 use super::dialect::NewUser;
@@ -21,22 +22,12 @@ pub(crate) async fn mint(pool: &Pool, config: &MysqlConfig, intended: Intended) 
     let writ = intended.writ();
     let roles = roles::granted(config, writ)?;
     let expires = whole_second(writ.expires);
-    let limit = writ.obligations.connection_limit.unwrap_or(CONNECTIONS);
     let mut loan = pool.take().await?;
-    let server = loan.server();
-    let (secret, verifier) = verifier::fresh(server)?;
-    let new = NewUser {
-        writ,
-        host: &config.client_host,
-        roles: &roles,
-        verifier: &verifier,
-        expires,
-        connections: limit.clamp(1, MOST_CONNECTIONS),
-    };
-    let made = make(&mut loan, &new).await;
+    let principal = loan.server().principal(writ.id, expires);
+    let making = Making { config, writ, roles: &roles, principal: &principal, expires };
+    let made = make(&mut loan, &making).await;
     pool.settle(loan, &made);
-    made?;
-    let principal = server.principal(writ.id, expires);
+    let secret = made?;
     let fingerprint = Fingerprint::of_random(&secret);
     let kind = CredentialKind::DatabaseRole;
     let (audit, revocation) = (principal.clone(), Revocation::Individual);
@@ -44,11 +35,27 @@ pub(crate) async fn mint(pool: &Pool, config: &MysqlConfig, intended: Intended) 
     Ok(Minted::new(intended, credential))
 }
 
-async fn make(loan: &mut Loan, new: &NewUser<'_>) -> Result<(), ProviderFault> {
+struct Making<'a> {
+    config: &'a MysqlConfig,
+    writ: &'a Writ,
+    roles: &'a [&'a str],
+    principal: &'a str,
+    expires: Timestamp,
+}
+
+/// Makes the user, and gives back its password.
+async fn make(loan: &mut Loan, making: &Making<'_>) -> Result<Secret, ProviderFault> {
+    let &Making { config, writ, roles, principal, expires } = making;
     let server = loan.server();
-    roles::check(loan, new.roles).await?;
-    let principal = server.principal(new.writ.id, new.expires);
-    let (create, grant) = server.making(new);
+    // MySQL's verifier takes thousands of rounds: they run beside the first question to the server, and hold up nobody else.
+    let verifying = tokio::task::spawn_blocking(move || verifier::fresh(server));
+    roles::check(loan, roles).await?;
+    let stopping = |_| ProviderFault::Unreachable("the broker is stopping".to_owned());
+    let (secret, verifier) = verifying.await.map_err(stopping)??;
+    let limit = writ.obligations.connection_limit.unwrap_or(CONNECTIONS);
+    let connections = limit.clamp(1, MOST_CONNECTIONS);
+    let host = &config.client_host;
+    let (create, grant) = server.making(&NewUser { writ, host, roles, verifier: &verifier, expires, connections });
     let doing = format!("making the user `{principal}`");
     if !loan.run_unless(&doing, &create, fault::CANNOT_USER).await? {
         return Err(ProviderFault::Refused(format!(
@@ -56,13 +63,13 @@ async fn make(loan: &mut Loan, new: &NewUser<'_>) -> Result<(), ProviderFault> {
             fault::CANNOT_USER
         )));
     }
-    let Some(grant) = grant else { return Ok(()) };
+    let Some(grant) = grant else { return Ok(secret) };
     let granted = loan.run(&format!("granting its roles to `{principal}`"), &grant).await;
     if matches!(granted, Err(ProviderFault::Refused(_) | ProviderFault::Misconfigured(_))) {
-        let account = sql::account(&principal, new.host);
+        let account = sql::account(principal, host);
         loan.run(&format!("dropping the user `{principal}`"), &format!("DROP USER IF EXISTS {account}")).await?;
     }
-    granted
+    granted.map(|()| secret)
 }
 
 /// `at` without its fraction: never later than what was granted, and the same after the server has given it back.

@@ -104,10 +104,13 @@ impl Loan {
         T: FromRow + Send + 'static,
     {
         let session = self.session.as_mut().ok_or_else(|| lost(doing))?;
-        let rows: Vec<mysql_async::Row> = session.conn.query(question).await.map_err(|error| fault::of(doing, &error))?;
+        let rows: Vec<mysql_async::Row> =
+            session.conn.query(question).await.map_err(|error| fault::of(doing, &error))?;
         // A row of another shape than asked for comes of no server that is sound.
         let read: Result<Vec<T>, _> = rows.into_iter().map(T::from_row_opt).collect();
-        read.map_err(|_| ProviderFault::Refused(format!("{doing}: the server's answer has another form than it should")))
+        read.map_err(|_| {
+            ProviderFault::Refused(format!("{doing}: the server's answer has another form than it should"))
+        })
     }
 }
 

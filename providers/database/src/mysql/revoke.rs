@@ -31,7 +31,8 @@ async fn remove_on(loan: &mut Loan, id: WritId) -> Result<(), ProviderFault> {
     let accounts: Vec<(String, String)> = loan.rows(&looking, &loan.server().accounts(id)).await?;
     for (user, host) in &accounts {
         let account = sql::account(user, host);
-        loan.run(&format!("locking the user `{user}`"), &format!("ALTER USER IF EXISTS {account} ACCOUNT LOCK")).await?;
+        loan.run(&format!("locking the user `{user}`"), &format!("ALTER USER IF EXISTS {account} ACCOUNT LOCK"))
+            .await?;
     }
     end_sessions(loan, id).await?;
     for (user, host) in &accounts {

@@ -79,7 +79,9 @@ fn the_writ_is_in_the_name() {
         assert_eq!(server.writ_of(&server.principal(id, end), Some(&attribute)), Some((id, end)));
     }
     assert_eq!(Server::Mysql.writ_of(&id.to_string(), None), None);
-    for name in ["writ-like".to_owned(), id.to_string(), format!("{id}-"), format!("{id}-x"), SessionId::fresh().to_string()] {
+    for name in
+        ["writ-like".to_owned(), id.to_string(), format!("{id}-"), format!("{id}-x"), SessionId::fresh().to_string()]
+    {
         assert_eq!(Server::Mariadb.writ_of(&name, Some(&attribute)), None, "{name}");
     }
 }

@@ -12,7 +12,8 @@ pub(crate) fn statements(mariadb: bool, password: &str) -> String {
 
 #[test]
 fn the_guide_names_every_setting() {
-    let settings = "user password_file password_env host port client_host default_roles pool_size call_timeout_ms sweep_limit";
+    let settings =
+        "user password_file password_env host port client_host default_roles pool_size call_timeout_ms sweep_limit";
     for setting in settings.split(' ') {
         assert!(GUIDE.contains(&format!("`{setting}`")), "{setting}");
     }

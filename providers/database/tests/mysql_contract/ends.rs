@@ -85,8 +85,7 @@ pub(crate) async fn a_sweep_takes_only_what_is_ours(server: &Server) {
     let mut session = server.session(&minted).await.unwrap();
     let other = kit::writ(None, LIFE).id;
     // Names that only look like a writ's, and a writ's name that carries no end.
-    let strangers =
-        ["writ-like".to_owned(), "writ-00000000000000000000000000".to_owned(), format!("{other}")];
+    let strangers = ["writ-like".to_owned(), "writ-00000000000000000000000000".to_owned(), format!("{other}")];
     let strangers = strangers.map(|name| if server.mariadb() && name.len() == 31 { format!("{name}-x") } else { name });
     for name in &strangers {
         server.run(&format!("CREATE USER '{name}'@'%' ACCOUNT LOCK")).await;
@@ -113,8 +112,7 @@ pub(crate) async fn a_sweep_takes_only_what_is_ours(server: &Server) {
 
 pub(crate) async fn the_pool_outlives_lost_connections(server: &Server) {
     server.provider.probe(&server.target, DEADLINE).await.unwrap();
-    let lost: Vec<u64> =
-        server.ask("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'writ_broker'").await;
+    let lost: Vec<u64> = server.ask("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'writ_broker'").await;
     assert!(!lost.is_empty());
     for id in lost {
         let _ = server.admin().await.query_drop(format!("KILL {id}")).await;

@@ -16,7 +16,10 @@ pub(crate) async fn exactly_what_was_granted(server: &Server) {
     granted.retain(|grant| !grant.starts_with("SET DEFAULT ROLE"));
     let role = format!("GRANT {} TO `{user}`@`%`", server.role("app"));
     assert_eq!(granted.len(), 2, "{granted:?}");
-    assert!(granted.contains(&role) && granted.iter().any(|grant| grant.starts_with("GRANT USAGE ON *.* TO")), "{granted:?}");
+    assert!(
+        granted.contains(&role) && granted.iter().any(|grant| grant.starts_with("GRANT USAGE ON *.* TO")),
+        "{granted:?}"
+    );
     let made = server.ask::<String>(&format!("SHOW CREATE USER {account}")).await.concat();
     for part in ["REQUIRE SSL", "MAX_USER_CONNECTIONS 2", "PASSWORD EXPIRE INTERVAL 1 DAY"] {
         assert!(made.contains(part), "{part}: {made}");
@@ -30,8 +33,7 @@ pub(crate) async fn exactly_what_was_granted(server: &Server) {
         assert_eq!(label, [(writ.id.to_string(), writ.session.to_string())]);
     }
     let mut session = server.session(&minted).await.unwrap();
-    let who: (String, String) =
-        session.query_first("SELECT CURRENT_USER(), CURRENT_ROLE()").await.unwrap().unwrap();
+    let who: (String, String) = session.query_first("SELECT CURRENT_USER(), CURRENT_ROLE()").await.unwrap().unwrap();
     assert_eq!(who.0, format!("{user}@%"));
     assert_eq!(who.1.trim_matches('`').split('`').next(), Some("app"));
     assert_eq!(session.query_first::<i64, _>("SELECT id FROM payments.orders").await.unwrap(), Some(7));

@@ -150,7 +150,6 @@ pub(crate) fn code<T>(result: Result<T, Error>) -> u16 {
 }
 
 pub(crate) async fn admin(world: &World) -> Conn {
-
     connect(world, &Login { user: ADMIN, password: world.password().as_bytes(), tls: true }).await.unwrap()
 }
 

@@ -28,7 +28,11 @@ pub(crate) async fn a_plugin_that_is_missing_is_named(release: Release) {
     let target = server::target(world.port(), None);
     let fault = provider.probe(&target, DEADLINE).await.unwrap_err();
     misconfigured(&fault, "INSTALL SONAME 'auth_ed25519'");
-    server::admin(&world).await.query_drop("CREATE ROLE app; GRANT app TO writ_broker@'%' WITH ADMIN OPTION").await.unwrap();
+    server::admin(&world)
+        .await
+        .query_drop("CREATE ROLE app; GRANT app TO writ_broker@'%' WITH ADMIN OPTION")
+        .await
+        .unwrap();
     let writ = kit::writ(Some("app".to_owned()), LIFE);
     let fault = provider.mint(&target, kit::intended(&writ), DEADLINE).await.unwrap_err();
     misconfigured(&fault, "INSTALL SONAME 'auth_ed25519'");
@@ -46,7 +50,8 @@ pub(crate) async fn a_mint_cut_short_takes_no_effect_later(server: &Server) {
     let fault = server.provider.mint(&server.target, kit::intended(&writ), short).await.unwrap_err();
     assert!(matches!(fault, ProviderFault::Unreachable(_)), "{fault:?}");
     // While the lock is still held the server gives the statement up: it was told to.
-    let waiting = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'writ_broker' AND INFO LIKE 'CREATE USER%'";
+    let waiting =
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'writ_broker' AND INFO LIKE 'CREATE USER%'";
     let until = Instant::now() + Duration::from_secs(4);
     while !server.ask::<u64>(waiting).await.is_empty() {
         assert!(Instant::now() < until, "the statement was not given up");
