@@ -23,6 +23,7 @@ mod listen;
 mod masks;
 mod metrics;
 mod middle;
+mod mysql;
 mod oauth;
 mod openbao;
 mod pipelines;

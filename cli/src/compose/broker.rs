@@ -20,7 +20,7 @@ use writ_core::target::{Address, Target, TargetName};
 use writ_core::time::SystemClock;
 use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, RdsProvider};
 use writ_provider_azure::{AksAccess, AzureDatabaseProvider, AzureProvider};
-use writ_provider_database::DatabaseProvider;
+use writ_provider_database::{DatabaseProvider, MysqlProvider};
 use writ_provider_gcp::{CloudSqlProvider, GcpProvider, GkeAccess};
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
 use writ_provider_openbao::OpenbaoProvider;
@@ -201,6 +201,7 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
     let doing = format!("target `{name}`");
     let provider: Arc<dyn Provider> = match &config.provider {
         ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),
+        ProviderTable::Mysql(settings) => Arc::new(MysqlProvider::new(settings.clone(), &address).doing(doing)?),
         ProviderTable::Static(settings) => {
             let source = settings.source.as_ref().map(|source| source.open(assertions)).transpose();
             Arc::new(StaticProvider::new(settings, source.doing(doing.clone())?).doing(doing)?)

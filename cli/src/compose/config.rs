@@ -9,7 +9,7 @@ use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig};
-use writ_provider_database::DatabaseConfig;
+use writ_provider_database::{DatabaseConfig, MysqlConfig};
 use writ_provider_gcp::{CloudSqlConfig, GcpConfig, GkeAccessConfig, GkeConfig};
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_openbao::OpenbaoConfig;
@@ -87,6 +87,8 @@ const fn request_timeout() -> Span {
 pub(crate) enum ProviderTable {
     /// PostgreSQL roles, one for each writ.
     Database(DatabaseConfig),
+    /// Users of MySQL or MariaDB, one for each writ.
+    Mysql(MysqlConfig),
     /// A password that somebody configured.
     Static(StaticConfig<SourceTable>),
     /// Sessions of AWS roles.
@@ -116,6 +118,7 @@ impl ProviderTable {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Database(_) => "database",
+            Self::Mysql(_) => "mysql",
             Self::Static(_) => "static",
             Self::Aws(_) => "aws",
             Self::Rds(_) => "rds",
@@ -134,6 +137,7 @@ impl ProviderTable {
     fn mistake(&self) -> Option<String> {
         let validated = match self {
             Self::Database(settings) => settings.validate(),
+            Self::Mysql(settings) => settings.validate(),
             Self::Static(settings) => {
                 let source = settings.source.as_ref().map_or(Ok(()), SourceTable::validate);
                 source.and_then(|()| settings.validate())
@@ -161,6 +165,7 @@ impl ProviderTable {
     const fn protocol(&self) -> Option<Protocol> {
         match self {
             Self::Database(_) | Self::Rds(_) | Self::AzureDatabase(_) | Self::Cloudsql(_) => Some(Protocol::Postgres),
+            Self::Mysql(_) => Some(Protocol::Mysql),
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) | Self::Gke(_) => Some(Protocol::Kubernetes),
             Self::Azure(_) => Some(Protocol::Azure),
@@ -173,6 +178,7 @@ impl ProviderTable {
     fn files(&self) -> Vec<&Path> {
         match self {
             Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
+            Self::Mysql(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Kubernetes(settings) => {
                 let aks = settings.aks.as_ref().and_then(|aks| aks.entra.authority_ca_file.as_ref());
                 settings.kubeconfig.iter().chain(aks).map(PathBuf::as_path).collect()

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod kubernetes;
+pub mod mysql;
 pub mod oidc;
 pub mod openbao;
 pub mod packages;

@@ -5,6 +5,7 @@ mod azure;
 mod gcp;
 mod issuers;
 mod kubernetes;
+mod mysql;
 mod openbao;
 mod sources;
 
@@ -237,7 +238,7 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `aws`, `kubernetes` or `gcp`.",
+                "What it speaks: `postgres`, `mysql`, `aws`, `kubernetes`, `gcp` or `azure`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
@@ -245,7 +246,7 @@ pub(super) const TABLES: &[Table] = &[
                 "port",
                 "number",
                 "",
-                "Its port: 5432 for `postgres`, 443 for `aws`, `kubernetes` and `gcp`.",
+                "Its port: 5432 for `postgres`, 3306 for `mysql`, 443 for the others.",
                 "5433",
             ),
             optional(
@@ -335,6 +336,7 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
+    mysql::MYSQL,
     sources::STATIC,
     sources::AWS,
     sources::KUBERNETES,

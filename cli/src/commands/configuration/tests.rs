@@ -13,7 +13,7 @@ use writ_provider_aws::{
     AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, SecretsManagerConfig, Statement,
 };
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig};
-use writ_provider_database::DatabaseConfig;
+use writ_provider_database::{DatabaseConfig, MysqlConfig};
 use writ_provider_gcp::{CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, GkeConfig, Rule, Scope};
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig, KubernetesSecretConfig};
 use writ_provider_openbao::{DynamicConfig, KvConfig, OpenbaoConfig};
@@ -58,6 +58,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<ReviewConfig>("[broker.issuer.review]");
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
+    same::<MysqlConfig>("[broker.target.provider.mysql]");
     same::<StaticConfig<SourceTable>>("[broker.target.provider.static]");
     same::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]");
     same::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]");
@@ -94,7 +95,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 45, "each table stands above");
+    assert_eq!(TABLES.len(), 46, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -180,7 +181,7 @@ fn maximal(provider: &str) -> String {
 #[test]
 fn a_file_with_every_setting_is_read() {
     for provider in [
-        "database", "static", "aws", "rds", "eks", "kubernetes", "azure", "azure_database", "openbao", "gcp", "cloudsql", "gke",
+        "database", "mysql", "static", "aws", "rds", "eks", "kubernetes", "azure", "azure_database", "openbao", "gcp", "cloudsql", "gke",
     ] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
@@ -212,6 +213,7 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<ReviewConfig>("[broker.issuer.review]", "");
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
+    required::<MysqlConfig>("[broker.target.provider.mysql]", "");
     required::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
     required::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
     required::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]", "");
@@ -280,6 +282,7 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<ReviewConfig>("[broker.issuer.review]", "");
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
+    defaults::<MysqlConfig>("[broker.target.provider.mysql]", "");
     defaults::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
     defaults::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
     defaults::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]", "");

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -13,8 +11,9 @@ use writ_core::credential::Secret;
 use writ_core::provider::ProviderFault;
 use writ_core::target::{Address, UpstreamTls};
 
-use crate::config::{ConfigFault, DatabaseConfig};
-use crate::fault;
+use super::config::{ConfigFault, DatabaseConfig};
+use super::fault;
+use crate::roots::authorities;
 
 /// What it takes to make connections.
 pub(crate) struct Connector {
@@ -93,27 +92,10 @@ async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error
 
 fn tls(ca_pem: Option<&str>) -> Result<ClientConfig, ConfigFault> {
     let mut roots = RootCertStore::empty();
-    match ca_pem {
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let certificate = certificate.map_err(|_| not_pem())?;
-                roots.add(certificate).map_err(|_| not_pem())?;
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    if roots.is_empty() {
-        return Err(not_pem());
-    }
+    roots.add_parsable_certificates(authorities(ca_pem)?);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| ConfigFault::new(format!("no TLS: {error}")))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-fn not_pem() -> ConfigFault {
-    ConfigFault::new("`ca_pem` holds no certificate: write the PEM of the authority that vouches for the target")
 }

@@ -10,10 +10,10 @@ use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
 use writ_core::target::{Address, Target};
 use writ_core::writ::Writ;
 
-use crate::config::{ConfigFault, DatabaseConfig};
-use crate::connect::Connector;
-use crate::pool::Pool;
-use crate::{fault, mint, probe, revoke, sweep};
+use super::config::{ConfigFault, DatabaseConfig};
+use super::connect::Connector;
+use super::pool::Pool;
+use super::{fault, mint, probe, revoke, sweep};
 
 /// Mints PostgreSQL roles at one target.
 pub struct DatabaseProvider {

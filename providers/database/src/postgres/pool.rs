@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Client;
 use writ_core::provider::ProviderFault;
 
-use crate::connect::Connector;
+use super::connect::Connector;
 
 pub(crate) struct Pool {
     connector: Arc<Connector>,

@@ -19,9 +19,9 @@ use writ_core::proof::{Intended, Minted};
 use writ_core::provider::ProviderFault;
 use writ_core::writ::Writ;
 
-use crate::config::DatabaseConfig;
-use crate::pool::Pool;
-use crate::{fault, scram, sql};
+use super::config::DatabaseConfig;
+use super::pool::Pool;
+use super::{fault, scram, sql};
 
 /// How many connections a writ's role may have where policy does not say: the gateway's own.
 const CONNECTIONS: i32 = 1;

@@ -4,39 +4,33 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use writ_provider_source::Source;
+use writ_provider_source::{ConfigFault, Source};
 
-use crate::sql;
+use super::sql;
 
-pub use writ_provider_source::ConfigFault;
-
-/// The provider's settings. Host, port and TLS are the target's own unless named here.
+/// The provider's settings. Host, port and authorities are the target's own unless named here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// The broker's own login at the server: CREATEROLE, and ADMIN OPTION on each role that it grants.
+pub struct MysqlConfig {
+    /// The broker's own login at the server: CREATE USER, and each role that it grants WITH ADMIN OPTION.
     pub user: String,
     /// The file that holds the login's password, and nothing else.
     pub password_file: Option<PathBuf>,
     /// The environment variable that holds the login's password: its name, not its value.
     pub password_env: Option<String>,
-    /// The database to log in to.
-    #[serde(default = "defaults::database")]
-    pub database: String,
     /// Where the broker reaches the server, if not where the gateway does.
     pub host: Option<String>,
     /// Its port there.
     pub port: Option<u16>,
-    /// Roles that every writ's role becomes a member of, besides the one that policy grants (`@role`). Where policy
-    /// grants none, sessions act as the first of these.
+    /// From where writs' users may log in: the host part of their names, `%` for anywhere. Where the gateway's address is
+    /// known, write it: an address, one with `%` or a netmask, or a name.
+    #[serde(default = "defaults::client_host")]
+    pub client_host: String,
+    /// Roles that every writ's user is granted, besides the one that policy grants (`@role`).
     #[serde(default)]
     pub default_roles: Vec<String>,
-    /// Iterations in the SCRAM verifier, 1 to 100000. The password is 256 random bits, which no search reaches, so
-    /// stretching it gains nothing and costs both ends of each login.
-    #[serde(default = "defaults::scram_iterations")]
-    pub scram_iterations: u32,
-    /// Connections to the server at most, 1 to 64; each may open one more while it gives objects away in another
-    /// database. A call waits for a free one within its own deadline.
+    /// Connections to the server at most, 1 to 64; a call that is given up opens one more, briefly, to stop it. A call waits
+    /// for a free one within its own deadline.
     #[serde(default = "defaults::pool_size")]
     pub pool_size: usize,
     /// Longest time for one call to the server, in milliseconds, 100 to 60000, however long the caller would wait.
@@ -48,12 +42,8 @@ pub struct DatabaseConfig {
 }
 
 mod defaults {
-    pub(super) fn database() -> String {
-        "postgres".to_owned()
-    }
-
-    pub(super) const fn scram_iterations() -> u32 {
-        1
+    pub(super) fn client_host() -> String {
+        "%".to_owned()
     }
 
     pub(super) const fn pool_size() -> usize {
@@ -69,7 +59,7 @@ mod defaults {
     }
 }
 
-impl DatabaseConfig {
+impl MysqlConfig {
     /// Checks everything that can be checked without the server.
     ///
     /// # Errors
@@ -77,11 +67,14 @@ impl DatabaseConfig {
     pub fn validate(&self) -> Result<(), ConfigFault> {
         self.source()?;
         name("user", &self.user)?;
-        if !sql::can_name_a_role(&self.database) {
-            return Err(ConfigFault::new("`database` is empty or longer than 63 bytes: write the database's name"));
-        }
         if self.host.as_deref() == Some("") {
             return Err(ConfigFault::new("`host` is empty: leave it out to use the target's own"));
+        }
+        let spelt = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'%' | b'_' | b'-' | b'/');
+        if self.client_host.is_empty() || self.client_host.len() > 255 || !self.client_host.bytes().all(spelt) {
+            let text = "`client_host` is no host part of an account: write `%`, an address such as `10.0.8.7`, `10.0.8.%` or \
+                        `10.0.8.0/255.255.255.0`, or a host's name";
+            return Err(ConfigFault::new(text));
         }
         for role in &self.default_roles {
             name("default_roles", role)?;
@@ -91,7 +84,6 @@ impl DatabaseConfig {
                 return Err(ConfigFault::new(text));
             }
         }
-        within("scram_iterations", u64::from(self.scram_iterations), 1, 100_000)?;
         within("pool_size", self.pool_size as u64, 1, 64)?;
         within("call_timeout_ms", self.call_timeout_ms, 100, 60_000)?;
         within("sweep_limit", u64::from(self.sweep_limit), 1, 10_000)
@@ -107,12 +99,12 @@ impl DatabaseConfig {
 }
 
 fn name(setting: &str, value: &str) -> Result<(), ConfigFault> {
-    if !sql::can_name_a_role(value) {
-        return Err(ConfigFault::new(format!("`{setting}`: a role's name has 1 to 63 bytes, none of them zero")));
+    if !sql::can_name(value) {
+        let text = format!("`{setting}`: a name has 1 to 32 characters, none of them zero, and no space at its end");
+        return Err(ConfigFault::new(text));
     }
     if value.starts_with("writ-") {
-        let text =
-            format!("`{setting}` names `{value}`: names that begin with `writ-` belong to writs, name another role");
+        let text = format!("`{setting}` names `{value}`: names that begin with `writ-` belong to writs, name another");
         return Err(ConfigFault::new(text));
     }
     Ok(())

@@ -3,9 +3,9 @@
 use tokio_postgres::SimpleQueryMessage;
 use writ_core::provider::ProviderFault;
 
-use crate::config::DatabaseConfig;
-use crate::pool::Pool;
-use crate::{fault, sql};
+use super::config::DatabaseConfig;
+use super::pool::Pool;
+use super::{fault, sql};
 
 pub(crate) async fn probe(pool: &Pool, config: &DatabaseConfig) -> Result<(), ProviderFault> {
     let loan = pool.take().await?;
@@ -38,7 +38,7 @@ pub(crate) async fn probe(pool: &Pool, config: &DatabaseConfig) -> Result<(), Pr
     Ok(())
 }
 
-async fn holds(loan: &crate::pool::Loan, question: &str) -> Result<bool, ProviderFault> {
+async fn holds(loan: &super::pool::Loan, question: &str) -> Result<bool, ProviderFault> {
     let messages = loan.run(question).await.map_err(|error| fault::of("looking at the broker's own login", &error))?;
     Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))))
 }

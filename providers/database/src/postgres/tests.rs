@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use writ_core::credential::Secret;
 
-use crate::config::DatabaseConfig;
-use crate::{scram, sql};
+use super::config::DatabaseConfig;
+use super::{scram, sql};
 
 type Change = fn(&mut DatabaseConfig);
 

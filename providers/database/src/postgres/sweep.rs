@@ -5,9 +5,9 @@ use tokio_postgres::SimpleQueryMessage;
 use writ_core::id::WritId;
 use writ_core::provider::{ProviderFault, Swept};
 
-use crate::config::DatabaseConfig;
-use crate::pool::Pool;
-use crate::{fault, revoke};
+use super::config::DatabaseConfig;
+use super::pool::Pool;
+use super::{fault, revoke};
 
 pub(crate) async fn sweep(pool: &Pool, config: &DatabaseConfig, live: &[WritId]) -> Result<Swept, ProviderFault> {
     let mut swept = Swept::default();

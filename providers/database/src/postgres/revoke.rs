@@ -14,8 +14,8 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 use writ_core::provider::ProviderFault;
 
-use crate::pool::{Loan, Pool};
-use crate::{fault, sql};
+use super::pool::{Loan, Pool};
+use super::{fault, sql};
 
 /// How often to look whether terminated backends have gone, and to begin again; the caller's deadline bounds the whole.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
