@@ -21,6 +21,8 @@ TARGETS = {
     "mint_kubernetes_overhead_p99": (1, True),
     "mint_openbao_overhead_p99": (1, True),
     "mint_gcp_overhead_p99": (1, True),
+    "mint_github_overhead_p99": (1, True),
+    "ssh_certificates_per_second": (10_000, False),
     "held_statement": (16, True),
     "verdict_remembered_short_p99": (2, True),
     "verdict_remembered_report_p99": (2, True),

@@ -34,6 +34,7 @@ mod rds;
 mod refusals;
 mod reload;
 mod secrets;
+mod ssh;
 mod terraform;
 mod together;
 mod upstream;

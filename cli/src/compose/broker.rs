@@ -22,11 +22,14 @@ use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, RdsProvider};
 use writ_provider_azure::{AksAccess, AzureDatabaseProvider, AzureProvider};
 use writ_provider_database::{DatabaseProvider, MysqlProvider};
 use writ_provider_gcp::{CloudSqlProvider, GcpProvider, GkeAccess};
+use writ_provider_github::{GithubProvider, Tokens};
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
 use writ_provider_openbao::OpenbaoProvider;
+use writ_provider_ssh::SshProvider;
 use writ_provider_static::StaticProvider;
 
 use super::config::ProviderTable;
+use super::ssh::SshKeys;
 use crate::failure::{Doing as _, Failure};
 
 /// A running broker.
@@ -37,6 +40,21 @@ pub(crate) struct BrokerRole {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     issuer: Option<Arc<OidcIssuer>>,
+    given: Given,
+}
+
+/// What providers are given.
+struct Given {
+    /// The broker as an issuer, where it is one.
+    assertions: Option<Arc<dyn Assertions>>,
+    /// The keys of SSH authorities.
+    ssh: SshKeys,
+    /// Tokens of GitHub that live.
+    github: Arc<Tokens>,
+}
+
+fn asserting(issuer: Arc<OidcIssuer>) -> Arc<dyn Assertions> {
+    issuer
 }
 
 impl BrokerRole {
@@ -50,10 +68,15 @@ impl BrokerRole {
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, Failure> {
         let issuer = issuer(config).await?;
-        let targets = targets(config, issuer.clone().map(|issuer| issuer as Arc<dyn Assertions>).as_ref())?;
-        let targets = targets.asserted_by(issuer.clone());
+        let given = Given {
+            assertions: issuer.clone().map(asserting),
+            ssh: SshKeys::in_state(&config.state),
+            github: Arc::default(),
+        };
+        let targets = targets(config, &given)?.asserted_by(issuer.clone()).introducing(given.ssh.made());
         let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
         let (broker, tasks) = started.doing("the broker cannot start")?;
+        given.ssh.written();
         // Public, and beside what it verifies: `writ ledger` looks here.
         crate::private::replace(&config.state.join("ledger.vkey"), broker.ledger_key().as_bytes())?;
         let authority = Arc::clone(&broker.keys().ca);
@@ -73,7 +96,7 @@ impl BrokerRole {
         let routes = server::routes(Arc::clone(&broker), metrics);
         let serving = tokio::spawn(listener.serve(routes, stopping));
         tracing::info!(%address, "the broker's API listens");
-        Ok(Self { broker, tasks, address, stop, serving, issuer })
+        Ok(Self { broker, tasks, address, stop, serving, issuer, given })
     }
 
     /// The broker itself.
@@ -99,10 +122,11 @@ impl BrokerRole {
     /// # Errors
     /// What is wrong; then nothing changed.
     pub(crate) async fn reload(&self, config: &BrokerConfig<ProviderTable>, hash: String) -> Result<(), Failure> {
-        let issuer = self.issuer.clone();
-        let targets = targets(config, issuer.clone().map(|issuer| issuer as Arc<dyn Assertions>).as_ref())?;
-        let targets = targets.asserted_by(issuer);
-        self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")
+        let targets = targets(config, &self.given)?.asserted_by(self.issuer.clone());
+        let targets = targets.introducing(self.given.ssh.made());
+        self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")?;
+        self.given.ssh.written();
+        Ok(())
     }
 
     /// Lets open requests end, then publishes what is durable.
@@ -127,11 +151,8 @@ fn near(address: SocketAddr) -> SocketAddr {
 ///
 /// # Errors
 /// What is wrong with the first that is.
-pub(crate) fn targets(
-    config: &BrokerConfig<ProviderTable>,
-    assertions: Option<&Arc<dyn Assertions>>,
-) -> Result<Targets, Failure> {
-    config.targets.iter().map(|target| served(target, assertions)).collect()
+fn targets(config: &BrokerConfig<ProviderTable>, given: &Given) -> Result<Targets, Failure> {
+    config.targets.iter().map(|target| served(target, given)).collect()
 }
 
 /// The broker as an issuer, where it is one.
@@ -190,10 +211,11 @@ impl Assertions for Unasked {
 pub(crate) fn check(config: &BrokerConfig<ProviderTable>) -> Result<(), Failure> {
     let unasked = |issues: &IssuingConfig| issues.url.clone().unwrap_or_else(|| config.url.clone());
     let assertions = config.issues.as_ref().map(|issues| Arc::new(Unasked(unasked(issues))) as Arc<dyn Assertions>);
-    targets(config, assertions.as_ref()).map(drop)
+    targets(config, &Given { assertions, ssh: SshKeys::unasked(), github: Arc::default() }).map(drop)
 }
 
-fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Assertions>>) -> Result<Served, Failure> {
+fn served(config: &TargetConfig<ProviderTable>, given: &Given) -> Result<Served, Failure> {
+    let assertions = given.assertions.as_ref();
     let name = &config.name;
     let ca_pem = config.ca_file.as_ref().map(std::fs::read_to_string).transpose();
     let ca_pem = ca_pem.doing(format!("`ca_file` of target `{name}` cannot be read"))?;
@@ -230,6 +252,13 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
             Arc::new(AzureDatabaseProvider::new(settings, &address, assertions).doing(doing)?)
         }
         ProviderTable::Openbao(settings) => Arc::new(OpenbaoProvider::new(settings, assertions).doing(doing)?),
+        ProviderTable::Github(settings) => {
+            Arc::new(GithubProvider::new(settings, Arc::clone(&given.github)).doing(doing)?)
+        }
+        ProviderTable::Ssh(settings) => {
+            let authority = given.ssh.authority(settings, name)?;
+            Arc::new(SshProvider::new(settings, authority).doing(doing)?)
+        }
     };
     let target = Target {
         name: name.clone(),

@@ -11,8 +11,10 @@ use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig};
 use writ_provider_database::{DatabaseConfig, MysqlConfig};
 use writ_provider_gcp::{CloudSqlConfig, GcpConfig, GkeAccessConfig, GkeConfig};
+use writ_provider_github::GithubConfig;
 use writ_provider_kubernetes::KubernetesConfig;
 use writ_provider_openbao::OpenbaoConfig;
+use writ_provider_ssh::SshConfig;
 use writ_provider_static::StaticConfig;
 
 use crate::compose::health::TelemetryConfig;
@@ -111,6 +113,10 @@ pub(crate) enum ProviderTable {
     Cloudsql(CloudSqlConfig),
     /// Tokens for GKE clusters.
     Gke(GkeConfig),
+    /// Certificates for the accounts of SSH hosts.
+    Ssh(SshConfig),
+    /// Installation tokens of a GitHub App.
+    Github(GithubConfig),
 }
 
 impl ProviderTable {
@@ -130,6 +136,8 @@ impl ProviderTable {
             Self::Gcp(_) => "gcp",
             Self::Cloudsql(_) => "cloudsql",
             Self::Gke(_) => "gke",
+            Self::Ssh(_) => "ssh",
+            Self::Github(_) => "github",
         }
     }
 
@@ -157,6 +165,8 @@ impl ProviderTable {
             Self::Gcp(settings) => settings.validate(),
             Self::Cloudsql(settings) => settings.validate(),
             Self::Gke(settings) => settings.validate(),
+            Self::Ssh(settings) => settings.validate(),
+            Self::Github(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -170,6 +180,8 @@ impl ProviderTable {
             Self::Eks(_) | Self::Kubernetes(_) | Self::Gke(_) => Some(Protocol::Kubernetes),
             Self::Azure(_) => Some(Protocol::Azure),
             Self::Gcp(_) => Some(Protocol::Gcp),
+            Self::Ssh(_) => Some(Protocol::Ssh),
+            Self::Github(_) => Some(Protocol::Github),
             Self::Static(_) | Self::Openbao(_) => None,
         }
     }
@@ -178,6 +190,7 @@ impl ProviderTable {
     fn files(&self) -> Vec<&Path> {
         match self {
             Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
+            Self::Github(settings) => settings.private_key_file.iter().map(PathBuf::as_path).collect(),
             Self::Mysql(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
             Self::Kubernetes(settings) => {
                 let aks = settings.aks.as_ref().and_then(|aks| aks.entra.authority_ca_file.as_ref());
@@ -191,7 +204,13 @@ impl ProviderTable {
             // A scope's file is read when the settings are checked.
             Self::Azure(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
             Self::AzureDatabase(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
-            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) | Self::Gcp(_) | Self::Cloudsql(_) | Self::Gke(_) => Vec::new(),
+            Self::Aws(_)
+            | Self::Rds(_)
+            | Self::Eks(_)
+            | Self::Gcp(_)
+            | Self::Cloudsql(_)
+            | Self::Gke(_)
+            | Self::Ssh(_) => Vec::new(),
         }
     }
 }

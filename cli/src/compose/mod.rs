@@ -8,4 +8,5 @@ mod place;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod sources;
+mod ssh;
 pub(crate) mod telemetry;

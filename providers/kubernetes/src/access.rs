@@ -53,7 +53,9 @@ impl Access {
                 })?;
                 Arc::new(Asserted { assertions, audience: assertion.audience.clone() })
             }
-            (None, None, None, None) => return Err(ConfigFault::new("nothing says how the broker is let into the cluster")),
+            (None, None, None, None) => {
+                return Err(ConfigFault::new("nothing says how the broker is let into the cluster"));
+            }
         };
         at(address, bearer)
     }

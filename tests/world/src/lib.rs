@@ -10,4 +10,5 @@ pub mod openbao;
 pub mod packages;
 pub mod postgres;
 pub mod spire;
+pub mod sshd;
 pub mod stack;

@@ -3,11 +3,13 @@
 mod aws;
 mod azure;
 mod gcp;
+mod github;
 mod issuers;
 mod kubernetes;
 mod mysql;
 mod openbao;
 mod sources;
+mod ssh;
 
 use super::{Setting, Table};
 
@@ -238,7 +240,7 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `mysql`, `aws`, `kubernetes`, `gcp` or `azure`.",
+                "What it speaks: `postgres`, `mysql`, `aws`, `kubernetes`, `gcp`, `azure`, `ssh` or `github`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
@@ -246,7 +248,7 @@ pub(super) const TABLES: &[Table] = &[
                 "port",
                 "number",
                 "",
-                "Its port: 5432 for `postgres`, 3306 for `mysql`, 443 for the others.",
+                "Its port: 5432 for `postgres`, 3306 for `mysql`, 22 for `ssh`, 443 for the others.",
                 "5433",
             ),
             optional(
@@ -362,6 +364,10 @@ pub(super) const TABLES: &[Table] = &[
     gcp::FEDERATION,
     gcp::CLOUDSQL,
     gcp::GKE,
+    ssh::SSH,
+    ssh::TERMS,
+    github::GITHUB,
+    github::SCOPE,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

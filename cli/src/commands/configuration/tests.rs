@@ -15,8 +15,10 @@ use writ_provider_aws::{
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig};
 use writ_provider_database::{DatabaseConfig, MysqlConfig};
 use writ_provider_gcp::{CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, GkeConfig, Rule, Scope};
+use writ_provider_github::{GithubConfig, Scope as GithubScope};
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig, KubernetesSecretConfig};
 use writ_provider_openbao::{DynamicConfig, KvConfig, OpenbaoConfig};
+use writ_provider_ssh::{SshConfig, Terms};
 use writ_provider_static::StaticConfig;
 
 use super::registry::TABLES;
@@ -84,6 +86,10 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<FederationConfig>("[broker.target.provider.gcp.federation]");
     same::<CloudSqlConfig>("[broker.target.provider.cloudsql]");
     same::<GkeConfig>("[broker.target.provider.gke]");
+    same::<SshConfig>("[broker.target.provider.ssh]");
+    same::<Terms>("[broker.target.provider.ssh.scopes.NAME]");
+    same::<GithubConfig>("[broker.target.provider.github]");
+    same::<GithubScope>("[broker.target.provider.github.scopes.NAME]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -95,7 +101,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 46, "each table stands above");
+    assert_eq!(TABLES.len(), 50, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -128,6 +134,10 @@ fn maximal(provider: &str) -> String {
     if provider == "aws" {
         let scope = "[[broker.target.provider.aws.scopes.NAME]]";
         add(scope, scope, &[]);
+    }
+    if matches!(provider, "ssh" | "github") {
+        let scope = format!("[broker.target.provider.{provider}.scopes.NAME]");
+        add(&scope, &scope, &[]);
     }
     if matches!(provider, "aws" | "rds" | "eks") {
         add(&format!("[broker.target.provider.{provider}.assume]"), "[broker.target.provider.aws.assume]", &[]);
@@ -181,7 +191,21 @@ fn maximal(provider: &str) -> String {
 #[test]
 fn a_file_with_every_setting_is_read() {
     for provider in [
-        "database", "mysql", "static", "aws", "rds", "eks", "kubernetes", "azure", "azure_database", "openbao", "gcp", "cloudsql", "gke",
+        "database",
+        "mysql",
+        "static",
+        "aws",
+        "rds",
+        "eks",
+        "kubernetes",
+        "azure",
+        "azure_database",
+        "openbao",
+        "gcp",
+        "cloudsql",
+        "gke",
+        "ssh",
+        "github",
     ] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
@@ -222,7 +246,10 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     required::<RdsConfig>("[broker.target.provider.rds]", "");
     required::<EksConfig>("[broker.target.provider.eks]", "");
-    required::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    required::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>(
+        "[broker.target.provider.kubernetes]",
+        "",
+    );
     required::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
     required::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]", "");
     required::<AzureConfig>("[broker.target.provider.azure]", "");
@@ -239,6 +266,10 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
     required::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
     required::<GkeConfig>("[broker.target.provider.gke]", "");
+    required::<SshConfig>("[broker.target.provider.ssh]", "");
+    required::<Terms>("[broker.target.provider.ssh.scopes.NAME]", "");
+    required::<GithubConfig>("[broker.target.provider.github]", "");
+    required::<GithubScope>("[broker.target.provider.github.scopes.NAME]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -291,7 +322,10 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     defaults::<RdsConfig>("[broker.target.provider.rds]", "");
     defaults::<EksConfig>("[broker.target.provider.eks]", "");
-    defaults::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    defaults::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>(
+        "[broker.target.provider.kubernetes]",
+        "",
+    );
     defaults::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
     defaults::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]", "");
     defaults::<AzureConfig>("[broker.target.provider.azure]", "");
@@ -308,6 +342,10 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
     defaults::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
     defaults::<GkeConfig>("[broker.target.provider.gke]", "");
+    defaults::<SshConfig>("[broker.target.provider.ssh]", "");
+    defaults::<Terms>("[broker.target.provider.ssh.scopes.NAME]", "");
+    defaults::<GithubConfig>("[broker.target.provider.github]", "");
+    defaults::<GithubScope>("[broker.target.provider.github.scopes.NAME]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");
