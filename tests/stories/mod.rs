@@ -2,10 +2,12 @@
 
 mod action;
 mod approvals;
+mod azure_database;
 mod balancer;
 mod canary;
 mod cancel;
 mod clients;
+mod cloudsql;
 mod connect;
 mod demo;
 mod dev;
@@ -21,6 +23,7 @@ mod listen;
 mod masks;
 mod metrics;
 mod middle;
+mod mysql;
 mod oauth;
 mod openbao;
 mod pipelines;
@@ -31,6 +34,7 @@ mod rds;
 mod refusals;
 mod reload;
 mod secrets;
+mod ssh;
 mod terraform;
 mod together;
 mod upstream;

@@ -19,7 +19,6 @@ mod arn;
 mod assume;
 mod client;
 pub mod config;
-mod der;
 pub mod eks;
 mod fault;
 mod iam;

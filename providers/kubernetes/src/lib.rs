@@ -32,7 +32,7 @@ mod sweep;
 
 pub use account::Account;
 pub use bearer::BearerSource;
-pub use config::{AssertionConfig, ConfigFault, KubernetesConfig, NoEks};
+pub use config::{AssertionConfig, ConfigFault, KubernetesConfig, NoAks, NoEks};
 pub use provider::{KubernetesProvider, Seams};
 pub use secret::{KubernetesSecret, KubernetesSecretConfig};
 

@@ -30,7 +30,7 @@ use zeroize::Zeroize as _;
 use crate::access::{self, Access};
 use crate::account::Account;
 use crate::call::{Answer, Cluster, Denied};
-use crate::config::{AssertionConfig, ConfigFault, KubernetesConfig, NoEks};
+use crate::config::{AssertionConfig, ConfigFault, KubernetesConfig};
 use crate::fault;
 use crate::provider::Seams;
 
@@ -87,7 +87,7 @@ impl KubernetesSecretConfig {
         Account::parse(&self.secret).map_err(wrong)
     }
 
-    fn access(&self) -> KubernetesConfig<NoEks> {
+    fn access(&self) -> KubernetesConfig {
         KubernetesConfig {
             service_account: None,
             service_accounts: Vec::new(),
@@ -96,6 +96,8 @@ impl KubernetesSecretConfig {
             context: self.context.clone(),
             in_cluster: self.in_cluster,
             eks: None,
+            aks: None,
+            gke: None,
             assertion: self.assertion.clone(),
             call_timeout_ms: 10_000,
             sweep_limit: 1,

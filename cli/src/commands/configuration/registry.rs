@@ -1,10 +1,15 @@
 //! The settings, in the words of whoever configures. Data alone.
 
 mod aws;
+mod azure;
+mod gcp;
+mod github;
 mod issuers;
 mod kubernetes;
+mod mysql;
 mod openbao;
 mod sources;
+mod ssh;
 
 use super::{Setting, Table};
 
@@ -235,11 +240,17 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `aws` or `kubernetes`.",
+                "What it speaks: `postgres`, `mysql`, `aws`, `kubernetes`, `gcp`, `azure`, `ssh` or `github`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
-            optional("port", "number", "", "Its port: 5432 for `postgres`, 443 for `aws` and `kubernetes`.", "5433"),
+            optional(
+                "port",
+                "number",
+                "",
+                "Its port: 5432 for `postgres`, 3306 for `mysql`, 22 for `ssh`, 443 for the others.",
+                "5433",
+            ),
             optional(
                 "tls",
                 "text",
@@ -327,6 +338,7 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
+    mysql::MYSQL,
     sources::STATIC,
     sources::AWS,
     sources::KUBERNETES,
@@ -338,9 +350,24 @@ pub(super) const TABLES: &[Table] = &[
     kubernetes::KUBERNETES,
     kubernetes::ASSERTION,
     kubernetes::EKS,
+    azure::AKS,
+    azure::AZURE,
+    azure::ENTRA,
+    azure::DATABASE,
     openbao::OPENBAO,
     openbao::KV,
     openbao::DYNAMIC,
+    kubernetes::GKE,
+    gcp::GCP,
+    gcp::SCOPE,
+    gcp::RULE,
+    gcp::FEDERATION,
+    gcp::CLOUDSQL,
+    gcp::GKE,
+    ssh::SSH,
+    ssh::TERMS,
+    github::GITHUB,
+    github::SCOPE,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",
