@@ -18,6 +18,7 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     write("startup", &startup())?;
+    write("client_login", &client_login())?;
     write("upstream", &upstream())?;
     write("relay", &relay())?;
     write("names", &names())?;
@@ -73,6 +74,30 @@ fn startup() -> Vec<Vec<u8>> {
     ]
     .map(|(choice, bytes)| [&[choice, 3], bytes.as_slice()].concat())
     .to_vec()
+}
+
+fn client_login() -> Vec<Vec<u8>> {
+    let user = b"user\0ann\0database\0ann\0application_name\0psql\0options\0-c writ.auth=oauthbearer\0\0";
+    let two = b"user\0ann\0user\0root\0database\0a\0database\0b\0\0";
+    let client = [
+        packet(80_877_103, b""),
+        packet(80_877_104, b""),
+        packet(80_877_102, b"\0\0\0\x07abcd"),
+        packet(0x0003_0000, user),
+        packet(0x0003_0002, two),
+        packet(0x0003_0000, b"\0"),
+    ];
+    let name = b"application_name\0writ-00000000000000000000000000 psql\0";
+    let opened = [message(b'R', &[0; 4]), message(b'S', name), message(b'Z', b"I")].concat();
+    let gateway = [
+        message(b'R', &[0, 0, 0, 3]),
+        message(b'E', b"SFATAL\0C28000\0Mno\0Hask\0\0"),
+        [message(b'N', b"SNOTICE\0\0"), message(b'R', &[0, 0, 0, 3])].concat(),
+        opened,
+    ];
+    let client = client.map(|bytes| [&[0], bytes.as_slice()].concat());
+    let gateway = gateway.map(|bytes| [&[3], bytes.as_slice()].concat());
+    client.into_iter().chain(gateway).collect()
 }
 
 fn upstream() -> Vec<Vec<u8>> {

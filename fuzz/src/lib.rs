@@ -6,6 +6,7 @@
 //!
 //! Read next: [`TARGETS`], then `README.md`.
 
+mod client;
 mod evidence;
 mod identity;
 mod masking;
@@ -30,6 +31,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "startup", run: postgres::startup, short: 20_000, words: postgres::STARTUP_WORDS },
+    Target { name: "client_login", run: client::login, short: 20_000, words: client::WORDS },
     Target { name: "upstream", run: postgres::upstream, short: 20_000, words: postgres::UPSTREAM_WORDS },
     Target { name: "relay", run: postgres::relay, short: 10_000, words: postgres::RELAY_WORDS },
     Target { name: "names", run: postgres::names, short: 10_000, words: &[] },

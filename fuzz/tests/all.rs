@@ -59,4 +59,4 @@ macro_rules! targets {
     };
 }
 
-targets! { startup upstream relay names proxy token keys discovery aws_proof config policy entry segment spool note tile proof sealed tokens statements mask frames }
+targets! { startup client_login upstream relay names proxy token keys discovery aws_proof config policy entry segment spool note tile proof sealed tokens statements mask frames }

@@ -18,10 +18,13 @@ use writ_core::proof::Intended;
 use writ_core::provider::{Pending, Provider, ProviderFault};
 use writ_core::target::{Address, Target, TargetName};
 use writ_core::time::SystemClock;
-use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, KmsSigner, RdsProvider};
-use writ_provider_database::DatabaseProvider;
+use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, RdsProvider};
+use writ_provider_azure::{AksAccess, AzureDatabaseProvider, AzureProvider};
+use writ_provider_database::{DatabaseProvider, MysqlProvider};
+use writ_provider_gcp::{CloudSqlProvider, GcpProvider, GkeAccess};
 use writ_provider_github::{GithubProvider, Tokens};
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
+use writ_provider_openbao::OpenbaoProvider;
 use writ_provider_ssh::SshProvider;
 use writ_provider_static::StaticProvider;
 
@@ -65,7 +68,11 @@ impl BrokerRole {
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, Failure> {
         let issuer = issuer(config).await?;
-        let given = Given { assertions: issuer.clone().map(asserting), ssh: SshKeys::in_state(&config.state), github: Arc::default() };
+        let given = Given {
+            assertions: issuer.clone().map(asserting),
+            ssh: SshKeys::in_state(&config.state),
+            github: Arc::default(),
+        };
         let targets = targets(config, &given)?.asserted_by(issuer.clone()).introducing(given.ssh.made());
         let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
         let (broker, tasks) = started.doing("the broker cannot start")?;
@@ -178,10 +185,9 @@ async fn issuer(config: &BrokerConfig<ProviderTable>) -> Result<Option<Arc<OidcI
 const SIGNING_LIMIT: Duration = Duration::from_secs(5);
 
 async fn kms(issues: &IssuingConfig, key: &str) -> Result<Arc<dyn AssertionSigner>, Failure> {
-    let signer = KmsSigner::open(key, issues.kms_endpoint.as_deref()).await.map_err(|fault| {
+    super::kms::open(key, issues.kms_endpoint.as_deref()).await.map_err(|fault| {
         Failure::new(format!("the broker's own issuer cannot start: {}", fault.detail())).help("see docs/issuer.md")
-    })?;
-    Ok(Arc::new(signer))
+    })
 }
 
 /// Stands for the issuer where a configuration is only looked at: it makes no keys and signs nothing.
@@ -217,16 +223,35 @@ fn served(config: &TargetConfig<ProviderTable>, given: &Given) -> Result<Served,
     let doing = format!("target `{name}`");
     let provider: Arc<dyn Provider> = match &config.provider {
         ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),
-        ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
+        ProviderTable::Mysql(settings) => Arc::new(MysqlProvider::new(settings.clone(), &address).doing(doing)?),
+        ProviderTable::Static(settings) => {
+            let source = settings.source.as_ref().map(|source| source.open(assertions)).transpose();
+            Arc::new(StaticProvider::new(settings, source.doing(doing.clone())?).doing(doing)?)
+        }
         ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),
+        ProviderTable::Gcp(settings) => Arc::new(GcpProvider::new(settings, assertions).doing(doing)?),
+        ProviderTable::Gke(settings) => Arc::new(GcpProvider::for_clusters(settings, assertions).doing(doing)?),
+        ProviderTable::Cloudsql(settings) => {
+            Arc::new(CloudSqlProvider::new(settings, &address, assertions).doing(doing)?)
+        }
         ProviderTable::Eks(settings) => Arc::new(EksProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Kubernetes(settings) => {
             let eks = settings.eks.as_ref().map(EksAccess::new).transpose().doing(doing.clone())?;
             let eks = eks.map(|access| Arc::new(EksBearer(access)) as Arc<dyn BearerSource>);
-            let seams = Seams { assertions: assertions.cloned(), eks, ..Seams::default() };
+            let aks = settings.aks.as_ref().map(|access| AksAccess::new(access, assertions)).transpose();
+            let aks = aks.doing(doing.clone())?.map(|access| Arc::new(AksBearer(access)) as Arc<dyn BearerSource>);
+            let gke =
+                settings.gke.as_ref().map(|gke| GkeAccess::new(gke, assertions)).transpose().doing(doing.clone())?;
+            let gke = gke.map(|access| Arc::new(GkeBearer(access)) as Arc<dyn BearerSource>);
+            let seams = Seams { assertions: assertions.cloned(), eks, aks, gke, ..Seams::default() };
             Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)
         }
+        ProviderTable::Azure(settings) => Arc::new(AzureProvider::new(settings, &address, assertions).doing(doing)?),
+        ProviderTable::AzureDatabase(settings) => {
+            Arc::new(AzureDatabaseProvider::new(settings, &address, assertions).doing(doing)?)
+        }
+        ProviderTable::Openbao(settings) => Arc::new(OpenbaoProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Github(settings) => {
             Arc::new(GithubProvider::new(settings, Arc::clone(&given.github)).doing(doing)?)
         }
@@ -256,5 +281,41 @@ impl BearerSource for EksBearer {
 
     fn bearer<'a>(&'a self, _: &'a TargetName, _: Option<&'a Intended>) -> Pending<'a, Result<Secret, ProviderFault>> {
         Box::pin(self.0.token())
+    }
+}
+
+/// An AKS cluster lets the broker in by a client of Entra's that trusts Writ.
+#[derive(Debug)]
+struct AksBearer(AksAccess);
+
+impl BearerSource for AksBearer {
+    fn named(&self) -> String {
+        format!("the client `{}` of Entra", self.0.client_id())
+    }
+
+    fn bearer<'a>(
+        &'a self,
+        target: &'a TargetName,
+        intended: Option<&'a Intended>,
+    ) -> Pending<'a, Result<Secret, ProviderFault>> {
+        Box::pin(self.0.token(target, intended))
+    }
+}
+
+/// A GKE cluster lets the broker in as a service account of Google's.
+#[derive(Debug)]
+struct GkeBearer(GkeAccess);
+
+impl BearerSource for GkeBearer {
+    fn named(&self) -> String {
+        format!("the service account `{}`", self.0.account())
+    }
+
+    fn bearer<'a>(
+        &'a self,
+        target: &'a TargetName,
+        intended: Option<&'a Intended>,
+    ) -> Pending<'a, Result<Secret, ProviderFault>> {
+        Box::pin(self.0.token(target, intended))
     }
 }

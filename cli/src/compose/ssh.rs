@@ -68,9 +68,9 @@ impl CaKey for Kept {
     }
 
     fn sign<'a>(&'a self, message: &'a [u8]) -> Pending<'a, Result<Vec<u8>, ProviderFault>> {
-        Box::pin(async move {
-            self.0.sign(message).await.map_err(|fault| ProviderFault::Unreachable(fault.to_string()))
-        })
+        Box::pin(
+            async move { self.0.sign(message).await.map_err(|fault| ProviderFault::Unreachable(fault.to_string())) },
+        )
     }
 }
 

@@ -15,6 +15,8 @@ mod peer;
 mod port;
 mod serve;
 mod startup;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tunnel;
 mod watch;
 

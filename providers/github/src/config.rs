@@ -87,7 +87,8 @@ impl GithubConfig {
     pub fn validate(&self) -> Result<(), ConfigFault> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if self.app.is_empty() || self.app.len() > 100 || !self.app.bytes().all(plain) {
-            let text = format!("`app` is `{}`: write the App's client id, as `Iv23li...`, or its number", shown(&self.app));
+            let text =
+                format!("`app` is `{}`: write the App's client id, as `Iv23li...`, or its number", shown(&self.app));
             return Err(ConfigFault::new(text));
         }
         if self.installation == 0 {
@@ -167,8 +168,10 @@ impl Scope {
             return Err("`repositories` and `repository_ids`: write one of the two".to_owned());
         }
         if count == 0 {
-            return Err("it names no repository, which would be all of them: write `repositories`, or `repository_ids`"
-                .to_owned());
+            return Err(
+                "it names no repository, which would be all of them: write `repositories`, or `repository_ids`"
+                    .to_owned(),
+            );
         }
         if count > MOST_REPOSITORIES {
             return Err(format!("it names {count} repositories: write {MOST_REPOSITORIES} at most"));

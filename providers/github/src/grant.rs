@@ -80,14 +80,21 @@ impl Answer {
         let left = self.expires_at.as_second() - now.as_second();
         if !(1..=LIFE + SKEW).contains(&left) {
             let by = if left > 0 { left - LIFE } else { left };
-            return Err(format!("the token's end, {}, is {by} s from where it should be: compare the clocks", self.expires_at));
+            return Err(format!(
+                "the token's end, {}, is {by} s from where it should be: compare the clocks",
+                self.expires_at
+            ));
         }
         let level = |text: &str| serde_json::from_value::<Level>(text.into()).ok();
         for (name, given) in &self.permissions {
             let asked = scope.permissions.get(name).copied();
             let most = if name == IMPLIED.0 { asked.max(Some(IMPLIED.1)) } else { asked };
             if level(given).is_none_or(|given| most.is_none_or(|most| given > most)) {
-                return Err(format!("the token has the permission `{}: {}`, which was not asked for", word(name), word(given)));
+                return Err(format!(
+                    "the token has the permission `{}: {}`, which was not asked for",
+                    word(name),
+                    word(given)
+                ));
             }
         }
         for (name, asked) in &scope.permissions {

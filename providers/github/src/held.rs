@@ -91,9 +91,8 @@ impl Tokens {
     pub(crate) fn leftovers(&self, target: &str, live: &[WritId], now: Timestamp) -> Vec<(WritId, Arc<Token>)> {
         let mut entries = self.entries();
         entries.retain(|_, entry| entry.ends >= now);
-        let over = |writ: &WritId, entry: &Entry| {
-            entry.target == target && entry.writ_ends < now && !live.contains(writ)
-        };
+        let over =
+            |writ: &WritId, entry: &Entry| entry.target == target && entry.writ_ends < now && !live.contains(writ);
         let left = entries.iter().filter(|(writ, entry)| over(writ, entry));
         let living = left.filter_map(|(writ, entry)| match &entry.known {
             Known::Lives(token) => Some((*writ, Arc::clone(token))),

@@ -135,9 +135,8 @@ impl GithubProvider {
 
     async fn asked(&self, scope: &Scope, deadline: Duration) -> Result<Answer, ProviderFault> {
         const DOING: &str = "asking GitHub for a token";
-        let body = serde_json::to_vec(&Asked::of(scope)).map_err(|_| {
-            ProviderFault::Misconfigured("the scope cannot be written as JSON".to_owned())
-        })?;
+        let body = serde_json::to_vec(&Asked::of(scope))
+            .map_err(|_| ProviderFault::Misconfigured("the scope cannot be written as JSON".to_owned()))?;
         let path = format!("/app/installations/{}/access_tokens", self.config.installation);
         match self.as_app(DOING, Method::POST, &path, Some(body), self.deadline(deadline)).await? {
             Ok(body) => read(DOING, &body),
@@ -147,9 +146,9 @@ impl GithubProvider {
 
     /// The token and what it is for, if that is what was asked. One that is not is taken back at once.
     async fn checked(&self, answer: &Answer, scope: &Scope) -> Result<(Secret, Granted), ProviderFault> {
-        let token = answer.token().ok_or_else(|| {
-            ProviderFault::Unreachable("asking GitHub for a token: what it gave is none".to_owned())
-        })?;
+        let token = answer
+            .token()
+            .ok_or_else(|| ProviderFault::Unreachable("asking GitHub for a token: what it gave is none".to_owned()))?;
         match answer.granted(scope, Timestamp::now()) {
             Ok(granted) => Ok((token, granted)),
             Err(problem) => {
@@ -196,10 +195,11 @@ impl GithubProvider {
     async fn probed(&self, deadline: Duration) -> Result<(), ProviderFault> {
         const DOING: &str = "looking at the App's installation at GitHub";
         let path = format!("/app/installations/{}", self.config.installation);
-        let installation: Installation = match self.as_app(DOING, Method::GET, &path, None, self.deadline(deadline)).await? {
-            Ok(body) => read(DOING, &body)?,
-            Err(denied) => return Err(self.denied(DOING, &denied)),
-        };
+        let installation: Installation =
+            match self.as_app(DOING, Method::GET, &path, None, self.deadline(deadline)).await? {
+                Ok(body) => read(DOING, &body)?,
+                Err(denied) => return Err(self.denied(DOING, &denied)),
+            };
         if installation.suspended_at.is_some() {
             let text = format!("the installation {} is suspended: unsuspend it at GitHub", self.config.installation);
             return Err(ProviderFault::Refused(text));
@@ -239,7 +239,8 @@ impl GithubProvider {
         let (words, installation) = (&denied.words, self.config.installation);
         match (denied.code, denied.ahead) {
             (401, Some(ahead)) => ProviderFault::Refused(format!(
-                "{doing}: {words}: GitHub's clock and this machine's are {} s apart: set this one", ahead.abs()
+                "{doing}: {words}: GitHub's clock and this machine's are {} s apart: set this one",
+                ahead.abs()
             )),
             (401, None) => ProviderFault::Refused(format!(
                 "{doing}: {words}: GitHub knows no App `{}` with this private key: correct `app`, or the key",

@@ -48,7 +48,10 @@ fn each_mistake_says_what_to_write() {
         (scope(json!({ "repositories": ["*"], "permissions": contents })), "`*` is no repository's name"),
         (scope(json!({ "repositories": ["one", "ONE"], "permissions": contents })), "names a repository twice"),
         (scope(json!({ "repository_ids": [1, 1], "permissions": contents })), "names a repository twice"),
-        (scope(json!({ "repository_ids": (1..=51).collect::<Vec<u64>>(), "permissions": contents })), "write 50 at most"),
+        (
+            scope(json!({ "repository_ids": (1..=51).collect::<Vec<u64>>(), "permissions": contents })),
+            "write 50 at most",
+        ),
         (scope(json!({ "repositories": ["one"], "permissions": { "pull-requests": "read" } })), "as `pull_requests`"),
         (scope(json!({ "repositories": ["one"], "permissions": { "contents": "none" } })), "unknown variant `none`"),
         (json!({ "token": "x" }), "unknown field `token`"),

@@ -1,4 +1,7 @@
-//! Where a provider's own secret is read from: a file or an environment variable, never the configuration itself.
+//! Where a provider's own secret is read from: a file or an environment variable, never the configuration itself; and the seam
+//! behind which one is fetched from elsewhere, [`SecretSource`].
+
+mod fetched;
 
 use std::fs::File;
 use std::io::Read;
@@ -6,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use writ_core::credential::Secret;
 use zeroize::Zeroizing;
+
+pub use fetched::{Fetched, SecretSource};
 
 /// A mistake in a provider's configuration, in words for whoever wrote it: what is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,9 +130,8 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigFault> {
 
 fn read_variable(name: &str) -> Result<Zeroizing<Vec<u8>>, ConfigFault> {
     use std::os::unix::ffi::OsStringExt;
-    let value = std::env::var_os(name).ok_or_else(|| {
-        ConfigFault::new(format!("the environment variable `{name}` is not set: name one that is"))
-    })?;
+    let value = std::env::var_os(name)
+        .ok_or_else(|| ConfigFault::new(format!("the environment variable `{name}` is not set: name one that is")))?;
     let bytes = Zeroizing::new(value.into_vec());
     if bytes.len() > LIMIT {
         return Err(ConfigFault::new(format!("the environment variable `{name}` is larger than {LIMIT} bytes")));

@@ -91,7 +91,10 @@ impl Authority {
     async fn host(&self, request: &HostRequest, now: Timestamp) -> Result<HostCertificate, ProviderFault> {
         let wrong = |text: String| ProviderFault::Misconfigured(text);
         let host = PublicKey::from_openssh(&request.key).map_err(|_| {
-            wrong("the key is no public key of OpenSSH's: give the line of a file as `ssh_host_ed25519_key.pub`".to_owned())
+            wrong(
+                "the key is no public key of OpenSSH's: give the line of a file as `ssh_host_ed25519_key.pub`"
+                    .to_owned(),
+            )
         })?;
         let blob = host.to_bytes().map_err(|_| wrong("the key cannot be written as SSH has it".to_owned()))?;
         let key_type = host_key_type(&host)?;
@@ -105,7 +108,9 @@ impl Authority {
         }
         let (begin, end) = (seconds(now), seconds(request.expires));
         if end <= begin || end - begin > LONGEST_HOST {
-            return Err(wrong("a host's certificate lives for 366 days at most: write an end between now and then".to_owned()));
+            return Err(wrong(
+                "a host's certificate lives for 366 days at most: write an end between now and then".to_owned(),
+            ));
         }
         let serial = u64::from_be_bytes(random::<8>()?) | 1 << 63;
         let (permits, key_id) = (Default::default(), format!("host-{serial:016x}"));
@@ -158,7 +163,9 @@ fn host_key_type(key: &PublicKey) -> Result<String, ProviderFault> {
         Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => Ok("ecdsa-sha2-nistp256".to_owned()),
         Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 } => Ok("ecdsa-sha2-nistp384".to_owned()),
         Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 } => Ok("ecdsa-sha2-nistp521".to_owned()),
-        Algorithm::Rsa { .. } if key.key_data().rsa().is_some_and(|key| key.key_size() >= 2048) => Ok("ssh-rsa".to_owned()),
+        Algorithm::Rsa { .. } if key.key_data().rsa().is_some_and(|key| key.key_size() >= 2048) => {
+            Ok("ssh-rsa".to_owned())
+        }
         Algorithm::Rsa { .. } => refused("an RSA key of fewer than 2048 bits"),
         _ => refused("of a type that is not certified"),
     }

@@ -168,7 +168,8 @@ impl SshConfig {
         }
         let accounts: BTreeSet<&String> = self.user.iter().chain(self.users.values()).collect();
         if let Some(stray) = self.principals.keys().find(|account| !accounts.contains(account)) {
-            let text = format!("`principals` names the account `{}`, which no session logs in to: remove it", shown(stray));
+            let text =
+                format!("`principals` names the account `{}`, which no session logs in to: remove it", shown(stray));
             return Err(ConfigFault::new(text));
         }
         let user = self.user.as_ref().map(|name| self.account(name)).transpose()?;
@@ -194,11 +195,13 @@ impl SshConfig {
         }
         let principals = self.principals.get(name).cloned().unwrap_or_else(|| vec![name.to_owned()]);
         if principals.is_empty() || principals.len() > MOST_PRINCIPALS {
-            let text = format!("`principals` has {} for `{}`: write 1 to {MOST_PRINCIPALS}", principals.len(), shown(name));
+            let text =
+                format!("`principals` has {} for `{}`: write 1 to {MOST_PRINCIPALS}", principals.len(), shown(name));
             return Err(ConfigFault::new(text));
         }
         if let Some(odd) = principals.iter().find(|principal| !is_name(principal)) {
-            let text = "is no principal: write a word of at most 64 letters, digits and signs, without commas or wildcards";
+            let text =
+                "is no principal: write a word of at most 64 letters, digits and signs, without commas or wildcards";
             return Err(ConfigFault::new(format!("`{}` {text}", shown(odd))));
         }
         Ok(Account { name: name.to_owned(), principals })
@@ -207,9 +210,8 @@ impl SshConfig {
 
 impl Terms {
     fn read(&self, all: &[IpNet]) -> Result<CheckedTerms, String> {
-        let plain = |command: &String| {
-            (1..=LONGEST_COMMAND).contains(&command.len()) && !command.chars().any(char::is_control)
-        };
+        let plain =
+            |command: &String| (1..=LONGEST_COMMAND).contains(&command.len()) && !command.chars().any(char::is_control);
         if self.command.as_ref().is_some_and(|command| !plain(command)) {
             return Err(format!("`command` is none: write one line of 1 to {LONGEST_COMMAND} bytes"));
         }
@@ -265,9 +267,9 @@ fn networks(setting: &str, texts: &[String]) -> Result<Vec<IpNet>, ConfigFault> 
     let wrong = |text: &str, why: &str| ConfigFault::new(format!("`{setting}` has `{}`, {why}", shown(text)));
     let one = |text: &String| {
         let alone = text.parse::<IpAddr>().map(IpNet::from);
-        let net = alone.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
-            wrong(text, "which is no network: write one in CIDR form, as `192.0.2.0/24`")
-        })?;
+        let net = alone
+            .or_else(|_| text.parse::<IpNet>())
+            .map_err(|_| wrong(text, "which is no network: write one in CIDR form, as `192.0.2.0/24`"))?;
         if net.trunc() != net {
             return Err(wrong(text, &format!("whose last bits are not 0: write `{}`", net.trunc())));
         }

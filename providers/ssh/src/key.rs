@@ -27,7 +27,8 @@ pub(crate) struct Pair {
 impl Pair {
     /// A fresh one.
     pub(crate) fn make() -> Result<Self, ProviderFault> {
-        let failed = || ProviderFault::Unreachable("a key pair cannot be made: no random numbers can be had".to_owned());
+        let failed =
+            || ProviderFault::Unreachable("a key pair cannot be made: no random numbers can be had".to_owned());
         let mut seed = Zeroizing::new([0; 32]);
         SystemRandom::new().fill(seed.as_mut_slice()).map_err(|_| failed())?;
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| failed())?;

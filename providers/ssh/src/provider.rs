@@ -42,11 +42,7 @@ impl SshProvider {
     ///
     /// # Errors
     /// As for [`Self::new`].
-    pub fn by_clock(
-        config: &SshConfig,
-        authority: Arc<Authority>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, ConfigFault> {
+    pub fn by_clock(config: &SshConfig, authority: Arc<Authority>, clock: Arc<dyn Clock>) -> Result<Self, ConfigFault> {
         Ok(Self { checked: config.read()?, max_life: config.max_life_seconds, authority, clock })
     }
 

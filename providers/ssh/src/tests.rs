@@ -52,7 +52,11 @@ fn authority(gives: Gives) -> Authority {
     Authority::new(Arc::new(keeper(1, gives)), &[]).unwrap()
 }
 
-fn content<'a>(principals: &'a [String], permits: &'a std::collections::BTreeSet<Permit>, key: &'a [u8]) -> Content<'a> {
+fn content<'a>(
+    principals: &'a [String],
+    permits: &'a std::collections::BTreeSet<Permit>,
+    key: &'a [u8],
+) -> Content<'a> {
     Content {
         kind: Kind::User,
         key_type: ED25519,
@@ -97,7 +101,10 @@ async fn a_signature_that_is_none_of_the_authoritys_certifies_nothing() {
     let (principals, permits) = (vec!["deploy".to_owned()], Default::default());
     for gives in [Gives::Nothing, Gives::AnothersSignatures, Gives::Half] {
         let fault = authority(gives).certify(&content(&principals, &permits, &key)).await.unwrap_err();
-        assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("no signature of its own")), "{fault:?}");
+        assert!(
+            matches!(&fault, ProviderFault::Refused(text) if text.contains("no signature of its own")),
+            "{fault:?}"
+        );
         assert!(authority(gives).probe().await.is_err(), "{gives:?}");
     }
     authority(Gives::Signatures).probe().await.unwrap();
@@ -241,7 +248,8 @@ fn sound_settings_are_taken() {
         config.validate().unwrap();
     }
     let target = writ_core::target::TargetName::new("web").unwrap();
-    let named = |authority: Value| serde_json::from_value::<SshConfig>(json!({ "user": "a", "authority": authority })).unwrap();
+    let named =
+        |authority: Value| serde_json::from_value::<SshConfig>(json!({ "user": "a", "authority": authority })).unwrap();
     assert_eq!(named(Value::Null).authority(&target), "web");
     assert_eq!(named("fleet".into()).authority(&target), "fleet");
 }

@@ -4,7 +4,9 @@
 
 pub mod browser;
 pub mod kubernetes;
+pub mod mysql;
 pub mod oidc;
+pub mod openbao;
 pub mod packages;
 pub mod postgres;
 pub mod spire;

@@ -239,7 +239,9 @@ pub fn keygen(arguments: &[&str]) -> Result<String, String> {
 pub fn split(secret: &[u8]) -> Result<(&[u8], &[u8]), String> {
     const END: &[u8] = b"-----END OPENSSH PRIVATE KEY-----\n";
     let place = secret.windows(END.len()).position(|window| window == END);
-    place.and_then(|place| secret.split_at_checked(place + END.len())).ok_or_else(|| "no key with a certificate".to_owned())
+    place
+        .and_then(|place| secret.split_at_checked(place + END.len()))
+        .ok_or_else(|| "no key with a certificate".to_owned())
 }
 
 /// A file of the tests' that nobody else reads.

@@ -44,8 +44,7 @@ async fn the_settings_do_what_the_guide_says() {
 #[test]
 fn each_setting_stands_in_the_table() {
     let (_, table) = GUIDE.split_once("## Settings").unwrap();
-    let mut written: Vec<&str> =
-        table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut written: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let said = serde_json::from_value::<GithubConfig>(json!({ "none": 1 })).unwrap_err().to_string();
     let mut known: Vec<&str> = said.split('`').skip(3).step_by(2).collect();
     written.sort_unstable();

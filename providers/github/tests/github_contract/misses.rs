@@ -19,9 +19,7 @@ async fn what_github_does_not_grant_is_refused_with_what_to_correct() {
     let world = World::start();
     let stranger = world.state.path().join("stranger.pem");
     std::fs::write(&stranger, App::new(1, CLIENT_ID).unwrap().pem().unwrap()).unwrap();
-    let scope = |repositories: Value, permissions: Value| {
-        json!({ "scopes": { "read": { "repositories": repositories, "permissions": permissions } } })
-    };
+    let scope = |repositories: Value, permissions: Value| json!({ "scopes": { "read": { "repositories": repositories, "permissions": permissions } } });
     let ids = json!({ "scopes": { "read": { "repository_ids": [73], "permissions": { "contents": "read" } } } });
     for (changes, words) in [
         (json!({ "app": "Iv23liWritTest000002" }), "the App has no installation"),
@@ -91,10 +89,9 @@ async fn a_file_that_holds_no_key_is_named_and_not_shown() {
     for text in ["canary", &whole.replace("RSA PRIVATE", "PUBLIC"), whole.get(..whole.len() / 2).unwrap()] {
         std::fs::write(&file, text).unwrap();
         let provider = world.provider(json!({ "private_key_file": file }));
-        for fault in [
-            mint(&provider, &writ(None)).await.unwrap_err(),
-            provider.probe(&target(), DEADLINE).await.unwrap_err(),
-        ] {
+        for fault in
+            [mint(&provider, &writ(None)).await.unwrap_err(), provider.probe(&target(), DEADLINE).await.unwrap_err()]
+        {
             let ProviderFault::Misconfigured(said) = &fault else { panic!("{fault:?}") };
             assert!(said.contains("no-key.pem` holds no RSA private key in PEM") && !said.contains("canary"), "{said}");
         }

@@ -49,8 +49,7 @@ fn the_hosts_lines_are_those_of_the_tests() {
 #[test]
 fn each_setting_stands_in_the_table() {
     let (_, table) = GUIDE.split_once("## Settings").unwrap();
-    let written: Vec<&str> =
-        table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let written: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     // What serde says of a field that is not there names all that are.
     let said = serde_json::from_value::<SshConfig>(serde_json::json!({ "none": 1 })).unwrap_err().to_string();
     let known: Vec<&str> = said.split('`').skip(3).step_by(2).collect();

@@ -27,11 +27,7 @@ async fn a_client_that_trusts_the_authority_takes_the_host_by_its_names() {
     let trusts = |who: &str| write(&known, format!("@cert-authority * {who}\n").as_bytes()).unwrap();
     let (_, minted) = minted(&world.provider(json!({}))).await;
     let file = format!("UserKnownHostsFile={}", known.display());
-    for (name, by, taken) in [
-        ("web.test", "web", true),
-        ("db.test", "web", false),
-        ("web.test", "other", false),
-    ] {
+    for (name, by, taken) in [("web.test", "web", true), ("db.test", "web", false), ("web.test", "other", false)] {
         trusts(&world.authority(by).trusted()[0]);
         let alias = format!("HostKeyAlias={name}");
         let options = [file.as_str(), "StrictHostKeyChecking=yes", alias.as_str()];

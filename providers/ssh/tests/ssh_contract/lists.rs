@@ -111,7 +111,8 @@ async fn what_a_certificate_says_is_what_openssh_reads() {
     }
     let from = |head: &str| said.iter().position(|line| line.starts_with(head)).unwrap();
     assert_eq!(said[from("Principals:") + 1..from("Critical Options:")], ["one", "two"]);
-    let extensions: Vec<&str> = said[from("Extensions:") + 1..].iter().copied().filter(|line| !line.is_empty()).collect();
+    let extensions: Vec<&str> =
+        said[from("Extensions:") + 1..].iter().copied().filter(|line| !line.is_empty()).collect();
     assert_eq!(
         extensions,
         ["permit-X11-forwarding", "permit-agent-forwarding", "permit-port-forwarding", "permit-pty", "permit-user-rc"]

@@ -49,8 +49,7 @@ impl App {
         let pkcs8: Pkcs8V1Der<'static> = self.pair.as_der().map_err(|_| "the key cannot be written")?;
         let pkcs1 = pkcs8.as_ref().get(PKCS8_HEAD..).ok_or("the key is too short")?;
         let text = STANDARD.encode(pkcs1);
-        let lines: Vec<&str> =
-            text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
         Ok(format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n", lines.join("\n")))
     }
 

@@ -22,7 +22,10 @@ impl Answer {
     /// An error in GitHub's shape.
     pub(super) fn error(status: u16, message: &str) -> Self {
         let documentation = "https://docs.github.com/rest";
-        Self::new(status, json!({ "message": message, "documentation_url": documentation, "status": status.to_string() }))
+        Self::new(
+            status,
+            json!({ "message": message, "documentation_url": documentation, "status": status.to_string() }),
+        )
     }
 
     pub(super) fn not_found() -> Self {

@@ -72,7 +72,10 @@ fn routed(shared: &Shared, call: &Call<'_>) -> Result<Answer, Answer> {
         ("GET", ["app"]) => {
             as_app(shared, call)?;
             let account = shared.account();
-            Ok(Answer::new(200, json!({ "id": account.app.id, "client_id": account.app.client_id, "slug": "writ-test" })))
+            Ok(Answer::new(
+                200,
+                json!({ "id": account.app.id, "client_id": account.app.client_id, "slug": "writ-test" }),
+            ))
         }
         ("GET", ["app", "installations", id]) => {
             as_app(shared, call)?;
@@ -153,7 +156,9 @@ fn access_token(shared: &Shared, id: &str, call: &Call<'_>) -> Result<Answer, An
         return Err(Answer::error(403, "This installation has been suspended"));
     }
     let asked = if call.body.is_empty() { Map::new() } else { object(call.body)? };
-    if let Some(name) = asked.keys().find(|name| !["repositories", "repository_ids", "permissions"].contains(&name.as_str())) {
+    if let Some(name) =
+        asked.keys().find(|name| !["repositories", "repository_ids", "permissions"].contains(&name.as_str()))
+    {
         return Err(invalid(&format!("No subschema has the field `{name}`.")));
     }
     let (mut repositories, mut selected) = repositories(&account, &asked)?;
@@ -162,7 +167,8 @@ fn access_token(shared: &Shared, id: &str, call: &Call<'_>) -> Result<Answer, An
         Some(Trouble::MorePermissions) => drop(granted.insert("administration".to_owned(), "write".to_owned())),
         Some(Trouble::MoreRepositories) => {
             let chosen: BTreeSet<u64> = repositories.iter().map(|one| one.id).collect();
-            repositories.extend(account.installation.repositories.iter().find(|one| !chosen.contains(&one.id)).cloned());
+            repositories
+                .extend(account.installation.repositories.iter().find(|one| !chosen.contains(&one.id)).cloned());
         }
         Some(Trouble::AllRepositories) => selected = false,
         _ => {}
@@ -183,7 +189,8 @@ fn access_token(shared: &Shared, id: &str, call: &Call<'_>) -> Result<Answer, An
 /// The repositories of a request: those of the installation where it names none.
 fn repositories(account: &Account, asked: &Map<String, Value>) -> Result<(Vec<Repository>, bool), Answer> {
     let unknown = || {
-        let words = "There is at least one repository that does not exist or is not accessible to the parent installation.";
+        let words =
+            "There is at least one repository that does not exist or is not accessible to the parent installation.";
         Answer::error(422, words)
     };
     let all = &account.installation.repositories;

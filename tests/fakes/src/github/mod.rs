@@ -38,8 +38,8 @@ mod api;
 mod jwt;
 mod permissions;
 
-pub use account::{App, Installation, Repository};
 use account::Account;
+pub use account::{App, Installation, Repository};
 use answer::Answer;
 
 /// What may go wrong, switched on while it runs.
@@ -176,14 +176,21 @@ impl Github {
     /// When the token whose `hashed_token` this is ends, in seconds since 1970.
     #[must_use]
     pub fn end_of(&self, hashed: &str) -> Option<i64> {
-        self.shared.account().living(self.shared.clock.now()).find(|token| token.hashed == hashed).map(|token| token.ends)
+        self.shared
+            .account()
+            .living(self.shared.clock.now())
+            .find(|token| token.hashed == hashed)
+            .map(|token| token.ends)
     }
 
     /// What the token whose `hashed_token` this is may do.
     #[must_use]
     pub fn permissions_of(&self, hashed: &str) -> Option<BTreeMap<String, String>> {
         let account = self.shared.account();
-        account.living(self.shared.clock.now()).find(|token| token.hashed == hashed).map(|token| token.permissions.clone())
+        account
+            .living(self.shared.clock.now())
+            .find(|token| token.hashed == hashed)
+            .map(|token| token.permissions.clone())
     }
 
     /// How many JWTs were taken so far.

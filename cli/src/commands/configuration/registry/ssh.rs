@@ -7,13 +7,7 @@ pub(super) const SSH: Table = Table {
     head: "[broker.target.provider.ssh]",
     about: "A user certificate of OpenSSH for each writ, signed by an authority of Writ's own; see [the provider](providers/ssh.md).",
     settings: &[
-        optional(
-            "user",
-            "text",
-            "",
-            "The account on the host of sessions for which policy names none.",
-            "\"deploy\"",
-        ),
+        optional("user", "text", "", "The account on the host of sessions for which policy names none.", "\"deploy\""),
         optional(
             "users",
             "table of texts",
