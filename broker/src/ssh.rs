@@ -51,7 +51,8 @@ impl Broker {
         let loaded = self.loaded.load_full();
         let of_it = |served: &&Arc<Served>| served.provider.ssh().is_some_and(|ssh| ssh.fingerprint() == authority);
         let served: Vec<&Arc<Served>> = loaded.targets.iter().filter(of_it).collect();
-        let ssh = served.first().and_then(|served| served.provider.ssh()).ok_or_else(no_authority)?;
+        let ssh = served.first().and_then(|served| served.provider.ssh());
+        let ssh = ssh.ok_or_else(|| Refusal::not_found("SSH authority"))?;
         let mut lists = self.revocation_lists.0.lock().await;
         let age = |made: Duration| self.clock.monotonic().saturating_sub(made);
         if let Some((_, list)) = lists.get(authority).filter(|(made, _)| age(*made) < FRESH) {
