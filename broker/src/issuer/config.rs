@@ -25,7 +25,8 @@ pub struct IssuingConfig {
     /// How long a key is published before it signs: longer than targets keep the keys that they fetched.
     #[serde(default = "key_announce")]
     pub key_announce: Span,
-    /// The key in AWS's key management service that signs, instead of keys in the broker's state. It is changed by whoever
+    /// The key in a cloud's key management service that signs, instead of keys in the broker's state: an ARN at AWS,
+    /// `projects/.../cryptoKeyVersions/1` at Google, an identifier with its version in Azure Key Vault. It is changed by whoever
     /// configures.
     #[serde(default)]
     pub kms_key: Option<String>,
@@ -33,7 +34,7 @@ pub struct IssuingConfig {
     /// it signs.
     #[serde(default)]
     pub kms_other_keys: Vec<String>,
-    /// Where that service is, if not where AWS has it.
+    /// Where that service is, if not where its cloud has it.
     #[serde(default)]
     pub kms_endpoint: Option<String>,
 }

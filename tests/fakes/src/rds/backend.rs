@@ -16,15 +16,21 @@ use crate::random_hex;
 
 /// Passwords of users, each known to nobody but the front: made at a user's first login.
 #[derive(Clone)]
-pub(super) struct Backend {
+pub(crate) struct Backend {
     port: u16,
     superuser: String,
+    /// The role of whoever logs in by a token.
+    role: &'static str,
     passwords: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Backend {
-    pub(super) fn new(port: u16, superuser: &str) -> Self {
-        Self { port, superuser: superuser.to_owned(), passwords: Arc::default() }
+    pub(crate) fn new(port: u16, superuser: &str, role: &'static str) -> Self {
+        Self { port, superuser: superuser.to_owned(), role, passwords: Arc::default() }
+    }
+
+    pub(super) const fn role(&self) -> &'static str {
+        self.role
     }
 
     async fn superuser(&self) -> Result<Client, String> {
@@ -35,22 +41,25 @@ impl Backend {
         Ok(client)
     }
 
-    /// Makes `rds_iam`, which RDS has from the start.
-    pub(super) async fn prepare(&self) -> Result<(), String> {
-        let made = "do $$ begin if not exists (select from pg_roles where rolname = 'rds_iam') then
-            create role rds_iam nologin; end if; end $$";
-        self.superuser().await?.batch_execute(made).await.map_err(|error| error.to_string())
+    /// Makes the role, which the cloud has from the start.
+    pub(crate) async fn prepare(&self) -> Result<(), String> {
+        let role = self.role;
+        let made = format!(
+            "do $$ begin if not exists (select from pg_roles where rolname = '{role}') then
+            create role {role} nologin; end if; end $$"
+        );
+        self.superuser().await?.batch_execute(&made).await.map_err(|error| error.to_string())
     }
 
-    /// A password for the user, if it was granted `rds_iam` itself.
+    /// A password for the user, if it was granted the role itself.
     pub(super) async fn password(&self, user: &str) -> Result<Option<String>, String> {
         let said = |error: tokio_postgres::Error| format!("the server: {error}");
         let client = self.superuser().await?;
         let granted = "select quote_ident(member.rolname) from pg_auth_members
             join pg_roles member on member.oid = pg_auth_members.member
             join pg_roles role on role.oid = pg_auth_members.roleid
-            where role.rolname = 'rds_iam' and member.rolname = $1";
-        let Some(row) = client.query_opt(granted, &[&user]).await.map_err(said)? else { return Ok(None) };
+            where role.rolname = $2 and member.rolname = $1";
+        let Some(row) = client.query_opt(granted, &[&user, &self.role]).await.map_err(said)? else { return Ok(None) };
         let quoted: String = row.get(0);
         let mut passwords = self.passwords.lock().await;
         if let Some(known) = passwords.get(user) {

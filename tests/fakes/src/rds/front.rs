@@ -1,15 +1,13 @@
-//! PostgreSQL's start-up as RDS has it for IAM: TLS first, then the token as a cleartext password, then the real server.
+//! PostgreSQL's start-up as clouds have it for tokens: TLS first, then the token as a cleartext password, then the real server.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Shared;
-use super::backend::log_in;
-use super::token::{Login, verify};
+use super::backend::{Backend, log_in};
 
 const TLS: i32 = 80_877_103;
 const GSS: i32 = 80_877_104;
@@ -20,7 +18,31 @@ const STARTUP_LIMIT: usize = 10_000;
 const PASSWORD_LIMIT: usize = 65_535;
 const LOGIN_LIMIT: Duration = Duration::from_secs(60);
 
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+/// How one cloud takes tokens.
+pub(crate) trait Rules: Send + Sync {
+    /// Whether the token opens a login of the user; else why not, in words for the log.
+    fn admit(&self, user: &str, token: &str) -> Result<(), String>;
+
+    /// What the client hears where it does not.
+    fn refusal(&self, user: &str) -> String;
+}
+
+/// What the connections share.
+pub(crate) struct Door {
+    pub(crate) rules: Box<dyn Rules>,
+    pub(crate) refusals: Mutex<Vec<String>>,
+    pub(crate) tls: tokio_rustls::TlsAcceptor,
+    pub(crate) backend: Backend,
+}
+
+impl Door {
+    /// Why logins were refused, oldest first.
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Door>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
@@ -30,7 +52,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn connection(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
+async fn connection(mut stream: TcpStream, shared: &Door) -> io::Result<()> {
     loop {
         let packet = tokio::time::timeout(LOGIN_LIMIT, startup(&mut stream)).await??;
         match code(&packet) {
@@ -86,7 +108,7 @@ fn parameter(packet: &[u8], name: &str) -> Option<String> {
     None
 }
 
-async fn session<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: &Shared, packet: &[u8]) -> io::Result<()> {
+async fn session<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: &Door, packet: &[u8]) -> io::Result<()> {
     let user = parameter(packet, "user").unwrap_or_default();
     let opened = tokio::time::timeout(LOGIN_LIMIT, open(&mut stream, shared, packet, &user)).await?;
     let mut server = match opened? {
@@ -102,7 +124,7 @@ async fn session<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: &Shar
 /// Asks for the token and logs in with it; or the error to send.
 async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    shared: &Shared,
+    shared: &Door,
     packet: &[u8],
     user: &str,
 ) -> io::Result<Result<TcpStream, Vec<u8>>> {
@@ -111,16 +133,15 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     }
     stream.write_all(&message(b'R', &3_i32.to_be_bytes())).await?;
     let token = password(stream).await?;
-    let login = Login { instance: &shared.instance, port: shared.port, user, now: shared.clock.now() };
     let known = shared.backend.password(user).await.map_err(io::Error::other)?;
     let verified = match &known {
-        None => Err("a user without rds_iam".to_owned()),
-        Some(_) => verify(&token, &login, shared.authority.as_ref()),
+        None => Err(format!("a user without {}", shared.backend.role())),
+        Some(_) => shared.rules.admit(user, &token),
     };
     let (Ok(()), Some(password)) = (&verified, known) else {
         let why = verified.err().unwrap_or_default();
         shared.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(why);
-        return Ok(Err(fatal("28000", &format!("PAM authentication failed for user \"{user}\""))));
+        return Ok(Err(fatal("28000", &shared.rules.refusal(user))));
     };
     let mut server = shared.backend.connect().await?;
     match log_in(&mut server, packet, &password).await? {

@@ -25,7 +25,7 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use writ_world::postgres::Cluster;
 
@@ -35,8 +35,8 @@ use crate::clock::Clock;
 use crate::sigv4::Keys;
 use crate::sts::Front;
 
-mod backend;
-mod front;
+pub(crate) mod backend;
+pub(crate) mod front;
 pub mod pam;
 mod token;
 
@@ -89,27 +89,38 @@ pub struct Instance {
     pub resource: String,
 }
 
-/// What the connections share.
-struct Shared {
+/// RDS's own rules.
+struct Tokens {
     instance: Instance,
     port: u16,
     authority: Arc<dyn Authority>,
-    clock: Clock,
-    refusals: Mutex<Vec<String>>,
-    tls: tokio_rustls::TlsAcceptor,
-    backend: backend::Backend,
+    clock: Arc<Clock>,
+}
+
+impl front::Rules for Tokens {
+    fn admit(&self, user: &str, token: &str) -> Result<(), String> {
+        let login = token::Login { instance: &self.instance, port: self.port, user, now: self.clock.now() };
+        token::verify(token, &login, self.authority.as_ref())
+    }
+
+    fn refusal(&self, user: &str) -> String {
+        format!("PAM authentication failed for user \"{user}\"")
+    }
 }
 
 /// The front. It ends when it is dropped; the server behind it is the caller's.
 pub struct Rds {
-    shared: Arc<Shared>,
+    door: Arc<front::Door>,
+    instance: Instance,
+    port: u16,
+    clock: Arc<Clock>,
     ca_pem: String,
     _background: Background,
 }
 
 impl std::fmt::Debug for Rds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rds").field("instance", &self.shared.instance).field("port", &self.shared.port).finish()
+        f.debug_struct("Rds").field("instance", &self.instance).field("port", &self.port).finish_non_exhaustive()
     }
 }
 
@@ -122,27 +133,21 @@ impl Rds {
         let background = Background::start()?;
         let certificate = Certificate::make(&[&instance.host])?;
         let tls = acceptor(&certificate)?;
-        let backend = backend::Backend::new(cluster.port(), cluster.password());
+        let backend = backend::Backend::new(cluster.port(), cluster.password(), "rds_iam");
         let ready = backend.clone();
         background.run(async move { ready.prepare().await })?;
         let (listener, address) = background.run(listen())?;
-        let shared = Arc::new(Shared {
-            instance,
-            port: address.port(),
-            authority,
-            clock: Clock::default(),
-            refusals: Mutex::default(),
-            tls,
-            backend,
-        });
-        background.spawn(front::serve(listener, Arc::clone(&shared)));
-        Ok(Self { shared, ca_pem: certificate.authority, _background: background })
+        let (port, clock) = (address.port(), Arc::new(Clock::default()));
+        let rules = Tokens { instance: instance.clone(), port, authority, clock: Arc::clone(&clock) };
+        let door = Arc::new(front::Door { rules: Box::new(rules), refusals: Mutex::default(), tls, backend });
+        background.spawn(front::serve(listener, Arc::clone(&door)));
+        Ok(Self { door, instance, port, clock, ca_pem: certificate.authority, _background: background })
     }
 
     /// The endpoint's port, which listens on 127.0.0.1.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.shared.port
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// The authority that vouches for its certificate, which is for the endpoint's name, `localhost` and `127.0.0.1`.
@@ -153,12 +158,12 @@ impl Rds {
 
     /// Sets its clock so many seconds ahead of the machine's.
     pub fn clock_ahead(&self, seconds: i64) {
-        self.shared.clock.set_ahead(seconds);
+        self.clock.set_ahead(seconds);
     }
 
     /// Why logins were refused, oldest first: what RDS writes to its log of IAM authentication, and never tells the client.
     #[must_use]
     pub fn refusals(&self) -> Vec<String> {
-        self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.door.refusals()
     }
 }

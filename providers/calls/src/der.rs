@@ -1,4 +1,4 @@
-//! The two structures in DER (X.690) that KMS gives: a public key (RFC 5280, 4.1) and an ECDSA signature (RFC 3279, 2.2.3).
+//! The two structures in DER (X.690) that key management services give: a public key (RFC 5280, 4.1) and an ECDSA signature (RFC 3279, 2.2.3).
 //! Read strictly: one form for each value, nothing behind it.
 
 const INTEGER: u8 = 0x02;
@@ -16,15 +16,26 @@ const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
 /// A public key.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum PublicKey<'a> {
-    /// A point of P-256, uncompressed.
-    P256 { x: &'a [u8], y: &'a [u8] },
-    /// Modulus and exponent, without leading zeros.
-    Rsa { n: &'a [u8], e: &'a [u8] },
+pub enum PublicKey<'a> {
+    /// A point of P-256.
+    P256 {
+        /// Its first coordinate, 32 bytes.
+        x: &'a [u8],
+        /// Its second, 32 bytes.
+        y: &'a [u8],
+    },
+    /// A key of RSA, its numbers without leading zeros.
+    Rsa {
+        /// The modulus.
+        n: &'a [u8],
+        /// The exponent.
+        e: &'a [u8],
+    },
 }
 
-/// A SubjectPublicKeyInfo.
-pub(crate) fn public_key(der: &[u8]) -> Option<PublicKey<'_>> {
+/// The key in a `SubjectPublicKeyInfo`; none where it is of another kind, or not read as strictly as here.
+#[must_use]
+pub fn public_key(der: &[u8]) -> Option<PublicKey<'_>> {
     let info = only(der, SEQUENCE)?;
     let (algorithm, info) = next(info, SEQUENCE)?;
     let bits = only(info, BIT_STRING)?.strip_prefix(&[0])?;
@@ -45,7 +56,8 @@ pub(crate) fn public_key(der: &[u8]) -> Option<PublicKey<'_>> {
 }
 
 /// R and S of an ECDSA signature on P-256, 32 bytes each (RFC 7518, 3.4).
-pub(crate) fn p256_signature(der: &[u8]) -> Option<Vec<u8>> {
+#[must_use]
+pub fn p256_signature(der: &[u8]) -> Option<Vec<u8>> {
     let (r, rest) = natural(only(der, SEQUENCE)?)?;
     let (s, rest) = natural(rest)?;
     let mut raw = vec![0; 64];
