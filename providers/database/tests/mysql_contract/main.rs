@@ -37,6 +37,7 @@ macro_rules! for_each_release {
             ends::what_a_crash_left_is_finished(&server).await;
             ends::a_session_that_made_things_goes(&server).await;
             ends::a_transaction_is_rolled_back(&server).await;
+            ends::an_expired_password_opens_nothing(&server).await;
             ends::a_sweep_takes_only_what_is_ours(&server).await;
             ends::the_pool_outlives_lost_connections(&server).await;
             troubles::a_mint_cut_short_takes_no_effect_later(&server).await;
