@@ -20,7 +20,9 @@ chmodSync(join(at, "writ"), 0o755);
 writeFileSync(join(at, "no-program"), text);
 const ask = (more) => obtain({ program: "", url: "", digest: "", ...more }, directory);
 
-test("it is found in PATH, or where it is said to be", async () => {
+test("it is found in PATH, or where it is said to be", async (context) => {
+  const { PATH } = process.env;
+  context.after(() => (process.env.PATH = PATH));
   process.env.PATH = `relative:/nonexistent:${at}`;
   process.env.GITHUB_WORKSPACE = directory;
   assert.equal(await ask({}), join(at, "writ"));

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use writ_fakes::gcp::{Account, Gcp, PoolProvider};
 use writ_fakes::issuer::{Algorithm, Issuer};
 use writ_fakes::moto;
 use writ_fakes::sts::{Front, OidcProvider, Role};
@@ -156,6 +157,82 @@ fn each_trust_policy_lets_its_target_in_and_no_other() {
         {
             let refused = assume(subject, audience).unwrap_err();
             assert!(refused.contains("AccessDenied") || refused.contains("InvalidIdentityToken"), "{name}: {refused}");
+        }
+    }
+}
+
+/// The same of a project of Google's: the commands that its admin runs, given to the fake, and a token by each of its accounts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_trust_script_lets_its_target_in_and_no_other() {
+    for (name, directory) in below("examples/providers") {
+        let read = |file: &str| std::fs::read_to_string(directory.join(file)).ok();
+        let Some(trust) = read("trust.sh").filter(|text| text.contains("gcloud iam workload-identity-pools")) else {
+            continue;
+        };
+        let (google, issuer) = (Gcp::start().unwrap(), Issuer::start().unwrap());
+        let option = |line: &str, option: &str| {
+            let value = line.split(&format!("--{option}=")).nth(1)?;
+            let quote = value.chars().next().filter(|c| matches!(c, '\'' | '"'));
+            let value = value.trim_start_matches(['\'', '"']);
+            Some(value.split(quote.unwrap_or(' ')).next().unwrap().trim_end().to_owned())
+        };
+        let made = trust.lines().find(|line| line.contains("create-oidc")).unwrap();
+        assert_eq!(option(made, "issuer-uri").unwrap(), "https://issuer.example/writ");
+        let (from, to) = option(made, "attribute-mapping")
+            .unwrap()
+            .split_once('=')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        let provider = PoolProvider {
+            mapping: BTreeMap::from([(from, to)]),
+            condition: option(made, "attribute-condition"),
+            ..PoolProvider::of(issuer.url())
+        };
+        let provider = google.pool_provider(provider).unwrap();
+        let configuration = read("writ.toml").unwrap();
+        assert!(configuration.contains(&format!("pool_provider = \"{provider}\"")), "{name}");
+        let target = configuration.split("[[broker.target]]\nname = \"").nth(1).unwrap().split('"').next().unwrap();
+        let bound = trust.lines().filter(|line| line.contains("service-accounts add-iam-policy-binding"));
+        let bound: Vec<(String, String)> = bound
+            .map(|line| {
+                let email = line.split("add-iam-policy-binding ").nth(1).unwrap().split(' ').next().unwrap();
+                (email.to_owned(), option(line, "member").unwrap())
+            })
+            .collect();
+        assert!(bound.len() >= 2, "{name}");
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = google.url();
+        for (email, member) in bound {
+            assert!(configuration.contains(&email), "{name}: {email}");
+            google.account(Account::of(&email, &[&member])).unwrap();
+            let act = async |subject: &str, audience: &str| {
+                let token = issuer.token(Algorithm::Es256, &issuer.claims(audience, subject)).unwrap();
+                let form = [
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+                    ("audience", &format!("//iam.googleapis.com/{provider}")),
+                    ("scope", "https://www.googleapis.com/auth/iam"),
+                    ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+                    ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+                    ("subject_token", &token),
+                ];
+                let given = http.post(format!("{url}/v1/token")).form(&form).send().await.unwrap();
+                let given: Value = serde_json::from_slice(&given.bytes().await.unwrap()).unwrap();
+                let Some(federated) = given["access_token"].as_str() else {
+                    return given["error"].as_str().unwrap().to_owned();
+                };
+                let asked = json!({ "scope": ["https://www.googleapis.com/auth/sqlservice.login"], "lifetime": "60s" });
+                let request = http.post(format!("{url}/v1/projects/-/serviceAccounts/{email}:generateAccessToken"));
+                request.bearer_auth(federated).json(&asked).send().await.unwrap().status().to_string()
+            };
+            let (subject, audience) = (format!("target:{target}"), format!("https://iam.googleapis.com/{provider}"));
+            assert_eq!(act(&subject, &audience).await, "200 OK", "{name}: {email}");
+            for (subject, audience, said) in [
+                ("target:other", audience.as_str(), "403 Forbidden"),
+                ("workload:0123", &audience, "unauthorized_client"),
+                (&subject, "elsewhere", "invalid_grant"),
+            ] {
+                assert_eq!(act(subject, audience).await, said, "{name}: {email}");
+            }
         }
     }
 }

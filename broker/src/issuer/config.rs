@@ -25,8 +25,9 @@ pub struct IssuingConfig {
     /// How long a key is published before it signs: longer than targets keep the keys that they fetched.
     #[serde(default = "key_announce")]
     pub key_announce: Span,
-    /// The key in AWS's key management service or in Azure Key Vault that signs, instead of keys in the broker's state. It is
-    /// changed by whoever configures.
+    /// The key in a cloud's key management service that signs, instead of keys in the broker's state: an ARN at AWS,
+    /// `projects/.../cryptoKeyVersions/1` at Google, an identifier with its version in Azure Key Vault. It is changed by whoever
+    /// configures.
     #[serde(default)]
     pub kms_key: Option<String>,
     /// Keys there that are published and do not sign: those of before, until their tokens have ended, and the next one, before

@@ -12,6 +12,9 @@ use writ_provider_azure::KeyVaultSigner;
 /// # Errors
 /// What is wrong, and what to write instead.
 pub(crate) fn check(key: &str, endpoint: Option<&str>) -> Result<(), String> {
+    if writ_provider_gcp::kms::is_key(key) {
+        return writ_provider_gcp::kms::check(key, endpoint).map_err(|fault| fault.to_string());
+    }
     if is_in_a_vault(key) {
         return writ_provider_azure::vault::check(key, endpoint).map_err(|fault| fault.to_string());
     }
@@ -23,6 +26,9 @@ pub(crate) fn check(key: &str, endpoint: Option<&str>) -> Result<(), String> {
 /// # Errors
 /// As the service says.
 pub(crate) async fn open(key: &str, endpoint: Option<&str>) -> Result<Arc<dyn AssertionSigner>, ProviderFault> {
+    if writ_provider_gcp::kms::is_key(key) {
+        return Ok(Arc::new(writ_provider_gcp::KmsSigner::open(key, endpoint).await?));
+    }
     if is_in_a_vault(key) {
         return Ok(Arc::new(KeyVaultSigner::open(key, endpoint).await?));
     }

@@ -7,4 +7,6 @@ mod kms;
 mod place;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod sources;
+mod ssh;
 pub(crate) mod telemetry;

@@ -20,12 +20,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use writ_core::assertion::AssertionSigner;
 use writ_core::provider::{Pending, ProviderFault};
+use writ_provider_calls::der::{self, PublicKey};
 use writ_provider_calls::{repeated, within};
 
 use crate::ambient::Ambient;
 use crate::client::{CONNECT, http_client};
 use crate::config::ConfigFault;
-use crate::der::{self, PublicKey};
 use crate::fault;
 use crate::region::{self, Region, shown};
 

@@ -3,6 +3,8 @@
 //! A call may be repeated only where it cannot have taken effect: the connection was never made, or the target said that it
 //! did nothing and to come back. Whoever repeats anything else mints two credentials for one writ.
 
+pub mod der;
+
 use std::future::Future;
 use std::time::Duration;
 

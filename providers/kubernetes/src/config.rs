@@ -12,13 +12,14 @@ pub use writ_provider_source::ConfigFault;
 /// Service accounts of one target at most: a probe asks for each.
 const ACCOUNT_LIMIT: usize = 64;
 
-/// The provider's settings. Exactly one of `kubeconfig`, `in_cluster`, `eks`, `aks` and `assertion` says how the broker is let in.
+/// The provider's settings. Exactly one of `kubeconfig`, `in_cluster`, `eks`, `aks`, `gke` and `assertion` says how the broker is
+/// let in.
 ///
-/// `E` is how an AWS identity becomes a token for an EKS cluster, and `A` how one of Entra becomes one for an AKS cluster: whoever
-/// composes the broker has the code for that, and its settings.
+/// `E` is how an AWS identity becomes a token for an EKS cluster, `A` how one of Entra becomes one for an AKS cluster, and `G` how one
+/// at Google does for a GKE cluster: whoever composes the broker has the code for that, and its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KubernetesConfig<E = NoEks, A = NoAks> {
+pub struct KubernetesConfig<E = NoEks, A = NoAks, G = NoGke> {
     /// The service account, `namespace/name`, whose token a writ gets where policy names none.
     pub service_account: Option<String>,
     /// The service accounts that policy may name (`@role`), besides that one.
@@ -37,6 +38,8 @@ pub struct KubernetesConfig<E = NoEks, A = NoAks> {
     pub eks: Option<E>,
     /// The cluster is an AKS cluster that knows the broker by a client of Entra's.
     pub aks: Option<A>,
+    /// The cluster is a GKE cluster that knows the broker as a service account of Google's.
+    pub gke: Option<G>,
     /// The cluster trusts Writ's own issuer.
     pub assertion: Option<AssertionConfig>,
     /// Longest time for one call of the broker's, in milliseconds, 100 to 60000, however long the caller would wait.
@@ -71,6 +74,18 @@ impl<'de> Deserialize<'de> for NoAks {
     }
 }
 
+/// Where nothing makes tokens for GKE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoGke {}
+
+impl<'de> Deserialize<'de> for NoGke {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom(
+            "nothing here makes tokens for GKE: write `assertion`, `in_cluster` or `kubeconfig`",
+        ))
+    }
+}
+
 /// What the cluster expects of Writ's own issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,7 +104,7 @@ mod defaults {
     }
 }
 
-impl<E, A> KubernetesConfig<E, A> {
+impl<E, A, G> KubernetesConfig<E, A, G> {
     /// Checks everything that can be checked without the cluster.
     ///
     /// # Errors
@@ -131,16 +146,22 @@ impl<E, A> KubernetesConfig<E, A> {
     }
 
     fn one_access(&self) -> Result<(), ConfigFault> {
-        let (eks, aks) = (self.eks.is_some(), self.aks.is_some());
-        let ways = [self.kubeconfig.is_some(), self.in_cluster, eks, aks, self.assertion.is_some()];
+        let ways = [
+            self.kubeconfig.is_some(),
+            self.in_cluster,
+            self.eks.is_some(),
+            self.aks.is_some(),
+            self.gke.is_some(),
+            self.assertion.is_some(),
+        ];
         match ways.iter().filter(|way| **way).count() {
             1 => Ok(()),
             0 => Err(ConfigFault::new(
                 "nothing says how the broker is let into the cluster: write `kubeconfig`, `in_cluster = true`, `eks`, \
-                 `aks` or `assertion`",
+                 `aks`, `gke` or `assertion`",
             )),
             _ => Err(ConfigFault::new(
-                "more than one of `kubeconfig`, `in_cluster`, `eks`, `aks` and `assertion`: write one and leave out the \
+                "more than one of `kubeconfig`, `in_cluster`, `eks`, `aks`, `gke` and `assertion`: write one and leave out the \
                  others",
             )),
         }

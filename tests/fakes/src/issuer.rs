@@ -186,6 +186,11 @@ impl Issuer {
         &self.url
     }
 
+    /// Its keys, as a JWK set.
+    pub(crate) fn keys_document(&self) -> Result<Value, String> {
+        self.keys.public()
+    }
+
     /// The authority that vouches for its certificate, where it speaks TLS.
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {

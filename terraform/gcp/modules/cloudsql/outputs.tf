@@ -1,10 +1,10 @@
 locals {
   # What Writ's configuration calls these things; see docs/configuration.md.
-  settings = compact([
-    "audience = ${jsonencode("//iam.googleapis.com/projects/${var.pool.project_number}/locations/global/workloadIdentityPools/${var.pool.pool_id}/providers/${var.pool.provider_id}")}",
-    "assertion_audience = ${jsonencode(var.pool.assertion_audience)}",
+  settings = ["service_account = ${jsonencode(module.account.email)}"]
+  federation = compact([
+    "pool_provider = ${jsonencode("projects/${var.pool.project_number}/locations/global/workloadIdentityPools/${var.pool.pool_id}/providers/${var.pool.provider_id}")}",
+    "audience = ${jsonencode(var.pool.assertion_audience)}",
     length(var.workload_subjects) == 0 ? "" : "subject = \"workload\"",
-    "service_account = ${jsonencode(module.account.email)}",
   ])
 }
 
@@ -39,6 +39,9 @@ output "writ_target" {
 
     [broker.target.provider.cloudsql]
     ${join("\n", local.settings)}
+
+    [broker.target.provider.cloudsql.federation]
+    ${join("\n", local.federation)}
   EOT
   )
 }

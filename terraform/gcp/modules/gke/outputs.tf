@@ -1,10 +1,10 @@
 locals {
   # What Writ's configuration calls these things; see docs/configuration.md.
-  settings = compact([
-    "audience = ${jsonencode("//iam.googleapis.com/projects/${var.pool.project_number}/locations/global/workloadIdentityPools/${var.pool.pool_id}/providers/${var.pool.provider_id}")}",
-    "assertion_audience = ${jsonencode(var.pool.assertion_audience)}",
+  settings = ["service_account = ${jsonencode(module.account.email)}"]
+  federation = compact([
+    "pool_provider = ${jsonencode("projects/${var.pool.project_number}/locations/global/workloadIdentityPools/${var.pool.pool_id}/providers/${var.pool.provider_id}")}",
+    "audience = ${jsonencode(var.pool.assertion_audience)}",
     length(var.workload_subjects) == 0 ? "" : "subject = \"workload\"",
-    "service_account = ${jsonencode(module.account.email)}",
   ])
   ca_file = var.dns_endpoint ? var.ca_file : coalesce(var.ca_file, "/etc/writ/${var.target}.pem")
 
@@ -40,5 +40,5 @@ output "rbac" {
 
 output "writ_target" {
   description = "The target in Writ's configuration."
-  value       = join("\n", concat(local.target, ["", "[broker.target.provider.gke]"], local.settings))
+  value       = join("\n", concat(local.target, ["", "[broker.target.provider.gke]"], local.settings, ["", "[broker.target.provider.gke.federation]"], local.federation))
 }

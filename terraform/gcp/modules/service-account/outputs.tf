@@ -2,13 +2,16 @@ locals {
   # What Writ's configuration calls these things; see docs/configuration.md.
   audience = "//${local.pool}/providers/${var.pool.provider_id}"
 
-  settings = compact([
-    "audience = ${jsonencode(local.audience)}",
-    "assertion_audience = ${jsonencode(var.pool.assertion_audience)}",
-    length(var.workload_subjects) == 0 ? "" : "subject = \"workload\"",
+  settings = [
     "service_account = ${jsonencode(local.email)}",
-    "scopes = ${jsonencode(var.scopes)}",
-    var.lifetime == 3600 ? "" : "lifetime = \"${var.lifetime}s\"",
+    "default_scope = \"default\"",
+    "scopes = { default = { oauth = ${jsonencode(var.scopes)} } }",
+  ]
+  federation = compact([
+    "pool_provider = ${jsonencode(trimprefix(local.audience, "//iam.googleapis.com/"))}",
+    "audience = ${jsonencode(var.pool.assertion_audience)}",
+    length(var.workload_subjects) == 0 ? "" : "subject = \"workload\"",
+    var.lifetime == 3600 ? "" : "max_lifetime_seconds = ${var.lifetime}",
   ])
 }
 
@@ -46,6 +49,9 @@ output "writ_target" {
 
     [broker.target.provider.gcp]
     ${join("\n", local.settings)}
+
+    [broker.target.provider.gcp.federation]
+    ${join("\n", local.federation)}
   EOT
   )
 }

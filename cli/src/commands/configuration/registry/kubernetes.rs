@@ -5,7 +5,7 @@ use crate::commands::configuration::Table;
 
 pub(super) const KUBERNETES: Table = Table {
     head: "[broker.target.provider.kubernetes]",
-    about: "A token of a Kubernetes service account for each writ; see [the provider](providers/kubernetes.md). Exactly one of `kubeconfig`, `in_cluster`, `eks`, `aks` and `assertion` is written.",
+    about: "A token of a Kubernetes service account for each writ; see [the provider](providers/kubernetes.md). Exactly one of `kubeconfig`, `in_cluster`, `eks`, `aks`, `gke` and `assertion` is written.",
     settings: &[
         optional(
             "service_account",
@@ -45,6 +45,13 @@ pub(super) const KUBERNETES: Table = Table {
         ),
         optional("eks", "table", "", "The cluster is an EKS cluster that knows the broker by its AWS identity.", ""),
         optional("aks", "table", "", "The cluster is an AKS cluster that knows the broker by a client of Entra's.", ""),
+        optional(
+            "gke",
+            "table",
+            "",
+            "The cluster is a GKE cluster that knows the broker as a service account of Google's.",
+            "",
+        ),
         optional(
             "assertion",
             "table",
@@ -86,5 +93,25 @@ pub(super) const EKS: Table = Table {
     settings: &[
         required("region", "text", "The region that the cluster is in.", "\"eu-west-1\""),
         required("cluster", "text", "The cluster's name.", "\"prod\""),
+    ],
+};
+
+pub(super) const GKE: Table = Table {
+    head: "[broker.target.provider.kubernetes.gke]",
+    about: "A GKE cluster that lets the broker in as a service account of Google's; see [GKE](providers/gcp.md#gke).",
+    settings: &[
+        required(
+            "service_account",
+            "text",
+            "The service account whose rights the broker has in the cluster.",
+            "\"writ-gke@acme-prod.iam.gserviceaccount.com\"",
+        ),
+        optional(
+            "federation",
+            "table",
+            "",
+            "How Google knows who asks: as `[broker.target.provider.gcp.federation]`, by `issuer` or `broker`.",
+            "",
+        ),
     ],
 };

@@ -45,7 +45,7 @@ run "writes_the_target" {
   command = plan
 
   assert {
-    condition     = output.writ_target == "[[broker.target]]\nname = \"orders\"\nhost = \"orders.example.sql.goog\"\nport = 5432\nca_file = \"/etc/writ/orders.pem\"\n\n[broker.target.provider.cloudsql]\naudience = \"//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\nassertion_audience = \"https://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\nservice_account = \"writ-orders@writ-example.iam.gserviceaccount.com\""
+    condition     = output.writ_target == "[[broker.target]]\nname = \"orders\"\nhost = \"orders.example.sql.goog\"\nport = 5432\nca_file = \"/etc/writ/orders.pem\"\n\n[broker.target.provider.cloudsql]\nservice_account = \"writ-orders@writ-example.iam.gserviceaccount.com\"\n\n[broker.target.provider.cloudsql.federation]\npool_provider = \"projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\naudience = \"https://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\""
     error_message = "the configuration is another"
   }
 }

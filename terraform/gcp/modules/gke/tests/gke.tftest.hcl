@@ -57,7 +57,7 @@ run "writes_the_target" {
   command = plan
 
   assert {
-    condition     = output.writ_target == "[[broker.target]]\nname = \"cluster\"\nprotocol = \"kubernetes\"\nhost = \"10.0.0.2\"\nca_file = \"/etc/writ/cluster.pem\"\n\n[broker.target.provider.gke]\naudience = \"//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\nassertion_audience = \"https://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\nservice_account = \"writ-cluster@writ-example.iam.gserviceaccount.com\""
+    condition     = output.writ_target == "[[broker.target]]\nname = \"cluster\"\nprotocol = \"kubernetes\"\nhost = \"10.0.0.2\"\nca_file = \"/etc/writ/cluster.pem\"\n\n[broker.target.provider.gke]\nservice_account = \"writ-cluster@writ-example.iam.gserviceaccount.com\"\n\n[broker.target.provider.gke.federation]\npool_provider = \"projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\naudience = \"https://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\""
     error_message = "the configuration is another"
   }
 }

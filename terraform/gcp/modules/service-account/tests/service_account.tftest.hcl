@@ -36,7 +36,7 @@ run "writes_the_target" {
   command = plan
 
   assert {
-    condition     = output.writ_target == "[[broker.target]]\nname = \"reports\"\nprotocol = \"gcp\"\nhost = \"storage.googleapis.com\"\n\n[broker.target.provider.gcp]\naudience = \"//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\nassertion_audience = \"https://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\nservice_account = \"writ-reports@writ-example.iam.gserviceaccount.com\"\nscopes = [\"https://www.googleapis.com/auth/cloud-platform\"]"
+    condition     = output.writ_target == "[[broker.target]]\nname = \"reports\"\nprotocol = \"gcp\"\nhost = \"storage.googleapis.com\"\n\n[broker.target.provider.gcp]\nservice_account = \"writ-reports@writ-example.iam.gserviceaccount.com\"\ndefault_scope = \"default\"\nscopes = { default = { oauth = [\"https://www.googleapis.com/auth/cloud-platform\"] } }\n\n[broker.target.provider.gcp.federation]\npool_provider = \"projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\"\naudience = \"https://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ\""
     error_message = "the configuration is another"
   }
 }
@@ -81,7 +81,7 @@ run "lets_tokens_live_longer_where_the_organization_does" {
   }
 
   assert {
-    condition     = strcontains(output.writ_target, "lifetime = \"7200s\"")
+    condition     = strcontains(output.writ_target, "max_lifetime_seconds = 7200")
     error_message = "the configuration is another"
   }
 }

@@ -1,0 +1,5 @@
+# What the project's admin runs, once. It is pasted, line by line: the project's number is in the member's name.
+gcloud iam workload-identity-pools create writ --location=global --project=acme-prod
+gcloud iam workload-identity-pools providers create-oidc writ --workload-identity-pool=writ --location=global --project=acme-prod --issuer-uri=https://issuer.example/writ --attribute-mapping='google.subject=assertion.sub' --attribute-condition="assertion.sub.startsWith('target:')"
+gcloud iam service-accounts add-iam-policy-binding reports-reader@acme-prod.iam.gserviceaccount.com --project=acme-prod --role=roles/iam.workloadIdentityUser --member=principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/subject/target:reports
+gcloud iam service-accounts add-iam-policy-binding reports-publisher@acme-prod.iam.gserviceaccount.com --project=acme-prod --role=roles/iam.workloadIdentityUser --member=principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/writ/subject/target:reports

@@ -1,0 +1,3 @@
+//! What stands between the configuration and the calls.
+
+mod config;
