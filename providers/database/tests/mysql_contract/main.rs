@@ -1,6 +1,12 @@
 //! The provider `mysql` against real servers of MySQL and MariaDB, with the login that the documentation gives it.
 
-#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod canary;
 mod clients;
