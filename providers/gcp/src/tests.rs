@@ -1,3 +1,4 @@
 //! What stands between the configuration and the calls.
 
+mod answers;
 mod config;
