@@ -1,7 +1,6 @@
 // src/post.js
-import { existsSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync, rmSync } from "node:fs";
+import { basename, dirname } from "node:path";
 
 // src/listener.js
 import { closeSync, openSync, readFileSync } from "node:fs";
@@ -91,6 +90,11 @@ help: ${error.help}` : "";
 // src/summary.js
 var MOST_WRITS = 50;
 var MOST_REFUSALS = 20;
+var ENDS = {
+  gone: "; the process that kept them open was gone before the job's end",
+  killed: "; the process that kept them open had to be killed",
+  stuck: "; the process that kept them open could not be ended"
+};
 var plain = (text) => {
   const shown = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   return shown.replace(/[\\`*_{}[\]()#+!|~@:$>]/g, (mark) => `&#${mark.codePointAt(0)};`);
@@ -112,11 +116,11 @@ var markdown = ({ gateway, reason, events, how }) => {
   const refusals = events.filter(({ event }) => event === "refused");
   const told = refusals.slice(0, MOST_REFUSALS).map(({ target, code, words }) => `- ${plain(target)}: ${plain(words)} (${plain(code)})`);
   const over = events.find(({ event }) => event === "ended");
-  const close = over ? `closed at ${plain(over.at)}: ${over.why === "a signal" ? "the job ended" : plain(over.why)}` : `their process was ${how}`;
+  const close = over ? `, closed at ${plain(over.at)}: ${over.why === "a signal" ? "the job ended" : plain(over.why)}` : ENDS[how] ?? "";
   return [
     "### Writ",
     "",
-    `Ways through ${plain(gateway)}, opened at ${plain(ready.at)}, ${close}.`,
+    `Ways through ${plain(gateway)}, opened at ${plain(ready.at)}${close}.`,
     ...reason ? ["", `Reason: ${plain(reason)}`] : [],
     "",
     "| target | sessions | refused | writs |",
@@ -132,7 +136,8 @@ var markdown = ({ gateway, reason, events, how }) => {
 // src/post.js
 await step(async () => {
   const directory = state("directory");
-  if (!directory || !existsSync(directory) || dirname(directory) !== realpathSync(process.env.RUNNER_TEMP ?? "/")) return;
+  const own = basename(directory).startsWith("writ-") && existsSync(directory);
+  if (!own || dirname(directory) !== realpathSync(process.env.RUNNER_TEMP ?? "/")) return;
   const started = state("process");
   const how = started ? await end(started) : "never started";
   const { events } = paths(directory);

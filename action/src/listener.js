@@ -38,8 +38,10 @@ export const start = async (program, inputs, authority, directory) => {
   child.on("error", (error) => (ended = `it cannot be run: ${error.message}`));
   child.on("exit", (code, signal) => (ended ??= `it ended with ${signal ?? `status ${code}`}`));
   for (const until = Date.now() + READY; ; await wait(PAUSE)) {
-    const ready = heard(events).find(({ event }) => event === "ready");
-    if (ready && ended === undefined) {
+    const all = heard(events);
+    const ready = all.find(({ event }) => event === "ready");
+    // One whose time was over meanwhile has done what it was asked to.
+    if (ready && (ended === undefined || all.some(({ event }) => event === "ended"))) {
       child.unref();
       return { process: identify(child.pid), ready };
     }

@@ -1,7 +1,6 @@
 // Ends the process that kept the ways open, which closes its sessions; says in the summary what was reached; leaves no file.
-import { existsSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync, rmSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { end, heard, paths } from "./listener.js";
 import { state, step, summarize, say, warn } from "./runner.js";
 import { markdown } from "./summary.js";
@@ -9,7 +8,8 @@ import { markdown } from "./summary.js";
 await step(async () => {
   const directory = state("directory");
   // It is nobody's to remove but what the first step made.
-  if (!directory || !existsSync(directory) || dirname(directory) !== realpathSync(process.env.RUNNER_TEMP ?? "/")) return;
+  const own = basename(directory).startsWith("writ-") && existsSync(directory);
+  if (!own || dirname(directory) !== realpathSync(process.env.RUNNER_TEMP ?? "/")) return;
   const started = state("process");
   const how = started ? await end(started) : "never started";
   const { events } = paths(directory);

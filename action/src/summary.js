@@ -3,6 +3,13 @@
 const MOST_WRITS = 50;
 const MOST_REFUSALS = 20;
 
+// How the ways came to their end where their process did not say it.
+const ENDS = {
+  gone: "; the process that kept them open was gone before the job's end",
+  killed: "; the process that kept them open had to be killed",
+  stuck: "; the process that kept them open could not be ended",
+};
+
 // Text from outside: neither markup nor a cell's end.
 const plain = (text) => {
   const shown = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").replaceAll("&", "&amp;").replaceAll("<", "&lt;");
@@ -27,11 +34,11 @@ export const markdown = ({ gateway, reason, events, how }) => {
   const refusals = events.filter(({ event }) => event === "refused");
   const told = refusals.slice(0, MOST_REFUSALS).map(({ target, code, words }) => `- ${plain(target)}: ${plain(words)} (${plain(code)})`);
   const over = events.find(({ event }) => event === "ended");
-  const close = over ? `closed at ${plain(over.at)}: ${over.why === "a signal" ? "the job ended" : plain(over.why)}` : `their process was ${how}`;
+  const close = over ? `, closed at ${plain(over.at)}: ${over.why === "a signal" ? "the job ended" : plain(over.why)}` : ENDS[how] ?? "";
   return [
     "### Writ",
     "",
-    `Ways through ${plain(gateway)}, opened at ${plain(ready.at)}, ${close}.`,
+    `Ways through ${plain(gateway)}, opened at ${plain(ready.at)}${close}.`,
     ...(reason ? ["", `Reason: ${plain(reason)}`] : []),
     "",
     "| target | sessions | refused | writs |",

@@ -20,7 +20,8 @@ test("sessions and refusals are counted by their target", () => {
 });
 
 test("an end that was not asked for is said", () => {
-  assert.match(of([]), /their process was gone/);
+  assert.match(of([]), /kept them open was gone before the job/);
+  assert.match(of([], { how: "killed" }), /had to be killed/);
   assert.match(of([{ event: "ended", at: "x", why: "its time is over" }]), /closed at x: its time is over/);
 });
 

@@ -349,8 +349,7 @@ impl Broker {
 
     /// Where it is answered.
     pub(crate) fn place_of(&self, approval: &Approval) -> String {
-        let port = self.port.get().map_or_else(String::new, |port| format!(":{port}"));
-        format!("{}{port}/v1/approvals/{}", self.settings.url, approval.id)
+        self.address(&format!("/v1/approvals/{}", approval.id))
     }
 }
 

@@ -26,6 +26,7 @@ use crate::keys::rotating::Fresh;
 use crate::keys::{Introduced, KeyFault, Keys, RotatingKeys};
 use crate::rates::{Caller, Rates, RatesConfig};
 use crate::refusal::{Refusal, no_evidence};
+use crate::ssh::RevocationLists;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreFault};
 use crate::targets::Targets;
@@ -143,6 +144,8 @@ pub struct Broker {
     /// What receivers of notices are told.
     pub(crate) notices: mpsc::Sender<Approval>,
     pub(crate) rates: Rates,
+    /// What SSH hosts fetched a moment ago.
+    pub(crate) revocation_lists: RevocationLists,
     /// The port that it was given, where none was configured.
     pub(crate) port: OnceLock<u16>,
 }
@@ -180,6 +183,12 @@ impl Broker {
     pub fn listens_on(&self, port: u16) {
         // It listens once.
         let _ = self.port.set(port);
+    }
+
+    /// A path of its API, as others reach it.
+    pub(crate) fn address(&self, path: &str) -> String {
+        let port = self.port.get().map_or_else(String::new, |port| format!(":{port}"));
+        format!("{}{port}{path}", self.settings.url)
     }
 
     /// Starts a broker: keys, store, ledger recovered, policies in force, janitor at work.
@@ -228,8 +237,8 @@ impl Broker {
         let policies = bundle::load(bundle::read_files(&config.policies)?)?;
         let number = store.policy_number(policies.hash().as_str()).await?;
         let in_force = bundle::sign(policies, number, clock.now(), &keys.bundle)?;
-        let issuer = loaded.targets.issuer().map(|issuer| issuer.introduced()).unwrap_or_default();
-        write_start(&evidence, keys.introduced.iter().chain(issuer), &in_force, config_hash).await?;
+        let introduced = keys.introduced.iter().chain(loaded.targets.introduced());
+        write_start(&evidence, introduced, &in_force, config_hash).await?;
 
         let (unlogged, abandoned) = mpsc::unbounded_channel();
         let (notices, told) = mpsc::channel(crate::webhooks::QUEUE);
@@ -250,6 +259,7 @@ impl Broker {
             unlogged,
             notices,
             rates: Rates::new(),
+            revocation_lists: RevocationLists::default(),
         });
         set.spawn(crate::webhooks::run(Arc::downgrade(&broker), told, stopping.clone()));
         set.spawn(crate::revoke::run(Arc::downgrade(&broker), stopping.clone()));
@@ -271,7 +281,9 @@ impl Broker {
         let policies = bundle::load(bundle::read_files(&config.policies)?)?;
         let number = self.store.policy_number(policies.hash().as_str()).await?;
         let in_force = bundle::sign(policies, number, self.clock.now(), &self.keys.bundle)?;
-        let mut events = vec![Event::ConfigReloaded { config_hash, accepted: true }];
+        // The issuer's own were written when the broker started.
+        let mut events: Vec<Event> = loaded.targets.made().map(introduction).collect();
+        events.push(Event::ConfigReloaded { config_hash, accepted: true });
         if in_force.number != self.policy.borrow().number {
             events.push(policy_loaded(&in_force));
         }
@@ -406,15 +418,17 @@ fn webhook(config: &WebhookConfig) -> Result<Webhook, StartFault> {
     Webhook::new(config).map_err(|problem| StartFault::Webhook { name: config.name.clone(), problem })
 }
 
+fn introduction(key: &Introduced) -> Event {
+    Event::KeyIntroduced { purpose: key.purpose.to_owned(), public: key.public.clone() }
+}
+
 async fn write_start(
     evidence: &Evidence,
     introduced: impl Iterator<Item = &Introduced>,
     in_force: &InForce,
     config_hash: String,
 ) -> Result<(), EvidenceFault> {
-    let mut events: Vec<Event> = introduced
-        .map(|key| Event::KeyIntroduced { purpose: key.purpose.to_owned(), public: key.public.clone() })
-        .collect();
+    let mut events: Vec<Event> = introduced.map(introduction).collect();
     events.push(Event::BrokerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_hash });
     events.push(policy_loaded(in_force));
     evidence.write(events, Vec::new(), Vec::new()).await

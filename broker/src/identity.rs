@@ -10,6 +10,7 @@
 //! RFC 9449 at `/v1/token`), [`fault`] (why not). Beside tokens stand what AWS ([`aws_caller`]) and a cluster ([`review`]) are
 //! asked about, and the certificates of SPIFFE ([`svid`]).
 
+mod asking;
 pub mod aws_caller;
 pub mod cache;
 pub mod claims;

@@ -7,6 +7,7 @@
 //! | `bundle.key` | signs policy bundles |
 //! | `session-token-<seconds>.key` | signs session tokens; made anew on a schedule |
 //! | `issuer-<seconds>.key` | signs assertions to targets, where the broker is an issuer; made anew on a schedule |
+//! | `ssh-authority-<name>.key` | signs certificates of SSH users and hosts, where a target's provider is `ssh` |
 //! | `recording.key` | wraps the data keys of recordings |
 //! | `mask.key` | the keyed masks: goes, sealed, to gateways whose sessions are masked; one for all, so that joins work |
 //!
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use tokio::sync::Mutex;
+use writ_core::target::TargetName;
 use writ_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -172,17 +174,37 @@ impl Keys {
     }
 }
 
+/// The key of the SSH authority of this name, made where there is none.
+///
+/// # Errors
+/// [`KeyFault`] as for any key file.
+pub fn ssh_authority(
+    directory: &Path,
+    name: &TargetName,
+    introduced: &mut Vec<Introduced>,
+) -> Result<FileSigner, KeyFault> {
+    files::create_private_directory(directory)?;
+    let seed = seed_in(&directory.join(format!("{SSH_AUTHORITY}-{name}.key")), SSH_AUTHORITY, introduced)?;
+    FileSigner::from_seed(seed.expose(), SSH_AUTHORITY)
+}
+
+/// What the ledger calls keys of SSH authorities.
+const SSH_AUTHORITY: &str = "ssh-authority";
+
 fn seed(directory: &Path, purpose: &'static str, introduced: &mut Vec<Introduced>) -> Result<Seed, KeyFault> {
-    let path = directory.join(format!("{purpose}.key"));
-    if let Some(bytes) = files::read(&path)? {
+    seed_in(&directory.join(format!("{purpose}.key")), purpose, introduced)
+}
+
+fn seed_in(path: &Path, purpose: &'static str, introduced: &mut Vec<Introduced>) -> Result<Seed, KeyFault> {
+    if let Some(bytes) = files::read(path)? {
         return match bytes.as_slice().try_into() {
             Ok(seed) => Ok(Seed(Zeroizing::new(seed))),
-            Err(_) => Err(files::malformed(&path, "32 bytes of key")),
+            Err(_) => Err(files::malformed(path, "32 bytes of key")),
         };
     }
     let mut seed = Zeroizing::new([0; 32]);
     SystemRandom::new().fill(seed.as_mut_slice()).map_err(|_| KeyFault::Crypto(purpose))?;
-    files::create(&path, seed.as_slice())?;
+    files::create(path, seed.as_slice())?;
     let public = if matches!(purpose, "recording" | "mask") {
         recording::key_id(&seed)
     } else {

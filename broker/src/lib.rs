@@ -26,6 +26,7 @@ pub mod refusal;
 mod revoke;
 pub mod server;
 pub mod sessions;
+mod ssh;
 pub mod store;
 pub mod targets;
 #[cfg(test)]

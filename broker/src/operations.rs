@@ -85,7 +85,7 @@ fn facts(served: &Served) -> TargetFacts {
 }
 
 /// Operators learn what a workload does not: the provider's own words, which hold no secret.
-fn for_operators(fault: &ProviderFault) -> Refusal {
+pub(crate) fn for_operators(fault: &ProviderFault) -> Refusal {
     let misconfigured = matches!(fault, ProviderFault::Misconfigured(_));
     let blame = if misconfigured { Blame::Ours } else { Blame::Target };
     let words = format!("{fault}: {}", fault.detail());

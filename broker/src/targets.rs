@@ -16,6 +16,7 @@ use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
 use crate::issuer::OidcIssuer;
+use crate::keys::Introduced;
 use breaker::Breaker;
 pub(crate) use breaker::Pass;
 use pace::Pace;
@@ -163,6 +164,7 @@ impl Served {
 pub struct Targets {
     served: BTreeMap<TargetName, Arc<Served>>,
     issuer: Option<Arc<OidcIssuer>>,
+    introduced: Vec<Introduced>,
 }
 
 impl Targets {
@@ -177,6 +179,22 @@ impl Targets {
     #[must_use]
     pub fn asserted_by(self, issuer: Option<Arc<OidcIssuer>>) -> Self {
         Self { issuer, ..self }
+    }
+
+    /// Names keys that were made for the providers, for the ledger.
+    #[must_use]
+    pub fn introducing(self, introduced: Vec<Introduced>) -> Self {
+        Self { introduced, ..self }
+    }
+
+    /// Keys that were made for the issuer and the providers.
+    pub(crate) fn introduced(&self) -> impl Iterator<Item = &Introduced> {
+        self.issuer.iter().flat_map(|issuer| issuer.introduced()).chain(self.made())
+    }
+
+    /// Keys that were made for the providers.
+    pub(crate) fn made(&self) -> impl Iterator<Item = &Introduced> {
+        self.introduced.iter()
     }
 
     /// The issuer that the providers were given.
@@ -194,6 +212,6 @@ impl Targets {
 impl FromIterator<Served> for Targets {
     fn from_iter<I: IntoIterator<Item = Served>>(served: I) -> Self {
         let served = served.into_iter().map(|served| (served.target.name.clone(), Arc::new(served))).collect();
-        Self { served, issuer: None }
+        Self { served, ..Self::default() }
     }
 }

@@ -20,7 +20,7 @@ use writ_parser::child::Limits;
 
 use crate::commands::{
     Connection, approvals, configuration, connect, doctor, freeze, gateways, issuer, ledger, listen, login, policy,
-    sessions, targets, token, trial, whoami, writs,
+    sessions, ssh, targets, token, trial, whoami, writs,
 };
 use crate::compose::run::{self, Roles};
 use crate::failure::{Doing as _, Failure};
@@ -90,6 +90,9 @@ enum Command {
     /// Targets.
     #[command(subcommand)]
     Targets(targets::Targets),
+    /// SSH hosts: whom they trust, what was taken back, certificates of their own.
+    #[command(subcommand)]
+    Ssh(ssh::Ssh),
     /// Try a target with a workload's token: would it get in, and as whom?
     Try(trial::Trial),
     /// Gateways.
@@ -171,6 +174,7 @@ async fn command(command: Command, connection: Connection) -> Result<(), Failure
         Command::Ledger(command) => ledger::run(command, &connection),
         Command::Issuer(command) => issuer::run(&command, &connection).await,
         Command::Targets(command) => targets::run(command, &connection).await,
+        Command::Ssh(command) => ssh::run(command, &connection).await,
         Command::Try(options) => trial::run(&options, &connection).await,
         Command::Gateways(command) => gateways::run(command, &connection).await,
         // They were run before.

@@ -70,7 +70,8 @@ pub enum CredentialKind {
     SshCertificate,
     /// An installation token of a GitHub App.
     GithubToken,
-    /// A secret that an OpenBao or Vault gave out. The secret is JSON: the fields that the configuration names.
+    /// A secret that an OpenBao or Vault gave out. The secret stands where a password would, or is JSON: the fields that the
+    /// configuration names.
     OpenbaoSecret,
 }
 

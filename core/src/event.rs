@@ -180,7 +180,7 @@ pub enum Event {
     },
     /// A key came into use.
     KeyIntroduced {
-        /// What it is for: `ca`, `ledger`, `session-token`, `bundle`, `recording`; `issuer-signer` for
+        /// What it is for: `ca`, `ledger`, `session-token`, `bundle`, `recording`, `issuer`, `ssh-authority`; `issuer-signer` for
         /// one that a key management service keeps, which is written at each start.
         purpose: String,
         /// Its public part, or its identifier where it has none; the thumbprint (RFC 7638) of an `issuer-signer`.
@@ -354,6 +354,21 @@ pub enum Event {
         code: String,
         /// Why, in words.
         detail: String,
+    },
+    /// A certificate of an SSH host was signed. It left the broker after this was written.
+    HostCertified {
+        /// The target whose authority signs.
+        target: TargetName,
+        /// The fingerprint of the host's key, as OpenSSH shows it.
+        key: String,
+        /// The names that it vouches for.
+        names: Vec<String>,
+        /// Its serial number, in decimal.
+        serial: String,
+        /// When it ends.
+        expires: Timestamp,
+        /// Who ordered it.
+        by: Actor,
     },
     /// The credential was taken back, or had ended.
     CredentialRevoked {
@@ -565,6 +580,7 @@ impl Event {
             Self::OlderRevocationOrdered { .. } => "older_revocation_ordered",
             Self::OlderRevoked { .. } => "older_revoked",
             Self::OlderRevocationFailed { .. } => "older_revocation_failed",
+            Self::HostCertified { .. } => "host_certified",
             Self::CredentialRevoked { .. } => "credential_revoked",
             Self::CredentialLeft { .. } => "credential_left",
             Self::RevocationFailed { .. } => "revocation_failed",

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::credential::Credential;
 use crate::proof::{Intended, Minted};
+use crate::ssh::SshAuthority;
 use crate::target::Target;
 use crate::time::Timestamp;
 use crate::writ::Writ;
@@ -160,5 +161,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
         let _ = (before, deadline);
         let text = format!("credentials of `{}` are taken back one by one: revoke the writ", target.name);
         Box::pin(async { Err(ProviderFault::Misconfigured(text)) })
+    }
+
+    /// The authority that signs its certificates, where it mints SSH certificates. Hosts look up there what was taken back:
+    /// [`Self::revoke`] of such a provider changes nothing at the target, and the broker lists the writs that ended.
+    fn ssh(&self) -> Option<&dyn SshAuthority> {
+        None
     }
 }

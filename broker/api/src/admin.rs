@@ -110,6 +110,40 @@ pub struct OlderRevoked {
     pub before: Timestamp,
 }
 
+/// What SSH hosts must know of a target's authority.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SshFacts {
+    /// The target.
+    #[schema(value_type = String)]
+    pub target: TargetName,
+    /// Lines for the file that sshd's `TrustedUserCAKeys` names.
+    pub trusted: Vec<String>,
+    /// Where the list for sshd's `RevokedKeys` is fetched.
+    pub revocation_list: String,
+}
+
+/// What an admin has signed for an SSH host.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostCertificateRequest {
+    /// The host's public key, as a line of OpenSSH.
+    pub key: String,
+    /// The names and addresses by which clients reach it.
+    pub names: Vec<String>,
+    /// How long the certificate lives, in seconds.
+    pub life_seconds: u64,
+}
+
+/// A certificate of an SSH host.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HostCertificateReply {
+    /// The certificate, as a line of OpenSSH.
+    pub certificate: String,
+    /// When it ends.
+    #[schema(value_type = String)]
+    pub expires: Timestamp,
+}
+
 /// What an operator freezes.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

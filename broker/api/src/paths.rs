@@ -22,6 +22,12 @@ pub const TARGETS: &str = "/v1/targets";
 pub const TARGET_PROBE: &str = "/v1/targets/{target}/probe";
 /// An operator takes back everything that was minted at a target until now.
 pub const TARGET_REVOKE_OLDER: &str = "/v1/targets/{target}/revoke-older";
+/// What SSH hosts must know of a target's authority.
+pub const TARGET_SSH: &str = "/v1/targets/{target}/ssh";
+/// An admin has a certificate of an SSH host signed.
+pub const TARGET_SSH_HOSTS: &str = "/v1/targets/{target}/ssh/host-certificates";
+/// The revocation list of an SSH authority, which is named by its fingerprint. Open to all who know that.
+pub const SSH_REVOCATIONS: &str = "/v1/ssh/{authority}/krl";
 /// How humans log in: issuer and client id. Open to all.
 pub const LOGIN: &str = "/v1/login";
 /// Who the caller is and what it may do.

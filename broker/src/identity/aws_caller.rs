@@ -17,11 +17,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use moka::sync::Cache;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use writ_core::time::{SignedDuration, Timestamp};
 use writ_core::workload::{Claims, Issuer, TokenId, TokenKind, Workload};
 use zeroize::Zeroizing;
 
+use super::asking::Asking;
 use super::config::{ConfigFault, IssuerConfig};
 use super::discovery::{Reach, chain, client};
 use super::fault::{IdentityFault, shown};
@@ -41,8 +42,6 @@ const SIGNATURE_LIFE: Duration = Duration::from_secs(15 * 60);
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 /// The longest answer that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
-/// How many questions may be open at STS at once; more are refused.
-const MOST_ASKING: usize = 64;
 /// How many answers are kept.
 const MOST_KEPT: u64 = 4096;
 
@@ -57,7 +56,7 @@ pub struct AwsCallers {
     max_age: SignedDuration,
     leeway: SignedDuration,
     client: Client,
-    asking: Semaphore,
+    asking: Asking,
     answers: Cache<[u8; 32], Arc<Mutex<Answer>>>,
     #[cfg(test)]
     endpoint: Option<Url>,
@@ -101,7 +100,7 @@ impl AwsCallers {
             max_age: span(config.max_age.map_or(DEFAULT_MAX_AGE, crate::duration::Span::get)),
             leeway: span(config.leeway.get()),
             client: client(config, reach)?,
-            asking: Semaphore::new(MOST_ASKING),
+            asking: Asking::new(),
             answers: Cache::builder().max_capacity(MOST_KEPT).time_to_live(SIGNATURE_LIFE).build(),
             #[cfg(test)]
             endpoint: None,
@@ -177,7 +176,8 @@ impl AwsCallers {
 
     async fn ask(&self, proof: &Proof) -> Result<Arc<caller::Caller>, IdentityFault> {
         let unavailable = |reason: String| IdentityFault::Unavailable { issuer: shown(&self.name), reason };
-        let _place = self.asking.try_acquire().map_err(|_| unavailable("too many questions are open at STS".into()))?;
+        let turn = self.asking.turn().await;
+        let _place = turn.ok_or_else(|| unavailable("too many questions are open at STS".into()))?;
         let host = proof.host();
         let url = self.url(proof).ok_or_else(|| shape("it makes no address"))?;
         // An error of the client's names the address, which is the proof.

@@ -11,9 +11,9 @@ use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::asking::Asking;
 use super::config::{ConfigFault, IssuerConfig};
 use super::discovery::{Reach, chain, client_trusting, is_loopback};
 use super::fault::{IdentityFault, shown};
@@ -23,8 +23,6 @@ use super::json::Object;
 const MAX_BYTES: usize = 256 * 1024;
 /// The longest token of the broker's own, in bytes.
 const MAX_TOKEN: u64 = 64 * 1024;
-/// How many questions may be open at an API server at once; more are refused.
-const MOST_ASKING: usize = 64;
 /// The members of the answer's `extra`, and which attribute each has to repeat.
 const EXTRA: [(&str, &str); 4] = [
     ("authentication.kubernetes.io/pod-name", "pod"),
@@ -76,7 +74,7 @@ pub struct Review {
     token_file: PathBuf,
     audiences: Vec<String>,
     client: Client,
-    asking: Semaphore,
+    asking: Asking,
 }
 
 impl Review {
@@ -99,7 +97,7 @@ impl Review {
             token_file: review.token_file.clone(),
             audiences,
             client: client_trusting(config, reach, ("review.ca_file", review.ca_file.as_deref()))?,
-            asking: Semaphore::new(MOST_ASKING),
+            asking: Asking::new(),
         })
     }
 
@@ -109,7 +107,8 @@ impl Review {
     /// [`IdentityFault::Unconfirmed`] unless it says the same of the token as the token itself, and
     /// [`IdentityFault::Unavailable`] if it says nothing.
     pub(super) async fn confirm(&self, token: &str, claims: &Object) -> Result<(), IdentityFault> {
-        let _place = self.asking.try_acquire().map_err(|_| self.unavailable("too many questions are open there"))?;
+        let turn = self.asking.turn().await;
+        let _place = turn.ok_or_else(|| self.unavailable("too many questions are open there"))?;
         let answer = self.ask(token).await.map_err(|reason| self.unavailable(reason))?;
         check(&answer, claims, &self.audiences)
             .map_err(|reason| IdentityFault::Unconfirmed { issuer: shown(&self.name), reason })

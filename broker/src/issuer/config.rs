@@ -26,14 +26,15 @@ pub struct IssuingConfig {
     #[serde(default = "key_announce")]
     pub key_announce: Span,
     /// The key in a cloud's key management service that signs, instead of keys in the broker's state: an ARN at AWS,
-    /// `projects/.../cryptoKeyVersions/1` at Google. It is changed by whoever configures.
+    /// `projects/.../cryptoKeyVersions/1` at Google, an identifier with its version in Azure Key Vault. It is changed by whoever
+    /// configures.
     #[serde(default)]
     pub kms_key: Option<String>,
     /// Keys there that are published and do not sign: those of before, until their tokens have ended, and the next one, before
     /// it signs.
     #[serde(default)]
     pub kms_other_keys: Vec<String>,
-    /// Where that service is, if not where the cloud has it.
+    /// Where that service is, if not where its cloud has it.
     #[serde(default)]
     pub kms_endpoint: Option<String>,
 }

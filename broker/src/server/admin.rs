@@ -6,8 +6,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use writ_broker_api::admin::{
-    FreezeRequest, Gateway, JoinToken, JoinTokenRequest, ListQuery, Me, OlderRevoked, Order, Page, RecordingKey,
-    Session, TargetFacts, UnfreezeQuery,
+    FreezeRequest, Gateway, HostCertificateReply, HostCertificateRequest, JoinToken, JoinTokenRequest, ListQuery, Me,
+    OlderRevoked, Order, Page, RecordingKey, Session, SshFacts, TargetFacts, UnfreezeQuery,
 };
 use writ_broker_api::sealed::Base64;
 use writ_core::freeze::Freeze;
@@ -105,6 +105,19 @@ pub(super) async fn revoke_older(
     Checked(Json(order)): Checked<Json<Order>>,
 ) -> Answer<OlderRevoked> {
     app.broker.revoke_older(&target, &order.reason, by.actor()).await.map(Json)
+}
+
+pub(super) async fn ssh(State(app): State<App>, _: May<ToView>, Path(target): Path<String>) -> Answer<SshFacts> {
+    app.broker.ssh(&target).map(Json)
+}
+
+pub(super) async fn certify_ssh_host(
+    State(app): State<App>,
+    May { by, .. }: May<ToAdmin>,
+    Path(target): Path<String>,
+    Checked(Json(request)): Checked<Json<HostCertificateRequest>>,
+) -> Answer<HostCertificateReply> {
+    app.broker.certify_ssh_host(&target, request, by.actor()).await.map(Json)
 }
 
 pub(super) async fn freezes(State(app): State<App>, _: May<ToView>) -> Answer<Vec<Freeze>> {

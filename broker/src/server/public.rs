@@ -116,6 +116,17 @@ fn issued(app: &App, document: fn(&OidcIssuer) -> serde_json::Value) -> Response
     }
 }
 
+/// What was taken back of an SSH authority's, for hosts. Whoever knows its key may know.
+pub(super) async fn ssh_revocations(State(app): State<App>, Path(authority): Path<String>) -> Response {
+    match app.broker.ssh_revocations(&authority).await {
+        Ok(list) => {
+            let head = [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, "no-cache")];
+            (head, list).into_response()
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
 pub(super) async fn checkpoint(State(app): State<App>) -> Response {
     let note = app.broker.evidence.published().borrow().note.clone();
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], note).into_response()

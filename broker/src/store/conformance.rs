@@ -34,6 +34,7 @@ pub(crate) async fn suite<P: Place>(fresh: impl Fn() -> P) {
     on(&fresh, entries_come_in_order_and_are_forgotten_once_applied).await;
     on(&fresh, lists_are_newest_first_and_page).await;
     on(&fresh, overdue_is_what_nobody_settled).await;
+    on(&fresh, ended_writs_are_those_of_these_targets_that_did_not_end_by_themselves).await;
     on(&fresh, revocations_fall_due_and_end).await;
     on(&fresh, a_close_happens_once_and_takes_its_orders).await;
     on(&fresh, segments_and_conditions_on_them).await;
@@ -263,6 +264,28 @@ async fn overdue_is_what_nobody_settled(store: Arc<dyn Store>) {
     expected.sort();
     assert_eq!(found, expected);
     assert_eq!(store.live_writs().await.unwrap().len(), 5, "all but the failed one may have a credential");
+}
+
+async fn ended_writs_are_those_of_these_targets_that_did_not_end_by_themselves(store: Arc<dyn Store>) {
+    let mut expected = Vec::new();
+    for state in [WritState::Closed, WritState::Failed, WritState::Abandoned, WritState::Irrevocable] {
+        expected.push(opened(&store, state, 0, 100).await.id);
+        opened(&store, state, 0, 50).await;
+    }
+    for state in [WritState::Intended, WritState::Issued] {
+        opened(&store, state, 0, 100).await;
+    }
+    let mut elsewhere = writ(GatewayId::fresh(), WritState::Closed, 0, 100);
+    elsewhere.target = TargetName::new("other").unwrap();
+    change(&store, vec![Change::Open { writ: elsewhere.clone(), client: "192.0.2.1:5".to_owned() }]).await;
+    let main = TargetName::new("main").unwrap();
+    let mut found = store.ended_writs(std::slice::from_ref(&main), at(50)).await.unwrap();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(store.ended_writs(std::slice::from_ref(&elsewhere.target), at(50)).await.unwrap(), [elsewhere.id]);
+    assert_eq!(store.ended_writs(&[main, elsewhere.target], at(100)).await.unwrap(), []);
+    assert_eq!(store.ended_writs(&[], at(0)).await.unwrap(), []);
 }
 
 async fn revocations_fall_due_and_end(store: Arc<dyn Store>) {

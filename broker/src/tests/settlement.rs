@@ -170,8 +170,10 @@ async fn what_a_target_keeps_is_not_said_to_have_been_taken_back() {
     let granted = world.broker.writ(opened.writ).await.unwrap().credential.unwrap().expires;
     assert!(granted.is_some());
     world.broker.close(&world.place.gateway, opened.session, &ended()).await.unwrap();
-    let left = |event: &Event| matches!(event, Event::CredentialLeft { writ, ends }
-        if *writ == opened.writ && *ends == granted);
+    let left = |event: &Event| {
+        matches!(event, Event::CredentialLeft { writ, ends }
+        if *writ == opened.writ && *ends == granted)
+    };
     let events = world.until_event("it is said to be left", left).await;
     assert_eq!(kinds(&events), ["writ_intended", "writ_issued", "session_closed", "credential_left"]);
     assert_eq!(world.broker.writ(opened.writ).await.unwrap().state, WritState::Closed);

@@ -8,7 +8,7 @@ use writ_core::approval::Approval;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
-use writ_core::target::Labels;
+use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
@@ -120,6 +120,10 @@ impl Store for Failing {
 
     fn live_writs(&self) -> Answer<'_, Vec<WritId>> {
         self.inner.live_writs()
+    }
+
+    fn ended_writs(&self, targets: &[TargetName], after: Timestamp) -> Answer<'_, Vec<WritId>> {
+        self.inner.ended_writs(targets, after)
     }
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<DueRevocation>> {

@@ -192,6 +192,8 @@ fn public() -> Vec<Operation> {
             "An answer of a channel (Slack, Teams, PagerDuty), in the channel's form and signed as it signs.",
         )
         .answer(JSON, object),
+        open("get", paths::SSH_REVOCATIONS, "The revocation list of an SSH authority, in OpenSSH's binary form.")
+            .answer(BYTES, bytes),
         open("get", paths::CHECKPOINT, "The newest checkpoint: a C2SP signed note.").answer(TEXT, text),
         open("get", paths::LEDGER_TILE, "A tile of the ledger's hashes, as C2SP tlog-tiles lays it out.")
             .answer(BYTES, bytes),
@@ -232,6 +234,11 @@ fn humans() -> Vec<Operation> {
         )
         .body(JSON, order)
         .answer(JSON, named::<admin::OlderRevoked>),
+        human("get", paths::TARGET_SSH, "What SSH hosts must know of a target's authority. Needs `view`.")
+            .answer(JSON, named::<admin::SshFacts>),
+        human("post", paths::TARGET_SSH_HOSTS, "Signs a certificate of an SSH host. Needs `admin`.")
+            .body(JSON, named::<admin::HostCertificateRequest>)
+            .answer(JSON, named::<admin::HostCertificateReply>),
         human("get", paths::APPROVALS, "What humans are asked, newest first. Needs `approve`.")
             .query::<approval_api::ApprovalsQuery>()
             .answer(JSON, approvals),

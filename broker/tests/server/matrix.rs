@@ -10,6 +10,7 @@ use writ_broker_api::paths;
 
 use crate::document::routed;
 use crate::domain::Domain;
+use crate::provider::AUTHORITY;
 use crate::world::{ADMIN_TOKEN, Gateway, World, csr, sealing_key};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/matrix.txt");
@@ -97,6 +98,7 @@ impl Things {
             .replace("{approval}", &self.approval.0)
             .replace("{session}", &self.session.session.to_string())
             .replace("{target}", "orders")
+            .replace("{authority}", AUTHORITY)
             .replace("{writ}", &self.session.writ.to_string())
             .replace("{stream}", "commands")
             .replace("{sequence}", "0")
@@ -173,6 +175,9 @@ async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str
             ("subject_token", world.workloads.token("job", &[])),
             ("audience", "orders".to_owned()),
         ])),
+        ("post", paths::TARGET_SSH_HOSTS) => {
+            request.json(&json!({ "key": "a key", "names": ["web.test"], "life_seconds": 60 }))
+        }
         ("post", paths::TRIALS) => request.json(&json!({ "target": "orders" })),
         ("post", paths::WRIT_REVOKE | paths::SESSION_KILL | paths::TARGET_REVOKE_OLDER) => {
             request.json(&json!({ "reason": "a test" }))

@@ -1,4 +1,4 @@
-//! A provider that mints at once and has nothing to take back.
+//! A provider that mints at once and has nothing to take back, and an SSH authority that signs nothing and says so.
 
 use std::time::Duration;
 
@@ -6,12 +6,37 @@ use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation,
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
+/// The authority's name in addresses.
+pub(crate) const AUTHORITY: &str = "00ff";
+
 #[derive(Debug)]
 pub(crate) struct InMemory;
+
+impl SshAuthority for InMemory {
+    fn fingerprint(&self) -> &str {
+        AUTHORITY
+    }
+
+    fn trusted(&self) -> Vec<String> {
+        vec!["an authority".to_owned()]
+    }
+
+    fn revocation_list(&self, ended: &[WritId], _: Timestamp) -> Vec<u8> {
+        ended.iter().map(|writ| format!("{writ}\n")).collect::<String>().into_bytes()
+    }
+
+    fn certify_host<'a>(&'a self, request: &'a HostRequest) -> Pending<'a, Result<HostCertificate, ProviderFault>> {
+        Box::pin(async {
+            let line = format!("a certificate for {}", request.names.join(" "));
+            Ok(HostCertificate { line, key: request.key.clone(), serial: 7 })
+        })
+    }
+}
 
 impl Provider for InMemory {
     fn describe(&self) -> Description {
@@ -45,6 +70,10 @@ impl Provider for InMemory {
 
     fn probe<'a>(&'a self, _: &'a Target, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn ssh(&self) -> Option<&dyn SshAuthority> {
+        Some(self)
     }
 
     fn revoke_older<'a>(&'a self, _: &'a Target, _: Timestamp, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {

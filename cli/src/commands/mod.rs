@@ -25,6 +25,7 @@ pub(crate) mod recording;
 pub(crate) mod replay;
 pub(crate) mod sessions;
 pub(crate) mod source;
+pub(crate) mod ssh;
 pub(crate) mod targets;
 pub(crate) mod token;
 pub(crate) mod trial;

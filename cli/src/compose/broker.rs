@@ -18,13 +18,18 @@ use writ_core::proof::Intended;
 use writ_core::provider::{Pending, Provider, ProviderFault};
 use writ_core::target::{Address, Target, TargetName};
 use writ_core::time::SystemClock;
-use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, KmsSigner, RdsProvider};
-use writ_provider_database::DatabaseProvider;
+use writ_provider_aws::{AwsProvider, EksAccess, EksProvider, RdsProvider};
+use writ_provider_azure::{AksAccess, AzureDatabaseProvider, AzureProvider};
+use writ_provider_database::{DatabaseProvider, MysqlProvider};
 use writ_provider_gcp::{CloudSqlProvider, GcpProvider, GkeAccess};
+use writ_provider_github::{GithubProvider, Tokens};
 use writ_provider_kubernetes::{BearerSource, KubernetesProvider, Seams};
+use writ_provider_openbao::OpenbaoProvider;
+use writ_provider_ssh::SshProvider;
 use writ_provider_static::StaticProvider;
 
 use super::config::ProviderTable;
+use super::ssh::SshKeys;
 use crate::failure::{Doing as _, Failure};
 
 /// A running broker.
@@ -35,6 +40,21 @@ pub(crate) struct BrokerRole {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     issuer: Option<Arc<OidcIssuer>>,
+    given: Given,
+}
+
+/// What providers are given.
+struct Given {
+    /// The broker as an issuer, where it is one.
+    assertions: Option<Arc<dyn Assertions>>,
+    /// The keys of SSH authorities.
+    ssh: SshKeys,
+    /// Tokens of GitHub that live.
+    github: Arc<Tokens>,
+}
+
+fn asserting(issuer: Arc<OidcIssuer>) -> Arc<dyn Assertions> {
+    issuer
 }
 
 impl BrokerRole {
@@ -48,10 +68,15 @@ impl BrokerRole {
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, Failure> {
         let issuer = issuer(config).await?;
-        let targets = targets(config, issuer.clone().map(|issuer| issuer as Arc<dyn Assertions>).as_ref())?;
-        let targets = targets.asserted_by(issuer.clone());
+        let given = Given {
+            assertions: issuer.clone().map(asserting),
+            ssh: SshKeys::in_state(&config.state),
+            github: Arc::default(),
+        };
+        let targets = targets(config, &given)?.asserted_by(issuer.clone()).introducing(given.ssh.made());
         let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
         let (broker, tasks) = started.doing("the broker cannot start")?;
+        given.ssh.written();
         // Public, and beside what it verifies: `writ ledger` looks here.
         crate::private::replace(&config.state.join("ledger.vkey"), broker.ledger_key().as_bytes())?;
         let authority = Arc::clone(&broker.keys().ca);
@@ -71,7 +96,7 @@ impl BrokerRole {
         let routes = server::routes(Arc::clone(&broker), metrics);
         let serving = tokio::spawn(listener.serve(routes, stopping));
         tracing::info!(%address, "the broker's API listens");
-        Ok(Self { broker, tasks, address, stop, serving, issuer })
+        Ok(Self { broker, tasks, address, stop, serving, issuer, given })
     }
 
     /// The broker itself.
@@ -97,10 +122,11 @@ impl BrokerRole {
     /// # Errors
     /// What is wrong; then nothing changed.
     pub(crate) async fn reload(&self, config: &BrokerConfig<ProviderTable>, hash: String) -> Result<(), Failure> {
-        let issuer = self.issuer.clone();
-        let targets = targets(config, issuer.clone().map(|issuer| issuer as Arc<dyn Assertions>).as_ref())?;
-        let targets = targets.asserted_by(issuer);
-        self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")
+        let targets = targets(config, &self.given)?.asserted_by(self.issuer.clone());
+        let targets = targets.introducing(self.given.ssh.made());
+        self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")?;
+        self.given.ssh.written();
+        Ok(())
     }
 
     /// Lets open requests end, then publishes what is durable.
@@ -125,11 +151,8 @@ fn near(address: SocketAddr) -> SocketAddr {
 ///
 /// # Errors
 /// What is wrong with the first that is.
-pub(crate) fn targets(
-    config: &BrokerConfig<ProviderTable>,
-    assertions: Option<&Arc<dyn Assertions>>,
-) -> Result<Targets, Failure> {
-    config.targets.iter().map(|target| served(target, assertions)).collect()
+fn targets(config: &BrokerConfig<ProviderTable>, given: &Given) -> Result<Targets, Failure> {
+    config.targets.iter().map(|target| served(target, given)).collect()
 }
 
 /// The broker as an issuer, where it is one.
@@ -162,14 +185,7 @@ async fn issuer(config: &BrokerConfig<ProviderTable>) -> Result<Option<Arc<OidcI
 const SIGNING_LIMIT: Duration = Duration::from_secs(5);
 
 async fn kms(issues: &IssuingConfig, key: &str) -> Result<Arc<dyn AssertionSigner>, Failure> {
-    let endpoint = issues.kms_endpoint.as_deref();
-    let opened = if writ_provider_gcp::kms::is_key(key) {
-        let opened = writ_provider_gcp::KmsSigner::open(key, endpoint).await;
-        opened.map(|signer| Arc::new(signer) as Arc<dyn AssertionSigner>)
-    } else {
-        KmsSigner::open(key, endpoint).await.map(|signer| Arc::new(signer) as Arc<dyn AssertionSigner>)
-    };
-    opened.map_err(|fault| {
+    super::kms::open(key, issues.kms_endpoint.as_deref()).await.map_err(|fault| {
         Failure::new(format!("the broker's own issuer cannot start: {}", fault.detail())).help("see docs/issuer.md")
     })
 }
@@ -195,10 +211,11 @@ impl Assertions for Unasked {
 pub(crate) fn check(config: &BrokerConfig<ProviderTable>) -> Result<(), Failure> {
     let unasked = |issues: &IssuingConfig| issues.url.clone().unwrap_or_else(|| config.url.clone());
     let assertions = config.issues.as_ref().map(|issues| Arc::new(Unasked(unasked(issues))) as Arc<dyn Assertions>);
-    targets(config, assertions.as_ref()).map(drop)
+    targets(config, &Given { assertions, ssh: SshKeys::unasked(), github: Arc::default() }).map(drop)
 }
 
-fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Assertions>>) -> Result<Served, Failure> {
+fn served(config: &TargetConfig<ProviderTable>, given: &Given) -> Result<Served, Failure> {
+    let assertions = given.assertions.as_ref();
     let name = &config.name;
     let ca_pem = config.ca_file.as_ref().map(std::fs::read_to_string).transpose();
     let ca_pem = ca_pem.doing(format!("`ca_file` of target `{name}` cannot be read"))?;
@@ -206,7 +223,11 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
     let doing = format!("target `{name}`");
     let provider: Arc<dyn Provider> = match &config.provider {
         ProviderTable::Database(settings) => Arc::new(DatabaseProvider::new(settings.clone(), &address).doing(doing)?),
-        ProviderTable::Static(settings) => Arc::new(StaticProvider::new(settings).doing(doing)?),
+        ProviderTable::Mysql(settings) => Arc::new(MysqlProvider::new(settings.clone(), &address).doing(doing)?),
+        ProviderTable::Static(settings) => {
+            let source = settings.source.as_ref().map(|source| source.open(assertions)).transpose();
+            Arc::new(StaticProvider::new(settings, source.doing(doing.clone())?).doing(doing)?)
+        }
         ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),
         ProviderTable::Gcp(settings) => Arc::new(GcpProvider::new(settings, assertions).doing(doing)?),
@@ -218,11 +239,25 @@ fn served(config: &TargetConfig<ProviderTable>, assertions: Option<&Arc<dyn Asse
         ProviderTable::Kubernetes(settings) => {
             let eks = settings.eks.as_ref().map(EksAccess::new).transpose().doing(doing.clone())?;
             let eks = eks.map(|access| Arc::new(EksBearer(access)) as Arc<dyn BearerSource>);
+            let aks = settings.aks.as_ref().map(|access| AksAccess::new(access, assertions)).transpose();
+            let aks = aks.doing(doing.clone())?.map(|access| Arc::new(AksBearer(access)) as Arc<dyn BearerSource>);
             let gke =
                 settings.gke.as_ref().map(|gke| GkeAccess::new(gke, assertions)).transpose().doing(doing.clone())?;
             let gke = gke.map(|access| Arc::new(GkeBearer(access)) as Arc<dyn BearerSource>);
-            let seams = Seams { assertions: assertions.cloned(), eks, gke, ..Seams::default() };
+            let seams = Seams { assertions: assertions.cloned(), eks, aks, gke, ..Seams::default() };
             Arc::new(KubernetesProvider::new(settings, &address, seams).doing(doing)?)
+        }
+        ProviderTable::Azure(settings) => Arc::new(AzureProvider::new(settings, &address, assertions).doing(doing)?),
+        ProviderTable::AzureDatabase(settings) => {
+            Arc::new(AzureDatabaseProvider::new(settings, &address, assertions).doing(doing)?)
+        }
+        ProviderTable::Openbao(settings) => Arc::new(OpenbaoProvider::new(settings, assertions).doing(doing)?),
+        ProviderTable::Github(settings) => {
+            Arc::new(GithubProvider::new(settings, Arc::clone(&given.github)).doing(doing)?)
+        }
+        ProviderTable::Ssh(settings) => {
+            let authority = given.ssh.authority(settings, name)?;
+            Arc::new(SshProvider::new(settings, authority).doing(doing)?)
         }
     };
     let target = Target {
@@ -246,6 +281,24 @@ impl BearerSource for EksBearer {
 
     fn bearer<'a>(&'a self, _: &'a TargetName, _: Option<&'a Intended>) -> Pending<'a, Result<Secret, ProviderFault>> {
         Box::pin(self.0.token())
+    }
+}
+
+/// An AKS cluster lets the broker in by a client of Entra's that trusts Writ.
+#[derive(Debug)]
+struct AksBearer(AksAccess);
+
+impl BearerSource for AksBearer {
+    fn named(&self) -> String {
+        format!("the client `{}` of Entra", self.0.client_id())
+    }
+
+    fn bearer<'a>(
+        &'a self,
+        target: &'a TargetName,
+        intended: Option<&'a Intended>,
+    ) -> Pending<'a, Result<Secret, ProviderFault>> {
+        Box::pin(self.0.token(target, intended))
     }
 }
 

@@ -8,13 +8,19 @@ use writ_broker::duration::Span;
 use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
-use writ_provider_database::DatabaseConfig;
+use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig};
+use writ_provider_database::{DatabaseConfig, MysqlConfig};
 use writ_provider_gcp::{CloudSqlConfig, GcpConfig, GkeAccessConfig, GkeConfig};
+use writ_provider_github::GithubConfig;
 use writ_provider_kubernetes::KubernetesConfig;
+use writ_provider_openbao::OpenbaoConfig;
+use writ_provider_ssh::SshConfig;
 use writ_provider_static::StaticConfig;
 
 use crate::compose::health::TelemetryConfig;
+use crate::compose::kms;
 use crate::compose::place;
+use crate::compose::sources::SourceTable;
 use crate::compose::telemetry::LogConfig;
 use crate::failure::Failure;
 use crate::toml_file::{self, Mistake};
@@ -83,8 +89,10 @@ const fn request_timeout() -> Span {
 pub(crate) enum ProviderTable {
     /// PostgreSQL roles, one for each writ.
     Database(DatabaseConfig),
+    /// Users of MySQL or MariaDB, one for each writ.
+    Mysql(MysqlConfig),
     /// A password that somebody configured.
-    Static(StaticConfig),
+    Static(StaticConfig<SourceTable>),
     /// Sessions of AWS roles.
     Aws(AwsConfig),
     /// Login tokens of RDS and Aurora.
@@ -92,13 +100,23 @@ pub(crate) enum ProviderTable {
     /// Tokens for EKS clusters.
     Eks(EksConfig),
     /// Tokens of Kubernetes' service accounts.
-    Kubernetes(KubernetesConfig<EksAccessConfig, GkeAccessConfig>),
+    Kubernetes(KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>),
+    /// Access tokens of Microsoft Entra.
+    Azure(AzureConfig),
+    /// Logins to Azure Database for PostgreSQL.
+    AzureDatabase(AzureDatabaseConfig),
+    /// Secrets of an OpenBao or Vault.
+    Openbao(OpenbaoConfig),
     /// Tokens of Google's service accounts.
     Gcp(GcpConfig),
     /// Logins to Cloud SQL.
     Cloudsql(CloudSqlConfig),
     /// Tokens for GKE clusters.
     Gke(GkeConfig),
+    /// Certificates for the accounts of SSH hosts.
+    Ssh(SshConfig),
+    /// Installation tokens of a GitHub App.
+    Github(GithubConfig),
 }
 
 impl ProviderTable {
@@ -106,14 +124,20 @@ impl ProviderTable {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Database(_) => "database",
+            Self::Mysql(_) => "mysql",
             Self::Static(_) => "static",
             Self::Aws(_) => "aws",
             Self::Rds(_) => "rds",
             Self::Eks(_) => "eks",
             Self::Kubernetes(_) => "kubernetes",
+            Self::Azure(_) => "azure",
+            Self::AzureDatabase(_) => "azure_database",
+            Self::Openbao(_) => "openbao",
             Self::Gcp(_) => "gcp",
             Self::Cloudsql(_) => "cloudsql",
             Self::Gke(_) => "gke",
+            Self::Ssh(_) => "ssh",
+            Self::Github(_) => "github",
         }
     }
 
@@ -121,18 +145,28 @@ impl ProviderTable {
     fn mistake(&self) -> Option<String> {
         let validated = match self {
             Self::Database(settings) => settings.validate(),
-            Self::Static(settings) => settings.validate(),
+            Self::Mysql(settings) => settings.validate(),
+            Self::Static(settings) => {
+                let source = settings.source.as_ref().map_or(Ok(()), SourceTable::validate);
+                source.and_then(|()| settings.validate())
+            }
             Self::Aws(settings) => settings.validate(),
             Self::Rds(settings) => settings.validate(),
             Self::Eks(settings) => settings.validate(),
             Self::Kubernetes(settings) => {
                 let eks = settings.eks.as_ref().map_or(Ok(()), EksAccessConfig::validate);
+                let aks = settings.aks.as_ref().map_or(Ok(()), AksAccessConfig::validate);
                 let gke = settings.gke.as_ref().map_or(Ok(()), GkeAccessConfig::validate);
-                eks.and(gke).and_then(|()| settings.validate())
+                eks.and(aks).and(gke).and_then(|()| settings.validate())
             }
+            Self::Azure(settings) => settings.validate(),
+            Self::AzureDatabase(settings) => settings.validate(),
+            Self::Openbao(settings) => settings.validate(),
             Self::Gcp(settings) => settings.validate(),
             Self::Cloudsql(settings) => settings.validate(),
             Self::Gke(settings) => settings.validate(),
+            Self::Ssh(settings) => settings.validate(),
+            Self::Github(settings) => settings.validate(),
         };
         validated.err().map(|fault| fault.to_string())
     }
@@ -140,11 +174,15 @@ impl ProviderTable {
     /// What its credentials are of use for, where that is one protocol alone.
     const fn protocol(&self) -> Option<Protocol> {
         match self {
-            Self::Database(_) | Self::Rds(_) | Self::Cloudsql(_) => Some(Protocol::Postgres),
-            Self::Gcp(_) => Some(Protocol::Gcp),
+            Self::Database(_) | Self::Rds(_) | Self::AzureDatabase(_) | Self::Cloudsql(_) => Some(Protocol::Postgres),
+            Self::Mysql(_) => Some(Protocol::Mysql),
             Self::Aws(_) => Some(Protocol::Aws),
             Self::Eks(_) | Self::Kubernetes(_) | Self::Gke(_) => Some(Protocol::Kubernetes),
-            Self::Static(_) => None,
+            Self::Azure(_) => Some(Protocol::Azure),
+            Self::Gcp(_) => Some(Protocol::Gcp),
+            Self::Ssh(_) => Some(Protocol::Ssh),
+            Self::Github(_) => Some(Protocol::Github),
+            Self::Static(_) | Self::Openbao(_) => None,
         }
     }
 
@@ -152,10 +190,27 @@ impl ProviderTable {
     fn files(&self) -> Vec<&Path> {
         match self {
             Self::Database(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
-            Self::Static(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
-            Self::Kubernetes(settings) => settings.kubeconfig.iter().map(PathBuf::as_path).collect(),
+            Self::Github(settings) => settings.private_key_file.iter().map(PathBuf::as_path).collect(),
+            Self::Mysql(settings) => settings.password_file.iter().map(PathBuf::as_path).collect(),
+            Self::Kubernetes(settings) => {
+                let aks = settings.aks.as_ref().and_then(|aks| aks.entra.authority_ca_file.as_ref());
+                settings.kubeconfig.iter().chain(aks).map(PathBuf::as_path).collect()
+            }
+            Self::Static(settings) => {
+                let elsewhere = settings.source.iter().flat_map(SourceTable::files);
+                settings.password_file.iter().map(PathBuf::as_path).chain(elsewhere).collect()
+            }
+            Self::Openbao(settings) => settings.ca_file.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
-            Self::Aws(_) | Self::Rds(_) | Self::Eks(_) | Self::Gcp(_) | Self::Cloudsql(_) | Self::Gke(_) => Vec::new(),
+            Self::Azure(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
+            Self::AzureDatabase(settings) => settings.entra.authority_ca_file.iter().map(PathBuf::as_path).collect(),
+            Self::Aws(_)
+            | Self::Rds(_)
+            | Self::Eks(_)
+            | Self::Gcp(_)
+            | Self::Cloudsql(_)
+            | Self::Gke(_)
+            | Self::Ssh(_) => Vec::new(),
         }
     }
 }
@@ -250,23 +305,21 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
             let (of, spoken) = (protocol.as_str(), target.protocol.as_str());
             format!("its provider's credentials are for `{of}`, and it speaks `{spoken}`: write `protocol = \"{of}\"`")
         });
-        let problems = target.provider.mistake().into_iter().chain(misfit);
+        let wordless = match &target.provider {
+            ProviderTable::Openbao(settings) if target.protocol == Protocol::Postgres && !settings.gives_password() => {
+                Some("a database takes a user's password: write `user_field` and `password_field`".to_owned())
+            }
+            _ => None,
+        };
+        let problems = target.provider.mistake().into_iter().chain(misfit).chain(wordless);
         problems.map(|problem| (format!("broker.target `{}`", target.name), problem))
     });
     let issues = broker.issues.iter().flat_map(|issues| {
         let keys = issues.kms_key.iter().chain(&issues.kms_other_keys);
-        keys.filter_map(|key| key_mistake(key, issues.kms_endpoint.as_deref()))
+        keys.filter_map(|key| kms::check(key, issues.kms_endpoint.as_deref()).err())
     });
     let issues = issues.map(|fault| ("broker.issues".to_owned(), fault.to_string()));
     found.chain(issues).collect()
-}
-
-/// What is wrong with the name of the issuer's key: whose it is shows in how it begins.
-fn key_mistake(key: &str, endpoint: Option<&str>) -> Option<writ_provider_gcp::ConfigFault> {
-    if writ_provider_gcp::kms::is_key(key) {
-        return writ_provider_gcp::kms::check(key, endpoint).err();
-    }
-    writ_provider_aws::kms::check(key, endpoint).err()
 }
 
 fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static str, String)> {

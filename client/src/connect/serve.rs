@@ -62,6 +62,7 @@ pub(super) async fn serve<T>(listener: &impl Listener, passage: Passage, end: im
             ended = &mut end => {
                 let rest = async { while open.join_next().await.is_some() {} };
                 drop(tokio::time::timeout(LAST_WORDS, rest).await);
+                open.shutdown().await;
                 return ended;
             }
             arrived = arrival => arrived,

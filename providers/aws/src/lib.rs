@@ -11,7 +11,7 @@
 //!
 //! Read [`config`], [`provider`], then [`assume`] (how a role is assumed) with [`scope`], [`tags`] and [`sts`]; then [`rds`]
 //! and [`eks`], which build on it; [`access`] is how a cluster knows the broker. [`iam`] takes sessions back, [`ambient`] is the broker's own identity, [`fault`] says who is
-//! to blame, [`kms`] signs for the issuer. What an account must trust is in `docs/providers/aws.md`.
+//! to blame, [`kms`] signs for the issuer, [`secrets`] fetches what is kept in Secrets Manager. What an account must trust is in `docs/providers/aws.md`.
 
 pub mod access;
 pub mod ambient;
@@ -27,6 +27,7 @@ pub mod provider;
 pub mod rds;
 mod region;
 mod scope;
+pub mod secrets;
 mod session;
 mod sts;
 mod tags;
@@ -40,6 +41,7 @@ pub use kms::KmsSigner;
 pub use provider::AwsProvider;
 pub use rds::{RdsConfig, RdsProvider};
 pub use scope::Statement;
+pub use secrets::{SecretsManager, SecretsManagerConfig};
 
 #[cfg(test)]
 mod tests;

@@ -110,7 +110,7 @@ async fn end_as_granted(h: &dyn Harness) -> Outcome {
 /// A target that keeps nothing of what it gave cannot tell a second time from the first; there the broker's intent, which is
 /// spent by the first mint, is what holds.
 async fn one_writ_one_credential(h: &dyn Harness) -> Outcome {
-    if !h.provider().describe().revocable {
+    if !h.keeps() {
         return Ok(());
     }
     let writ = writ(h.role(), LIFE);
@@ -167,29 +167,29 @@ async fn refusal(h: &dyn Harness) -> Outcome {
 
 async fn down(h: &dyn Harness) -> Outcome {
     match h.down() {
-        Some(provider) => all_unreachable(provider, h.role()).await,
+        Some(provider) => all_unreachable(h, provider).await,
         None => Ok(()),
     }
 }
 
 async fn silent(h: &dyn Harness) -> Outcome {
     match h.silent() {
-        Some(provider) => all_unreachable(provider, h.role()).await,
+        Some(provider) => all_unreachable(h, provider).await,
         None => Ok(()),
     }
 }
 
-async fn all_unreachable(provider: &dyn writ_core::provider::Provider, role: Option<String>) -> Outcome {
+async fn all_unreachable(h: &dyn Harness, provider: &dyn writ_core::provider::Provider) -> Outcome {
     const SHORT: Duration = Duration::from_millis(150);
     const SLACK: Duration = Duration::from_millis(850);
-    let writ = writ(role, LIFE);
+    let writ = writ(h.role(), LIFE);
     let began = Instant::now();
     let mut faults = vec![
         provider.mint(kit_target(), intended(&writ), SHORT).await.err(),
         provider.probe(kit_target(), SHORT).await.err(),
     ];
-    // Who can take nothing back has nothing to ask.
-    if provider.describe().revocable {
+    // Who knows by itself what there is has nothing to ask.
+    if h.looks_there() {
         faults.push(provider.revoke(kit_target(), &writ, SHORT).await.err());
         faults.push(provider.sweep(kit_target(), &[], SHORT).await.err());
     }
@@ -205,7 +205,7 @@ async fn trouble(h: &dyn Harness) -> Outcome {
         let minted = provider.mint(kit_target(), intended(&writ), DEADLINE).await;
         ensure(is_answer_to(trouble, &minted, &writ, h.shortest_life()), format!("{trouble:?}: {minted:?}"))?;
         // What such a target gave and nobody got lives there to its own end, of no use to anybody.
-        let lost = !h.provider().describe().revocable && may_have_given(trouble);
+        let lost = !h.keeps() && may_have_given(trouble);
         if minted.is_err() && !lost {
             ensure(!h.knows(&writ.id.to_string()).await, format!("{trouble:?} left a principal"))?;
         }
@@ -261,11 +261,11 @@ async fn dropped_is_reported(h: &dyn Harness) -> Outcome {
 }
 
 async fn sweep_keeps(h: &dyn Harness) -> Outcome {
-    if !h.provider().describe().revocable {
+    if !h.keeps() {
         let unexpired = writ(h.role(), LIFE);
         drop(mint(h, &unexpired).await?);
         let swept = h.provider().sweep(kit_target(), &[], DEADLINE).await.map_err(said("sweep"))?;
-        return ensure(swept.removed == 0, "a provider that says it cannot revoke swept something");
+        return ensure(swept.removed == 0, "a provider whose target keeps nothing swept something");
     }
     let (unexpired, live, forgotten) = (writ(h.role(), LIFE), past(h.role()), past(h.role()));
     for writ in [&unexpired, &live, &forgotten] {

@@ -39,6 +39,17 @@ pub trait Harness: Sync {
     /// A role that the target refuses to grant, where the target has roles.
     fn refused_role(&self) -> Option<String>;
 
+    /// Whether the target keeps what was minted for it. One that checks a signature, and a list of what was taken back, cannot
+    /// tell a second mint for a writ from the first, and has nothing to be swept.
+    fn keeps(&self) -> bool {
+        self.provider().describe().revocable
+    }
+
+    /// Whether taking back and sweeping ask the target what there is, even for a writ of which nothing is known.
+    fn looks_there(&self) -> bool {
+        self.keeps()
+    }
+
     /// The shortest life that the target grants: a credential for a shorter writ lives this long, and the gateway ends the
     /// session before it.
     fn shortest_life(&self) -> Duration {

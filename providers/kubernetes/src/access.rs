@@ -31,8 +31,8 @@ pub(crate) struct Access {
 
 impl Access {
     /// As the configuration says.
-    pub(crate) fn chosen<E, G>(
-        config: &KubernetesConfig<E, G>,
+    pub(crate) fn chosen<E, A, G>(
+        config: &KubernetesConfig<E, A, G>,
         address: &Address,
         seams: Seams,
     ) -> Result<Self, ConfigFault> {
@@ -42,18 +42,20 @@ impl Access {
         if config.in_cluster {
             return seams.pod.map_or_else(Pod::here, Ok)?.access();
         }
-        let bearer: Arc<dyn BearerSource> = match (&config.eks, &config.gke, &config.assertion) {
-            (Some(_), _, _) => seams.eks.ok_or_else(|| ConfigFault::new("`eks`: nothing here makes tokens for EKS"))?,
-            (None, Some(_), _) => {
-                seams.gke.ok_or_else(|| ConfigFault::new("`gke`: nothing here makes tokens for GKE"))?
-            }
-            (None, None, Some(assertion)) => {
+        let unmade = |way: &str| ConfigFault::new(format!("`{way}`: nothing here makes tokens for it"));
+        let bearer: Arc<dyn BearerSource> = match (&config.eks, &config.aks, &config.gke, &config.assertion) {
+            (Some(_), ..) => seams.eks.ok_or_else(|| unmade("eks"))?,
+            (None, Some(_), ..) => seams.aks.ok_or_else(|| unmade("aks"))?,
+            (None, None, Some(_), _) => seams.gke.ok_or_else(|| unmade("gke"))?,
+            (None, None, None, Some(assertion)) => {
                 let assertions = seams.assertions.ok_or_else(|| {
                     ConfigFault::new("`assertion`: the broker is no issuer: add the table `[broker.issues]`")
                 })?;
                 Arc::new(Asserted { assertions, audience: assertion.audience.clone() })
             }
-            (None, None, None) => return Err(ConfigFault::new("nothing says how the broker is let into the cluster")),
+            (None, None, None, None) => {
+                return Err(ConfigFault::new("nothing says how the broker is let into the cluster"));
+            }
         };
         at(address, bearer)
     }

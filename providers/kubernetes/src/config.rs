@@ -12,13 +12,14 @@ pub use writ_provider_source::ConfigFault;
 /// Service accounts of one target at most: a probe asks for each.
 const ACCOUNT_LIMIT: usize = 64;
 
-/// The provider's settings. Exactly one of `kubeconfig`, `in_cluster`, `eks`, `gke` and `assertion` says how the broker is let in.
+/// The provider's settings. Exactly one of `kubeconfig`, `in_cluster`, `eks`, `aks`, `gke` and `assertion` says how the broker is
+/// let in.
 ///
-/// `E` is how an AWS identity becomes a token for an EKS cluster, and `G` how one at Google does for a GKE cluster: whoever composes
-/// the broker has the code for that, and its settings.
+/// `E` is how an AWS identity becomes a token for an EKS cluster, `A` how one of Entra becomes one for an AKS cluster, and `G` how one
+/// at Google does for a GKE cluster: whoever composes the broker has the code for that, and its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KubernetesConfig<E = NoEks, G = NoGke> {
+pub struct KubernetesConfig<E = NoEks, A = NoAks, G = NoGke> {
     /// The service account, `namespace/name`, whose token a writ gets where policy names none.
     pub service_account: Option<String>,
     /// The service accounts that policy may name (`@role`), besides that one.
@@ -35,6 +36,8 @@ pub struct KubernetesConfig<E = NoEks, G = NoGke> {
     pub in_cluster: bool,
     /// The cluster is an EKS cluster that knows the broker by its AWS identity.
     pub eks: Option<E>,
+    /// The cluster is an AKS cluster that knows the broker by a client of Entra's.
+    pub aks: Option<A>,
     /// The cluster is a GKE cluster that knows the broker as a service account of Google's.
     pub gke: Option<G>,
     /// The cluster trusts Writ's own issuer.
@@ -55,6 +58,18 @@ impl<'de> Deserialize<'de> for NoEks {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         Err(serde::de::Error::custom(
             "nothing here makes tokens for EKS: write `assertion`, `in_cluster` or `kubeconfig`",
+        ))
+    }
+}
+
+/// Where nothing makes tokens for AKS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAks {}
+
+impl<'de> Deserialize<'de> for NoAks {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom(
+            "nothing here makes tokens for AKS: write `assertion`, `in_cluster` or `kubeconfig`",
         ))
     }
 }
@@ -89,7 +104,7 @@ mod defaults {
     }
 }
 
-impl<E, G> KubernetesConfig<E, G> {
+impl<E, A, G> KubernetesConfig<E, A, G> {
     /// Checks everything that can be checked without the cluster.
     ///
     /// # Errors
@@ -135,6 +150,7 @@ impl<E, G> KubernetesConfig<E, G> {
             self.kubeconfig.is_some(),
             self.in_cluster,
             self.eks.is_some(),
+            self.aks.is_some(),
             self.gke.is_some(),
             self.assertion.is_some(),
         ];
@@ -142,10 +158,11 @@ impl<E, G> KubernetesConfig<E, G> {
             1 => Ok(()),
             0 => Err(ConfigFault::new(
                 "nothing says how the broker is let into the cluster: write `kubeconfig`, `in_cluster = true`, `eks`, \
-                 `gke` or `assertion`",
+                 `aks`, `gke` or `assertion`",
             )),
             _ => Err(ConfigFault::new(
-                "more than one of `kubeconfig`, `in_cluster`, `eks`, `gke` and `assertion`: write one and leave out the others",
+                "more than one of `kubeconfig`, `in_cluster`, `eks`, `aks`, `gke` and `assertion`: write one and leave out the \
+                 others",
             )),
         }
     }

@@ -11,7 +11,8 @@
 //!
 //! Read [`config`], then [`provider`], then one file for each verb: [`mint`], [`revoke`], [`sweep`], [`probe`], [`present`].
 //! Below them are [`access`] (where the cluster is and who we are there), [`bearer`] (what we show), [`call`] (one bounded
-//! request), [`fault`] (who is to blame) and [`rights`] (what to paste).
+//! request), [`fault`] (who is to blame) and [`rights`] (what to paste). [`secret`] stands apart: the one place that reads a
+//! Secret, for the provider `static`.
 
 mod access;
 mod account;
@@ -26,12 +27,14 @@ mod probe;
 pub mod provider;
 mod revoke;
 mod rights;
+pub mod secret;
 mod sweep;
 
 pub use account::Account;
 pub use bearer::BearerSource;
-pub use config::{AssertionConfig, ConfigFault, KubernetesConfig, NoEks};
+pub use config::{AssertionConfig, ConfigFault, KubernetesConfig, NoAks, NoEks};
 pub use provider::{KubernetesProvider, Seams};
+pub use secret::{KubernetesSecret, KubernetesSecretConfig};
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,8 @@ pub struct Seams {
     pub assertions: Option<Arc<dyn Assertions>>,
     /// Tokens of the broker's AWS identity, for `eks`.
     pub eks: Option<Arc<dyn BearerSource>>,
+    /// Tokens of the broker's client of Entra's, for `aks`.
+    pub aks: Option<Arc<dyn BearerSource>>,
     /// Tokens of the broker's service account at Google, for `gke`.
     pub gke: Option<Arc<dyn BearerSource>>,
     /// The pod, for `in_cluster`; left out, this process's own.
@@ -52,7 +54,11 @@ impl KubernetesProvider {
     ///
     /// # Errors
     /// What is wrong in the configuration, and what to write instead.
-    pub fn new<E, G>(config: &KubernetesConfig<E, G>, address: &Address, seams: Seams) -> Result<Self, ConfigFault> {
+    pub fn new<E, A, G>(
+        config: &KubernetesConfig<E, A, G>,
+        address: &Address,
+        seams: Seams,
+    ) -> Result<Self, ConfigFault> {
         config.validate()?;
         let accounts = config.accounts()?;
         let access = Access::chosen(config, address, seams)?;

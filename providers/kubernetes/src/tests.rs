@@ -30,7 +30,7 @@ fn each_mistake_says_what_to_write() {
         (json!({ "service_account": "apps/viewer?x", "in_cluster": true }), "write `namespace/name`"),
         (
             json!({ "service_account": "apps/viewer" }),
-            "write `kubeconfig`, `in_cluster = true`, `eks`, `gke` or `assertion`",
+            "write `kubeconfig`, `in_cluster = true`, `eks`, `aks`, `gke` or `assertion`",
         ),
         (
             json!({ "service_account": "a/b", "in_cluster": true, "assertion": { "audience": "x" } }),
@@ -177,7 +177,16 @@ fn tls_is_not_given_up() {
     KubernetesProvider::new(&eks, &address(UpstreamTls::VerifyFull), seams()).unwrap();
     let fault = KubernetesProvider::new(&eks, &address(UpstreamTls::VerifyFull), Seams::default()).unwrap_err();
     assert!(fault.to_string().contains("`eks`"), "{fault}");
-    let gke: KubernetesConfig<bool, bool> =
+    let aks: KubernetesConfig<bool, bool, bool> =
+        serde_json::from_value(json!({ "service_account": "a/b", "aks": true })).unwrap();
+    let fault = KubernetesProvider::new(&aks, &address(UpstreamTls::VerifyFull), seams()).unwrap_err();
+    assert!(fault.to_string().contains("`aks`"), "{fault}");
+    let with_aks = Seams { aks: Some(std::sync::Arc::new(Never)), ..Seams::default() };
+    KubernetesProvider::new(&aks, &address(UpstreamTls::VerifyFull), with_aks).unwrap();
+    let unmade = json!({ "service_account": "a/b", "aks": { "tenant_id": "c" } });
+    let unmade = serde_json::from_value::<KubernetesConfig>(unmade).unwrap_err().to_string();
+    assert!(unmade.contains("nothing here makes tokens for AKS"), "{unmade}");
+    let gke: KubernetesConfig<bool, bool, bool> =
         serde_json::from_value(json!({ "service_account": "a/b", "gke": true })).unwrap();
     let fault = KubernetesProvider::new(&gke, &address(UpstreamTls::VerifyFull), seams()).unwrap_err();
     assert!(fault.to_string().contains("`gke`"), "{fault}");

@@ -21,7 +21,8 @@ use writ_core::provider::{Provider, ProviderFault, Swept};
 use writ_core::writ::CredentialFacts;
 use writ_provider_kit as kit;
 use writ_provider_kubernetes::provider::Pod;
-use writ_provider_kubernetes::{KubernetesConfig, KubernetesProvider, Seams};
+use writ_provider_kubernetes::{KubernetesConfig, KubernetesProvider, KubernetesSecret, KubernetesSecretConfig, Seams};
+use writ_provider_source::{Fetched, SecretSource as _};
 use writ_world::kubernetes::FORGETS_WITHIN;
 
 const LIFE: Duration = Duration::from_secs(300);
@@ -42,6 +43,7 @@ async fn kubernetes_1_33() {
     who_is_not_known_is_named(&cluster).await;
     what_cannot_be_granted_is_said(&cluster).await;
     a_sweep_leaves_what_is_not_its_own(&cluster).await;
+    a_secret_is_read_by_its_name_alone(&cluster).await;
     assert!(!cluster.server.log().contains("panic"));
 }
 
@@ -296,6 +298,86 @@ async fn a_sweep_leaves_what_is_not_its_own(cluster: &Cluster) {
     for writ in [&over, &second] {
         assert!(cluster.secrets(&writ.id.to_string()).await.is_empty());
     }
+}
+
+/// For the provider `static`: with the right that the documentation shows.
+async fn a_secret_is_read_by_its_name_alone(cluster: &Cluster) {
+    let guide =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/providers/static.md")).unwrap();
+    let role = guide.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let server = &cluster.server;
+    for name in ["legacy", "legacy-other"] {
+        let made = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": "shop" },
+            "stringData": { "password": format!("{name}-canary"), "empty": "" },
+        });
+        server.apply(&made.to_string()).unwrap();
+    }
+    let (certificate, key) = server.client_certificate("reader").unwrap();
+    let user = json!({
+        "client-certificate": file(server, "reader.pem", &certificate), "client-key": file(server, "reader.key", &key),
+    });
+    let kubeconfig = server.kubeconfig("reader", &user).unwrap();
+    let source = |secret: &str, key: &str| {
+        let settings = json!({ "secret": secret, "key": key, "kubeconfig": kubeconfig });
+        KubernetesSecret::new(&serde_json::from_value(settings).unwrap(), None).unwrap()
+    };
+    let target = &cluster.target.name;
+    let fault = source("shop/legacy", "password").fetch(target, None, DEADLINE).await.unwrap_err();
+    let ProviderFault::Misconfigured(text) = &fault else { panic!("{fault:?}") };
+    let given = text.split_once("`kubectl apply -f -`: ").unwrap().1;
+    server.apply(role).unwrap();
+    let shown = server.admin(&["get", "role", "writ-legacy", "-n", "shop", "-o", "json"]).unwrap();
+    let (shown, given): (Value, Value) =
+        (serde_json::from_slice(&shown.stdout).unwrap(), serde_json::from_str(given).unwrap());
+    assert_eq!((&shown["rules"], &shown["kind"]), (&given["rules"], &given["kind"]));
+    let bound = ["create", "rolebinding", "writ-legacy", "-n", "shop", "--role=writ-legacy"];
+    for user in ["reader", "writ:target:cluster"] {
+        let name = format!("writ-legacy-{}", user.len());
+        let arguments = [&bound[..2], &[name.as_str()], &bound[3..], &["--user", user]].concat();
+        assert!(server.admin(&arguments).unwrap().status.success());
+    }
+    let until = Instant::now() + Duration::from_secs(60);
+    let fetched = loop {
+        match source("shop/legacy", "password").fetch(target, None, DEADLINE).await {
+            Ok(fetched) => break fetched,
+            Err(fault) => assert!(Instant::now() < until, "{fault:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(text_of(&fetched), "legacy-canary");
+    assert!(fetched.label.starts_with("kubernetes-secret:shop/legacy#password@"), "{}", fetched.label);
+    assert!(!format!("{fetched:?}").contains("canary"));
+    for (secret, key, words) in [
+        ("shop/legacy-other", "password", "bind the broker's user"),
+        ("shop/legacy", "absent", "no such key"),
+        ("shop/legacy", "empty", "it is empty"),
+    ] {
+        let fault = source(secret, key).fetch(target, None, DEADLINE).await.unwrap_err();
+        assert!(matches!(&fault, ProviderFault::Misconfigured(text) if text.contains(words)), "{secret}: {fault:?}");
+    }
+    let settings = json!({
+        "secret": "shop/legacy", "key": "password", "assertion": { "audience": AUDIENCE }, "server": server.url(),
+        "ca_file": file(server, "ca-of-secrets.pem", server.ca_pem()),
+    });
+    let config = serde_json::from_value(settings).unwrap();
+    let asserted = KubernetesSecret::new(&config, Some(Arc::clone(&cluster.issuer.trusted))).unwrap();
+    assert_eq!(text_of(&asserted.fetch(target, None, DEADLINE).await.unwrap()), "legacy-canary");
+    for (settings, words) in [
+        (json!({ "secret": "legacy", "key": "a", "in_cluster": true }), "`namespace/name`"),
+        (json!({ "secret": "a/b", "key": "", "in_cluster": true }), "no key of a Secret"),
+        (json!({ "secret": "a/b", "key": "c" }), "how the broker is let into the cluster"),
+        (json!({ "secret": "a/b", "key": "c", "assertion": { "audience": "x" } }), "needs `server`"),
+        (json!({ "secret": "a/b", "key": "c", "in_cluster": true, "server": "https://x" }), "leave them out"),
+    ] {
+        let config: KubernetesSecretConfig = serde_json::from_value(settings.clone()).unwrap();
+        let fault = config.validate().unwrap_err().to_string();
+        assert!(fault.contains(words), "{settings}: {fault}");
+    }
+}
+
+fn text_of(fetched: &Fetched) -> &str {
+    std::str::from_utf8(fetched.value.expose()).unwrap()
 }
 
 fn kubectl(cluster: &Cluster, kubeconfig: &Path, arguments: &[&str]) -> Output {

@@ -28,13 +28,18 @@ impl Server {
         root.batch_execute(&format!("CREATE ROLE legacy LOGIN PASSWORD '{PASSWORD}'")).await.unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("{PASSWORD}\r\n")).unwrap();
-        let provider = StaticProvider::new(&from_file(file.path())).unwrap();
+        let provider = StaticProvider::new(&from_file(file.path()), None).unwrap();
         Self { cluster, provider, file }
     }
 }
 
+fn legacy() -> StaticConfig {
+    let user = Some("legacy".to_owned());
+    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None }
+}
+
 fn from_file(path: &Path) -> StaticConfig {
-    StaticConfig { user: "legacy".to_owned(), password_file: Some(path.to_owned()), password_env: None }
+    StaticConfig { password_file: Some(path.to_owned()), ..legacy() }
 }
 
 async fn connect(cluster: &Cluster, user: &str, password: &[u8]) -> Option<Client> {
@@ -137,27 +142,82 @@ fn target() -> writ_core::target::Target {
 }
 
 #[tokio::test]
+async fn a_field_of_a_secret_in_json_is_the_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    std::fs::write(&path, r#"{"username":"legacy","password":"json-canary","port":5432,"none":""}"#).unwrap();
+    let field = |user_field: Option<&str>, field: &str| StaticConfig {
+        user: user_field.is_none().then(|| "other".to_owned()),
+        user_field: user_field.map(str::to_owned),
+        field: Some(field.to_owned()),
+        ..from_file(&path)
+    };
+    for (user_field, user) in [(None, "other"), (Some("username"), "legacy")] {
+        let provider = StaticProvider::new(&field(user_field, "password"), None).unwrap();
+        let writ = kit::writ(None, Duration::from_secs(60));
+        let minted = provider.mint(&target(), kit::intended(&writ), LONG).await.unwrap();
+        let credential = minted.credential().unwrap();
+        assert_eq!((credential.principal.as_str(), credential.secret.expose()), (user, &b"json-canary"[..]));
+        assert_eq!(credential.fingerprint.as_str(), format!("static:file:{}", path.display()));
+    }
+    for (name, words) in [("absent", "has no field"), ("port", "is empty or no text"), ("none", "is empty or no text")]
+    {
+        let fault = StaticProvider::new(&field(None, name), None).unwrap_err().to_string();
+        assert!(fault.contains(words) && !fault.contains("canary"), "{fault}");
+    }
+    std::fs::write(&path, "no-json-canary").unwrap();
+    let fault = StaticProvider::new(&field(None, "password"), None).unwrap_err().to_string();
+    assert!(fault.contains("is no JSON object") && !fault.contains("canary"), "{fault}");
+}
+
+#[test]
+fn one_user_and_one_place_are_written() {
+    let file = || from_file(Path::new("/run/password"));
+    let both = StaticConfig { user_field: Some("username".to_owned()), field: Some("password".to_owned()), ..file() };
+    let none = StaticConfig { user: None, ..file() };
+    let alone = StaticConfig { user: None, user_field: Some("username".to_owned()), ..file() };
+    let empty = StaticConfig { field: Some(String::new()), ..file() };
+    for (config, words) in [
+        (both, "both `user` and `user_field`"),
+        (none, "no user"),
+        (alone, "write `field` too"),
+        (empty, "`field` is empty"),
+        (legacy(), "no password"),
+    ] {
+        let fault = config.validate().unwrap_err().to_string();
+        assert!(fault.contains(words), "{fault}");
+    }
+    let elsewhere = StaticConfig { source: Some(()), ..open() };
+    elsewhere.validate().unwrap();
+    assert!(StaticProvider::new(&elsewhere, None).unwrap_err().to_string().contains("nothing here fetches"));
+    let twice = StaticConfig { password_env: Some("PASSWORD".to_owned()), ..elsewhere };
+    assert!(twice.validate().unwrap_err().to_string().contains("write one place"));
+}
+
+/// Settings with a place of another's.
+fn open() -> StaticConfig<()> {
+    let user = Some("legacy".to_owned());
+    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None }
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_password_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("password");
-    let mistake = |config: &StaticConfig| StaticProvider::new(config).unwrap_err().to_string();
+    let mistake = |config: &StaticConfig| StaticProvider::new(config, None).unwrap_err().to_string();
     assert!(mistake(&from_file(&path)).contains("cannot read"));
     assert!(mistake(&from_file(directory.path())).contains("not a regular file"));
     std::fs::write(&path, "\n").unwrap();
     assert!(mistake(&from_file(&path)).contains("is empty"));
     std::fs::write(&path, "x".repeat(64 * 1024 + 1)).unwrap();
     assert!(mistake(&from_file(&path)).contains("larger than 65536 bytes"));
-    let variable = |name: &str| StaticConfig {
-        user: "legacy".to_owned(),
-        password_file: None,
-        password_env: Some(name.to_owned()),
-    };
+    let variable = |name: &str| StaticConfig { password_env: Some(name.to_owned()), ..legacy() };
     assert!(mistake(&variable("WRIT_TEST_NO_SUCH_VARIABLE")).contains("is not set"));
     assert!(mistake(&variable("A=B")).contains("not a name"));
     // Any variable will do: `PATH` is set wherever tests run.
-    StaticProvider::new(&variable("PATH")).unwrap();
+    StaticProvider::new(&variable("PATH"), None).unwrap();
     std::fs::write(&path, "sound").unwrap();
-    let provider = StaticProvider::new(&from_file(&path)).unwrap();
+    let provider = StaticProvider::new(&from_file(&path), None).unwrap();
     std::fs::remove_file(&path).unwrap();
     let writ = kit::writ(None, Duration::from_secs(60));
     let fault = provider.mint(&target(), kit::intended(&writ), LONG).await.unwrap_err();

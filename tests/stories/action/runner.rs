@@ -283,7 +283,8 @@ impl Runner {
     }
 }
 
-fn holds(text: &[u8], part: &[u8]) -> bool {
+/// Whether a text has a part.
+pub(super) fn holds(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 

@@ -2,11 +2,12 @@
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::{Value, json};
-use writ_world::stack::{AUDIENCE, Stack, TARGET};
+use writ_world::stack::{AUDIENCE, Stack, TARGET, binary, printed};
 
 use super::super::canary::Canary;
 use super::super::evidence::admin;
@@ -58,6 +59,8 @@ impl World {
             let usual = at.join("policies/workload.cedar");
             let policy = std::fs::read_to_string(&usual).map_err(|error| error.to_string())?;
             let narrowed = policy.replace(");\n", ")\nwhen { principal.issuer == \"https://issuer.test\" };\n");
+            // GitLab gives a job one token, whatever it connects.
+            let narrowed = narrowed.replace("@ttl", "@uses(\"5\")\n@ttl");
             std::fs::write(usual, narrowed).map_err(|error| error.to_string())?;
             Ok(text)
         });
@@ -117,16 +120,24 @@ impl World {
     }
 }
 
+/// The policies that `writ` writes for the repository.
 fn policy() -> String {
+    let own = [
+        "--repository-id",
+        "74",
+        "--owner-id",
+        "65",
+        "--environment",
+        "production",
+        "--issuer",
+        ISSUER,
+        "--role",
+        "app",
+    ];
     let permit = |target: &str| {
-        format!(
-            "@id(\"{target}\")\n@ttl(\"15m\")\n@role(\"app\")\n@record(\"commands\")\npermit (principal is Writ::Workload, \
-             action in Writ::Action::\"use\", resource == Writ::Target::\"{target}\")\nwhen {{\n\
-             principal.issuer == \"{ISSUER}\" &&\n\
-             principal.hasTag(\"ci.repository_id\") && principal.getTag(\"ci.repository_id\") == \"74\" &&\n\
-             principal.hasTag(\"ci.owner_id\") && principal.getTag(\"ci.owner_id\") == \"65\" &&\n\
-             principal.hasTag(\"ci.environment\") && principal.getTag(\"ci.environment\") == \"production\"\n}};\n"
-        )
+        let mut command = Command::new(binary().unwrap());
+        command.args(["policy", "from-github", "octo-org/octo-repo", "--target", target]).args(own);
+        printed(&mut command).unwrap() + "\n"
     };
     [TARGET, SECOND].map(permit).concat()
 }

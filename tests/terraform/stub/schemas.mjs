@@ -152,6 +152,8 @@ function written(text) {
 }
 
 const schema = { provider: new Unit(source("provider")).root(), resources: {}, data_sources: {} };
+// Terraform's own argument of every provider.
+delete schema.provider.attributes.alias;
 for (const wanted of types) {
   const [kind, type] = wanted.split(".");
   const bare = type.slice(type.indexOf("_") + 1).replaceAll("_", "-");

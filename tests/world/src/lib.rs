@@ -4,8 +4,11 @@
 
 pub mod browser;
 pub mod kubernetes;
+pub mod mysql;
 pub mod oidc;
+pub mod openbao;
 pub mod packages;
 pub mod postgres;
 pub mod spire;
+pub mod sshd;
 pub mod stack;

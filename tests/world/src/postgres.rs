@@ -196,7 +196,7 @@ fn attempt(version: Version, programs: &Path, identity: &Identity, settings: &[&
     let certificates = Certificates::make()?;
     let port = free_port()?;
     // From here to the keeper's start a killed test leaves its directory, so nothing slow stands between.
-    let directory = identity.directory()?;
+    let directory = identity.directory("writ-pg-")?;
     let guard = RemoveUnlessKept(Some(directory.clone()));
     identity.write(&directory.join("server.crt"), &certificates.server)?;
     identity.write(&directory.join("server.key"), &certificates.key)?;
@@ -277,14 +277,14 @@ pub fn random_hex() -> Result<String, String> {
 }
 
 /// An authority, and a certificate for `localhost`, `127.0.0.1` and `::1` with its key (P-256), in PEM.
-struct Certificates {
-    authority: String,
-    server: String,
-    key: String,
+pub(crate) struct Certificates {
+    pub(crate) authority: String,
+    pub(crate) server: String,
+    pub(crate) key: String,
 }
 
 impl Certificates {
-    fn make() -> Result<Self, String> {
+    pub(crate) fn make() -> Result<Self, String> {
         let said = |error: rcgen::Error| format!("cannot make a certificate: {error}");
         let ca_key = rcgen::KeyPair::generate().map_err(said)?;
         let mut ca = rcgen::CertificateParams::default();
@@ -304,23 +304,23 @@ impl Certificates {
 }
 
 /// Whom servers run as: ourselves, unless we are root.
-struct Identity {
+pub(crate) struct Identity {
     other: Option<(u32, u32)>,
 }
 
 impl Identity {
-    fn for_servers() -> Result<Self, String> {
+    pub(crate) fn for_servers() -> Result<Self, String> {
         if !nix::unistd::geteuid().is_root() {
             return Ok(Self { other: None });
         }
         let user = ["postgres", "nobody"]
             .into_iter()
             .find_map(|name| nix::unistd::User::from_name(name).ok().flatten())
-            .ok_or("postgres refuses to run as root, and there is neither a user `postgres` nor `nobody`")?;
+            .ok_or("the server refuses to run as root, and there is neither a user `postgres` nor `nobody`")?;
         Ok(Self { other: Some((user.uid.as_raw(), user.gid.as_raw())) })
     }
 
-    fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("TZ", "UTC");
         if let Some((user, group)) = self.other {
@@ -330,15 +330,15 @@ impl Identity {
     }
 
     /// A new directory that only this identity (and root) can read.
-    fn directory(&self) -> Result<PathBuf, String> {
+    pub(crate) fn directory(&self, prefix: &str) -> Result<PathBuf, String> {
         let said = |error: std::io::Error| format!("cannot make a directory: {error}");
-        let directory = tempfile::Builder::new().prefix("writ-pg-").tempdir().map_err(said)?.keep();
+        let directory = tempfile::Builder::new().prefix(prefix).tempdir().map_err(said)?.keep();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).map_err(said)?;
         self.own(&directory)?;
         Ok(directory)
     }
 
-    fn write(&self, path: &Path, text: &str) -> Result<(), String> {
+    pub(crate) fn write(&self, path: &Path, text: &str) -> Result<(), String> {
         fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -349,7 +349,7 @@ impl Identity {
         self.own(path)
     }
 
-    fn own(&self, path: &Path) -> Result<(), String> {
+    pub(crate) fn own(&self, path: &Path) -> Result<(), String> {
         let Some((user, group)) = self.other else { return Ok(()) };
         std::os::unix::fs::chown(path, Some(user), Some(group))
             .map_err(|error| format!("cannot give `{}` away: {error}", path.display()))
@@ -357,10 +357,10 @@ impl Identity {
 }
 
 /// Removes a directory, unless somebody else has come to do that.
-struct RemoveUnlessKept(Option<PathBuf>);
+pub(crate) struct RemoveUnlessKept(pub(crate) Option<PathBuf>);
 
 impl RemoveUnlessKept {
-    fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.0 = None;
     }
 }

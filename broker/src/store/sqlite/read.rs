@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use writ_broker_api::admin::{Segment, Session};
 use writ_core::id::{GatewayId, SessionId, WritId};
-use writ_core::target::Labels;
+use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 use writ_ledger::Hash;
@@ -129,6 +129,18 @@ pub(super) fn live_writs(connection: &Connection) -> Result<Vec<WritId>, StoreFa
     let sql = "SELECT id FROM writs WHERE state IN ('intended', 'issued', 'irrevocable')";
     let texts: Vec<String> = all(connection, sql, [], |row| row.get(0))?;
     texts.iter().map(|text| parsed(text, "writ")).collect()
+}
+
+pub(super) fn ended_writs(
+    connection: &Connection,
+    targets: &[TargetName],
+    after: Timestamp,
+) -> Result<Vec<WritId>, StoreFault> {
+    let sql = "SELECT document FROM writs WHERE state NOT IN ('intended', 'issued') AND expires > $1";
+    let texts: Vec<String> = all(connection, sql, [micros(after)], |row| row.get(0))?;
+    let ended = texts.iter().map(|text| document::<Writ>(text, "writ"));
+    let ours = ended.filter(|writ| writ.as_ref().map_or(true, |writ| targets.contains(&writ.target)));
+    ours.map(|writ| writ.map(|writ| writ.id)).collect()
 }
 
 pub(super) fn due_revocations(

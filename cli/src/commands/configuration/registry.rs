@@ -1,9 +1,15 @@
 //! The settings, in the words of whoever configures. Data alone.
 
 mod aws;
+mod azure;
 mod gcp;
+mod github;
 mod issuers;
 mod kubernetes;
+mod mysql;
+mod openbao;
+mod sources;
+mod ssh;
 
 use super::{Setting, Table};
 
@@ -234,7 +240,7 @@ pub(super) const TABLES: &[Table] = &[
                 "protocol",
                 "text",
                 "postgres",
-                "What it speaks: `postgres`, `aws`, `kubernetes` or `gcp`.",
+                "What it speaks: `postgres`, `mysql`, `aws`, `kubernetes`, `gcp`, `azure`, `ssh` or `github`.",
                 "\"postgres\"",
             ),
             required("host", "text", "Its host name or address.", "\"payments.internal\""),
@@ -242,7 +248,7 @@ pub(super) const TABLES: &[Table] = &[
                 "port",
                 "number",
                 "",
-                "Its port: 5432 for `postgres`, 443 for `aws`, `kubernetes` and `gcp`.",
+                "Its port: 5432 for `postgres`, 3306 for `mysql`, 22 for `ssh`, 443 for the others.",
                 "5433",
             ),
             optional(
@@ -332,27 +338,10 @@ pub(super) const TABLES: &[Table] = &[
             ),
         ],
     },
-    Table {
-        head: "[broker.target.provider.static]",
-        about: "A password that somebody configured. It is not minted and cannot be revoked: prefer `database`.",
-        settings: &[
-            required("user", "text", "The user that the target knows.", "\"app\""),
-            optional(
-                "password_file",
-                "path",
-                "",
-                "The file that holds its password, and nothing else. This or `password_env`.",
-                "\"password\"",
-            ),
-            optional(
-                "password_env",
-                "text",
-                "",
-                "The name of the environment variable that holds its password.",
-                "\"APP_PASSWORD\"",
-            ),
-        ],
-    },
+    mysql::MYSQL,
+    sources::STATIC,
+    sources::AWS,
+    sources::KUBERNETES,
     aws::AWS,
     aws::STATEMENT,
     aws::ASSUMED,
@@ -361,6 +350,13 @@ pub(super) const TABLES: &[Table] = &[
     kubernetes::KUBERNETES,
     kubernetes::ASSERTION,
     kubernetes::EKS,
+    azure::AKS,
+    azure::AZURE,
+    azure::ENTRA,
+    azure::DATABASE,
+    openbao::OPENBAO,
+    openbao::KV,
+    openbao::DYNAMIC,
     kubernetes::GKE,
     gcp::GCP,
     gcp::SCOPE,
@@ -368,6 +364,10 @@ pub(super) const TABLES: &[Table] = &[
     gcp::FEDERATION,
     gcp::CLOUDSQL,
     gcp::GKE,
+    ssh::SSH,
+    ssh::TERMS,
+    github::GITHUB,
+    github::SCOPE,
     Table {
         head: "[broker.humans]",
         about: "How humans log in.",

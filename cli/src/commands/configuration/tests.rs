@@ -9,16 +9,23 @@ use writ_broker::identity::review::ReviewConfig;
 use writ_broker::issuer::IssuingConfig;
 use writ_broker::rates::RatesConfig;
 use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
-use writ_provider_aws::{AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, Statement};
-use writ_provider_database::DatabaseConfig;
+use writ_provider_aws::{
+    AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, SecretsManagerConfig, Statement,
+};
+use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig};
+use writ_provider_database::{DatabaseConfig, MysqlConfig};
 use writ_provider_gcp::{CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, GkeConfig, Rule, Scope};
-use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig};
+use writ_provider_github::{GithubConfig, Scope as GithubScope};
+use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig, KubernetesSecretConfig};
+use writ_provider_openbao::{DynamicConfig, KvConfig, OpenbaoConfig};
+use writ_provider_ssh::{SshConfig, Terms};
 use writ_provider_static::StaticConfig;
 
 use super::registry::TABLES;
 use super::*;
 use crate::compose::config::{Config, LinkConfig, ProviderTable};
 use crate::compose::health::TelemetryConfig;
+use crate::compose::sources::SourceTable;
 use crate::compose::telemetry::LogConfig;
 
 fn root() -> PathBuf {
@@ -53,15 +60,25 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<ReviewConfig>("[broker.issuer.review]");
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
-    same::<StaticConfig>("[broker.target.provider.static]");
+    same::<MysqlConfig>("[broker.target.provider.mysql]");
+    same::<StaticConfig<SourceTable>>("[broker.target.provider.static]");
+    same::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]");
+    same::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]");
     same::<AwsConfig>("[broker.target.provider.aws]");
     same::<Statement>("[[broker.target.provider.aws.scopes.NAME]]");
     same::<AssumeConfig>("[broker.target.provider.aws.assume]");
     same::<RdsConfig>("[broker.target.provider.rds]");
     same::<EksConfig>("[broker.target.provider.eks]");
-    same::<KubernetesConfig<EksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]");
+    same::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]");
     same::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]");
+    same::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]");
+    same::<AzureConfig>("[broker.target.provider.azure]");
+    same::<EntraConfig>("[broker.target.provider.azure.entra]");
+    same::<AzureDatabaseConfig>("[broker.target.provider.azure_database]");
     same::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]");
+    same::<OpenbaoConfig>("[broker.target.provider.openbao]");
+    same::<KvConfig>("[broker.target.provider.openbao.kv]");
+    same::<DynamicConfig>("[broker.target.provider.openbao.dynamic]");
     same::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]");
     same::<GcpConfig>("[broker.target.provider.gcp]");
     same::<Scope>("[broker.target.provider.gcp.scopes.NAME]");
@@ -69,6 +86,10 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<FederationConfig>("[broker.target.provider.gcp.federation]");
     same::<CloudSqlConfig>("[broker.target.provider.cloudsql]");
     same::<GkeConfig>("[broker.target.provider.gke]");
+    same::<SshConfig>("[broker.target.provider.ssh]");
+    same::<Terms>("[broker.target.provider.ssh.scopes.NAME]");
+    same::<GithubConfig>("[broker.target.provider.github]");
+    same::<GithubScope>("[broker.target.provider.github.scopes.NAME]");
     same::<HumansConfig>("[broker.humans]");
     same::<GatewayConfig>("[gateway]");
     same::<Listener>("[[gateway.listeners]]");
@@ -80,7 +101,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 36, "each table stands above");
+    assert_eq!(TABLES.len(), 50, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -114,6 +135,10 @@ fn maximal(provider: &str) -> String {
         let scope = "[[broker.target.provider.aws.scopes.NAME]]";
         add(scope, scope, &[]);
     }
+    if matches!(provider, "ssh" | "github") {
+        let scope = format!("[broker.target.provider.{provider}.scopes.NAME]");
+        add(&scope, &scope, &[]);
+    }
     if matches!(provider, "aws" | "rds" | "eks") {
         add(&format!("[broker.target.provider.{provider}.assume]"), "[broker.target.provider.aws.assume]", &[]);
     }
@@ -122,10 +147,24 @@ fn maximal(provider: &str) -> String {
         add(assertion, assertion, &[]);
         let eks = "[broker.target.provider.kubernetes.eks]";
         add(eks, eks, &[]);
+        let aks = "[broker.target.provider.kubernetes.aks]";
+        add(aks, aks, &[]);
         let gke = "[broker.target.provider.kubernetes.gke]";
         add(gke, gke, &[]);
         let federation = "[broker.target.provider.gcp.federation]";
         add("[broker.target.provider.kubernetes.gke.federation]", federation, &[]);
+    }
+    if matches!(provider, "azure" | "azure_database") {
+        add(&format!("[broker.target.provider.{provider}.entra]"), "[broker.target.provider.azure.entra]", &[]);
+    }
+    if provider == "static" {
+        let source = "[broker.target.provider.static.source.kubernetes-secret]";
+        add(source, source, &[]);
+    }
+    if provider == "openbao" {
+        for table in ["[broker.target.provider.openbao.kv]", "[broker.target.provider.openbao.dynamic]"] {
+            add(table, table, &[]);
+        }
     }
     if provider == "gcp" {
         let scope = "[broker.target.provider.gcp.scopes.NAME]";
@@ -151,7 +190,23 @@ fn maximal(provider: &str) -> String {
 
 #[test]
 fn a_file_with_every_setting_is_read() {
-    for provider in ["database", "static", "aws", "rds", "eks", "kubernetes", "gcp", "cloudsql", "gke"] {
+    for provider in [
+        "database",
+        "mysql",
+        "static",
+        "aws",
+        "rds",
+        "eks",
+        "kubernetes",
+        "azure",
+        "azure_database",
+        "openbao",
+        "gcp",
+        "cloudsql",
+        "gke",
+        "ssh",
+        "github",
+    ] {
         let text = maximal(provider);
         let read = crate::toml_file::parse::<Config>("writ.toml", &text);
         read.unwrap_or_else(|mistake| panic!("{mistake}\n{text}"));
@@ -182,15 +237,28 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<ReviewConfig>("[broker.issuer.review]", "");
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
-    required::<StaticConfig>("[broker.target.provider.static]", "");
+    required::<MysqlConfig>("[broker.target.provider.mysql]", "");
+    required::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
+    required::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
+    required::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]", "");
     required::<AwsConfig>("[broker.target.provider.aws]", "");
     required::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
     required::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     required::<RdsConfig>("[broker.target.provider.rds]", "");
     required::<EksConfig>("[broker.target.provider.eks]", "");
-    required::<KubernetesConfig<EksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    required::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>(
+        "[broker.target.provider.kubernetes]",
+        "",
+    );
     required::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
+    required::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]", "");
+    required::<AzureConfig>("[broker.target.provider.azure]", "");
+    required::<EntraConfig>("[broker.target.provider.azure.entra]", "");
+    required::<AzureDatabaseConfig>("[broker.target.provider.azure_database]", "");
     required::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
+    required::<OpenbaoConfig>("[broker.target.provider.openbao]", "");
+    required::<KvConfig>("[broker.target.provider.openbao.kv]", "");
+    required::<DynamicConfig>("[broker.target.provider.openbao.dynamic]", "");
     required::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]", "");
     required::<GcpConfig>("[broker.target.provider.gcp]", "");
     required::<Scope>("[broker.target.provider.gcp.scopes.NAME]", "");
@@ -198,6 +266,10 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
     required::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
     required::<GkeConfig>("[broker.target.provider.gke]", "");
+    required::<SshConfig>("[broker.target.provider.ssh]", "");
+    required::<Terms>("[broker.target.provider.ssh.scopes.NAME]", "");
+    required::<GithubConfig>("[broker.target.provider.github]", "");
+    required::<GithubScope>("[broker.target.provider.github.scopes.NAME]", "");
     required::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     required::<Listener>("[[gateway.listeners]]", "");
     required::<OAuth>("[gateway.listeners.oauth]", "");
@@ -241,15 +313,28 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<ReviewConfig>("[broker.issuer.review]", "");
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
-    defaults::<StaticConfig>("[broker.target.provider.static]", "");
+    defaults::<MysqlConfig>("[broker.target.provider.mysql]", "");
+    defaults::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
+    defaults::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
+    defaults::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]", "");
     defaults::<AwsConfig>("[broker.target.provider.aws]", "");
     defaults::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
     defaults::<AssumeConfig>("[broker.target.provider.aws.assume]", "");
     defaults::<RdsConfig>("[broker.target.provider.rds]", "");
     defaults::<EksConfig>("[broker.target.provider.eks]", "");
-    defaults::<KubernetesConfig<EksAccessConfig, GkeAccessConfig>>("[broker.target.provider.kubernetes]", "");
+    defaults::<KubernetesConfig<EksAccessConfig, AksAccessConfig, GkeAccessConfig>>(
+        "[broker.target.provider.kubernetes]",
+        "",
+    );
     defaults::<EksAccessConfig>("[broker.target.provider.kubernetes.eks]", "");
+    defaults::<AksAccessConfig>("[broker.target.provider.kubernetes.aks]", "");
+    defaults::<AzureConfig>("[broker.target.provider.azure]", "");
+    defaults::<EntraConfig>("[broker.target.provider.azure.entra]", "");
+    defaults::<AzureDatabaseConfig>("[broker.target.provider.azure_database]", "");
     defaults::<AssertionConfig>("[broker.target.provider.kubernetes.assertion]", "");
+    defaults::<OpenbaoConfig>("[broker.target.provider.openbao]", "");
+    defaults::<KvConfig>("[broker.target.provider.openbao.kv]", "");
+    defaults::<DynamicConfig>("[broker.target.provider.openbao.dynamic]", "");
     defaults::<GkeAccessConfig>("[broker.target.provider.kubernetes.gke]", "");
     defaults::<GcpConfig>("[broker.target.provider.gcp]", "");
     defaults::<Scope>("[broker.target.provider.gcp.scopes.NAME]", "");
@@ -257,6 +342,10 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<FederationConfig>("[broker.target.provider.gcp.federation]", "");
     defaults::<CloudSqlConfig>("[broker.target.provider.cloudsql]", "");
     defaults::<GkeConfig>("[broker.target.provider.gke]", "");
+    defaults::<SshConfig>("[broker.target.provider.ssh]", "");
+    defaults::<Terms>("[broker.target.provider.ssh.scopes.NAME]", "");
+    defaults::<GithubConfig>("[broker.target.provider.github]", "");
+    defaults::<GithubScope>("[broker.target.provider.github.scopes.NAME]", "");
     defaults::<GatewayConfig>("[gateway]", "[[listeners]]\nlisten = \"127.0.0.1:0\"\n");
     defaults::<Listener>("[[gateway.listeners]]", "");
     defaults::<LinkConfig>("[link]", "");

@@ -168,7 +168,17 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     let table = table.replace("//", "/");
     assert!(sound.text.contains(&table), "{table}");
     let role = "region = \"eu-west-1\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"";
+    let tenant =
+        "tenant_id = \"aaaabbbb-0000-cccc-1111-dddd2222eeee\"\nclient_id = \"00001111-aaaa-2222-bbbb-3333cccc4444\"";
     let scope = "scopes = { all = [{ actions = [\"*\"], resources = [\"*\"] }] }";
+    let password = "user_field = \"username\"\npassword_field = \"password\"";
+    let openbao = |address: &str, given: &str| {
+        format!(
+            "[broker.target.provider.openbao]\naddress = \"{address}\"\nrole = \"writ\"\naudience = \"bao\"\n{given}\n\
+             dynamic = {{ path = \"database/creds/a\", notes = \"writ\" }}"
+        )
+    };
+    let from = |source: &str| format!("[broker.target.provider.static]\nuser = \"app\"\nsource = {{ {source} }}");
     let google = "service_account = \"r@p.iam.gserviceaccount.com\"\nfederation = { by = \"broker\" }";
     let oauth = "scopes = { all = { oauth = [\"https://www.googleapis.com/auth/cloud-platform\"] } }";
     for (provider, words) in [
@@ -177,6 +187,22 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         (format!("[broker.target.provider.eks]\n{role}\ncluster = \"/\""), "no cluster's name"),
         ("[broker.target.provider.rds]\nregion = \"eu-west-1\"\nuser = \"app\"".to_owned(), "is no endpoint of RDS"),
         ("[broker.target.provider.rds]\nregion = \"eu\"\nuser = \"app\"".to_owned(), "write a region's name"),
+        (format!("[broker.target.provider.azure]\n{tenant}\nresource = \"arm\""), "write `protocol = \"azure\"`"),
+        (format!("[broker.target.provider.azure]\n{tenant}\nresource = \"all\""), "which is no resource"),
+        (format!("[broker.target.provider.azure_database]\n{tenant}"), "no `user`: write it"),
+        (
+            format!(
+                "[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\n[broker.target.provider.kubernetes.aks]\ntenant_id = \"x\"\nclient_id = \"y\""
+            ),
+            "write the tenant's id",
+        ),
+        (openbao("https://bao.example", "fields = [\"username\"]"), "a database takes a user's password"),
+        (openbao("http://bao.example", password), "is no address of an OpenBao"),
+        (from("kubernetes-secret = { secret = \"legacy\", key = \"a\" }"), "write `namespace/name`"),
+        (from("aws-secretsmanager = { region = \"eu\", secret = \"a\" }"), "write a region's name"),
+        (from("hashicorp-vault = { secret = \"a\" }"), "expected one of `file`, `env`, `aws-secretsmanager`"),
+        (from("env = \"A=B\""), "is not a name"),
+        (from("file = \"/nowhere/at/all\""), "/nowhere/at/all"),
         (format!("[broker.target.provider.gcp]\n{google}\n{oauth}"), "write `protocol = \"gcp\"`"),
         ("[broker.target.provider.gcp]".to_owned(), "no service account"),
         ("[broker.target.provider.cloudsql]".to_owned(), "no service account"),
@@ -190,6 +216,14 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         let said = check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider));
         assert!(said.contains(words), "`{words}`: {said}");
     }
+    for provider in [
+        openbao("https://bao.example", password),
+        from("env = \"APP_PASSWORD\""),
+        from("aws-secretsmanager = { region = \"eu-west-1\", secret = \"prod/orders\" }"),
+        from("kubernetes-secret = { secret = \"shop/orders\", key = \"password\", in_cluster = true }"),
+    ] {
+        assert_eq!(check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider)), "nothing");
+    }
     let endpoint = "payments.abc.eu-west-1.rds.amazonaws.com";
     let rds = "[broker.target.provider.rds]\nregion = \"eu-west-1\"\nuser = \"app\"";
     let text = sound.text.replace(&table, rds).replace("db.example", endpoint);
@@ -197,6 +231,9 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     let issues = "[broker.issues]\nkms_key = \"alias/writ\"\n\n[[broker.issuer]]";
     let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", issues, 1));
     assert!(said.contains("write the key's ARN"), "{said}");
+    let issues = issues.replace("alias/writ", "https://writ.vault.azure.net/keys/issuer");
+    let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
+    assert!(said.contains("write the key's identifier with its version"), "{said}");
     let issues = issues.replace("alias/writ", "projects/p/locations/l/keyRings/r/cryptoKeys/k");
     let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
     assert!(said.contains("is no version of a key: write its resource name"), "{said}");

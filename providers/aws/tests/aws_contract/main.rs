@@ -22,5 +22,6 @@ mod misses;
 mod packed;
 mod providers;
 mod revocation;
+mod secrets;
 mod tokens;
 mod world;

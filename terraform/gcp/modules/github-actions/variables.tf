@@ -59,7 +59,7 @@ variable "branch" {
 
   validation {
     condition     = var.branch == null || can(regex("^[A-Za-z0-9._][A-Za-z0-9._/-]*$", var.branch)) && !startswith(coalesce(var.branch, "-"), "refs/")
-    error_message = "branch must be one branch's name without wildcards and without refs/heads/. A pull request's job is on none, and is not let in."
+    error_message = "branch must be one branch's name without wildcards and without refs/heads/."
   }
 }
 

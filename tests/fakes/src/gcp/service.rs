@@ -140,7 +140,7 @@ async fn serve(State(cloud): State<Arc<Cloud>>, request: Request) -> Response<Bo
         Err(refusal) => answer(refusal.status, &refusal.body),
     };
     if tokens && cloud.trouble() == Some(Trouble::CutShort) {
-        return crate::sts::cut_short(response).await;
+        return crate::halves::cut_short(response).await;
     }
     response
 }

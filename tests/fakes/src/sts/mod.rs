@@ -61,7 +61,6 @@ mod web_identity;
 pub use account::{ACCOUNT, OidcProvider, Role};
 pub(crate) use answer::find as answer_text;
 pub use refusal::Refusal;
-pub(crate) use service::cut_short;
 pub use session::Issued;
 pub use trouble::Trouble;
 

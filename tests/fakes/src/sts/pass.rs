@@ -1,7 +1,7 @@
 //! S3 and the other services: what is asked for is named, the caller's policies are held to it, and moto answers.
 //!
 //! Of S3 only what is named below passes, in path style. Of other services the resource is not known here, so that a policy which
-//! names resources does not allow them.
+//! names resources does not allow them; but a secret of Secrets Manager that is asked for by its ARN is.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -58,7 +58,14 @@ fn other(service: &str, heard: &Heard<'_>) -> Result<(String, String), Refusal> 
         Some(target) => target.rsplit('.').next().map(str::to_owned),
         None => std::str::from_utf8(heard.body).ok().and_then(|form| Params::parse(form).ok()?.optional("Action")),
     };
-    Ok((format!("{service}:{}", action.ok_or_else(unknown)?), "*".to_owned()))
+    let resource = (service == "secretsmanager").then(|| secret(heard.body)).flatten();
+    Ok((format!("{service}:{}", action.ok_or_else(unknown)?), resource.unwrap_or_else(|| "*".to_owned())))
+}
+
+/// The ARN of the secret that is asked for, where it is asked for by that.
+fn secret(body: &[u8]) -> Option<String> {
+    let asked: serde_json::Value = serde_json::from_slice(body).ok()?;
+    asked.get("SecretId")?.as_str().filter(|id| id.starts_with("arn:")).map(str::to_owned)
 }
 
 pub(super) async fn serve(

@@ -1,13 +1,11 @@
 //! One request: who asks, of which service, and what goes back and into the audit.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Response, header};
-use futures_util::stream;
 
 use super::answer::Shape;
 use super::audit::Entry;
@@ -15,6 +13,7 @@ use super::query::Params;
 use super::refusal::Refusal;
 use super::trouble::Trouble;
 use super::{Cloud, answer, assume, authenticate, iam, identity, pass, web_identity};
+use crate::halves::cut_short;
 use crate::sigv4::{Claim, Heard, Wrong};
 use crate::{clock, random_hex};
 
@@ -173,24 +172,4 @@ fn parameters(heard: &Heard<'_>) -> Result<Params, Refusal> {
         }
         other => Err(Refusal::new(405, "MethodNotAllowed", format!("{other} is neither GET nor POST"))),
     }
-}
-
-/// Half of an answer that announced the whole, and then the connection's end.
-pub(crate) async fn cut_short(response: Response<Body>) -> Response<Body> {
-    let (mut parts, body) = response.into_parts();
-    let whole = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
-    let half = whole.slice(..whole.len() / 2);
-    parts.headers.insert(header::CONTENT_LENGTH, whole.len().into());
-    let chunks = stream::unfold(Some(half), |rest| async move {
-        match rest {
-            Some(half) if !half.is_empty() => Some((Ok::<Bytes, std::io::Error>(half), Some(Bytes::new()))),
-            Some(_) => {
-                // The half must be on its way first.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                Some((Err(std::io::Error::other("cut short")), None))
-            }
-            None => None,
-        }
-    });
-    Response::from_parts(parts, Body::from_stream(chunks))
 }

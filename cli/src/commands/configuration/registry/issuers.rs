@@ -239,7 +239,7 @@ pub(super) const ISSUES: Table = Table {
             "kms_key",
             "text",
             "",
-            "The key in a cloud's key management service that signs, instead of keys in the broker's state: an ARN at AWS, `projects/.../cryptoKeyVersions/1` at Google. It says what `algorithm` is; `key_life` and `key_announce` have no effect.",
+            "The key in a cloud's key management service that signs, instead of keys in the broker's state: an ARN at AWS, `projects/.../cryptoKeyVersions/1` at Google, the identifier with its version in Azure Key Vault (`https://NAME.vault.azure.net/keys/KEY/VERSION`). It says what `algorithm` is; `key_life` and `key_announce` have no effect.",
             "\"arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"",
         ),
         optional(
@@ -253,7 +253,7 @@ pub(super) const ISSUES: Table = Table {
             "kms_endpoint",
             "text",
             "",
-            "Where that service is, if not where the cloud has it: a VPC endpoint.",
+            "Where that service is, if not where its cloud has it: a VPC endpoint.",
             "\"https://vpce-0123.kms.eu-west-1.vpce.amazonaws.com\"",
         ),
     ],

@@ -5,7 +5,7 @@ use crate::commands::configuration::Table;
 
 pub(super) const KUBERNETES: Table = Table {
     head: "[broker.target.provider.kubernetes]",
-    about: "A token of a Kubernetes service account for each writ; see [the provider](providers/kubernetes.md). Exactly one of `kubeconfig`, `in_cluster`, `eks`, `gke` and `assertion` is written.",
+    about: "A token of a Kubernetes service account for each writ; see [the provider](providers/kubernetes.md). Exactly one of `kubeconfig`, `in_cluster`, `eks`, `aks`, `gke` and `assertion` is written.",
     settings: &[
         optional(
             "service_account",
@@ -44,6 +44,7 @@ pub(super) const KUBERNETES: Table = Table {
             "true",
         ),
         optional("eks", "table", "", "The cluster is an EKS cluster that knows the broker by its AWS identity.", ""),
+        optional("aks", "table", "", "The cluster is an AKS cluster that knows the broker by a client of Entra's.", ""),
         optional(
             "gke",
             "table",

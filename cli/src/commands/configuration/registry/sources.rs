@@ -1,0 +1,98 @@
+//! The settings of the provider `static`, and of the places where its secrets may be kept.
+
+use super::{optional, required};
+use crate::commands::configuration::Table;
+
+pub(super) const STATIC: Table = Table {
+    head: "[broker.target.provider.static]",
+    about: "A password that somebody configured, fetched for each writ; see [the provider](providers/static.md). It is not minted and cannot be revoked: prefer another provider. Exactly one of `password_file`, `password_env` and `source` is written.",
+    settings: &[
+        optional("user", "text", "", "The user that the target knows. This or `user_field`.", "\"app\""),
+        optional("password_file", "path", "", "The file that holds its password, and nothing else.", "\"password\""),
+        optional(
+            "password_env",
+            "text",
+            "",
+            "The name of the environment variable that holds its password.",
+            "\"APP_PASSWORD\"",
+        ),
+        optional(
+            "source",
+            "table",
+            "",
+            "Where the secret is kept: one table, named after the kind. Besides those below, `source = { file = \"password\" }` and `source = { env = \"APP_PASSWORD\" }` are the same as the two above.",
+            "",
+        ),
+        optional("field", "text", "", "The secret is JSON, and the password this field of it.", "\"password\""),
+        optional("user_field", "text", "", "The secret is JSON, and the user this field of it.", "\"username\""),
+    ],
+};
+
+pub(super) const AWS: Table = Table {
+    head: "[broker.target.provider.static.source.aws-secretsmanager]",
+    about: "A secret of AWS Secrets Manager, fetched with the broker's own identity at AWS.",
+    settings: &[
+        required("region", "text", "The region that the secret is in.", "\"eu-west-1\""),
+        required("secret", "text", "Its name or ARN.", "\"prod/orders\""),
+        optional(
+            "version",
+            "text",
+            "",
+            "The version's id: the one that `stage` names where this is left out.",
+            "\"a1b2c3d4-5678-90ab-cdef-EXAMPLE11111\"",
+        ),
+        optional(
+            "stage",
+            "text",
+            "",
+            "The staging label of the version: `AWSCURRENT` where this is left out.",
+            "\"AWSCURRENT\"",
+        ),
+        optional(
+            "endpoint",
+            "text",
+            "",
+            "Where Secrets Manager is, if not where AWS has it.",
+            "\"https://vpce-0123.secretsmanager.eu-west-1.vpce.amazonaws.com\"",
+        ),
+    ],
+};
+
+pub(super) const KUBERNETES: Table = Table {
+    head: "[broker.target.provider.static.source.kubernetes-secret]",
+    about: "A key of a Secret of Kubernetes. Exactly one of `kubeconfig`, `in_cluster` and `assertion` says how the broker is let in.",
+    settings: &[
+        required("secret", "text", "The Secret, `namespace/name`.", "\"shop/orders\""),
+        required("key", "text", "The key in it.", "\"password\""),
+        optional(
+            "kubeconfig",
+            "path",
+            "",
+            "A kubeconfig file with the cluster's address and the broker's own token or client certificate.",
+            "\"kubeconfig\"",
+        ),
+        optional("context", "text", "", "The context in it: its `current-context` where this is left out.", "\"prod\""),
+        optional(
+            "in_cluster",
+            "true or false",
+            "false",
+            "Whether the broker runs in the cluster, in a pod, and is let in by its service account.",
+            "true",
+        ),
+        optional(
+            "assertion",
+            "table",
+            "",
+            "The cluster trusts the broker's own issuer (`[broker.issues]`): `audience`, as the cluster lists it.",
+            "{ audience = \"https://cluster.example\" }",
+        ),
+        optional("server", "text", "", "Where the cluster is, with `assertion`.", "\"https://cluster.example:6443\""),
+        optional(
+            "ca_file",
+            "path",
+            "",
+            "The authority that vouches for it, in PEM, with `assertion`: the system's where this is left out.",
+            "\"cluster-ca.pem\"",
+        ),
+    ],
+};

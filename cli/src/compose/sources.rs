@@ -1,0 +1,63 @@
+//! Where the passwords of the provider `static` may be kept: each kind with the crate that fetches from there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use writ_core::assertion::Assertions;
+use writ_provider_aws::{SecretsManager, SecretsManagerConfig};
+use writ_provider_kubernetes::{KubernetesSecret, KubernetesSecretConfig};
+use writ_provider_source::{ConfigFault, SecretSource, Source};
+
+/// One place, as a table named after its kind.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) enum SourceTable {
+    /// A file that holds the secret and nothing else.
+    File(PathBuf),
+    /// An environment variable, by its name.
+    Env(String),
+    /// A secret of AWS Secrets Manager.
+    AwsSecretsmanager(SecretsManagerConfig),
+    /// A key of a Secret of Kubernetes.
+    KubernetesSecret(KubernetesSecretConfig),
+}
+
+impl SourceTable {
+    /// Checks the settings without fetching anything.
+    ///
+    /// # Errors
+    /// The first mistake, and what to write instead.
+    pub(crate) fn validate(&self) -> Result<(), ConfigFault> {
+        match self {
+            Self::File(path) => Source::chosen(Some(path), None).map(drop),
+            Self::Env(name) => Source::chosen(None, Some(name)).map(drop),
+            Self::AwsSecretsmanager(settings) => settings.validate(),
+            Self::KubernetesSecret(settings) => settings.validate(),
+        }
+    }
+
+    /// What fetches from there.
+    ///
+    /// # Errors
+    /// What is wrong, and what to write instead.
+    pub(crate) fn open(&self, assertions: Option<&Arc<dyn Assertions>>) -> Result<Arc<dyn SecretSource>, ConfigFault> {
+        Ok(match self {
+            Self::File(path) => Arc::new(Source::chosen(Some(path), None)?),
+            Self::Env(name) => Arc::new(Source::chosen(None, Some(name))?),
+            Self::AwsSecretsmanager(settings) => Arc::new(SecretsManager::new(settings)?),
+            Self::KubernetesSecret(settings) => Arc::new(KubernetesSecret::new(settings, assertions.cloned())?),
+        })
+    }
+
+    /// The files that it names.
+    pub(crate) fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::File(path) => vec![path],
+            Self::KubernetesSecret(settings) => {
+                settings.kubeconfig.iter().chain(&settings.ca_file).map(PathBuf::as_path).collect()
+            }
+            Self::Env(_) | Self::AwsSecretsmanager(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! A secret of AWS Secrets Manager, asked for with the broker's own identity each time that it is needed.
+//!
+//! The request is signed as every other; the writ's id stands in its `User-Agent`, which CloudTrail shows as `userAgent`.
+
+use core::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use serde_json::json;
+use writ_core::credential::Secret;
+use writ_core::proof::Intended;
+use writ_core::provider::{Pending, ProviderFault};
+use writ_core::target::TargetName;
+use writ_provider_calls::{Failed, plain, repeated};
+use writ_provider_source::{Fetched, SecretSource};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::ambient::Ambient;
+use crate::client::{body, plain_client};
+use crate::config::ConfigFault;
+use crate::fault;
+use crate::region::{self, Region, shown};
+
+const JSON: &str = "application/x-amz-json-1.1";
+const OPERATION: &str = "secretsmanager.GetSecretValue";
+/// How long Secrets Manager may take at most.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The secret.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsManagerConfig {
+    /// The region that the secret is in.
+    pub region: String,
+    /// Its name or ARN.
+    pub secret: String,
+    /// The version's id; left out, the one that `stage` names.
+    pub version: Option<String>,
+    /// The staging label of the version; left out, `AWSCURRENT`.
+    pub stage: Option<String>,
+    /// Where Secrets Manager is, if not where AWS has it.
+    pub endpoint: Option<String>,
+}
+
+impl SecretsManagerConfig {
+    /// Checks everything that can be checked without AWS.
+    ///
+    /// # Errors
+    /// The first mistake, and what to write instead.
+    pub fn validate(&self) -> Result<(), ConfigFault> {
+        self.read().map(drop)
+    }
+
+    fn read(&self) -> Result<(Region, Url), ConfigFault> {
+        let region = Region::parse(&self.region)?;
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-:!".contains(&byte);
+        if self.secret.is_empty() || self.secret.len() > 2048 || !self.secret.bytes().all(named) {
+            let text = format!("`secret` is `{}`, no secret's name: write its name or its ARN", shown(&self.secret));
+            return Err(ConfigFault::new(text));
+        }
+        let other = |arn: &str| arn.split(':').nth(3) != Some(region.name());
+        if self.secret.starts_with("arn:") && other(&self.secret) {
+            return Err(ConfigFault::new("`secret` is in another region than `region`: write the same"));
+        }
+        if self.version.is_some() && self.stage.is_some() {
+            let text = "both `version` and `stage`: write one of the two and leave out the other";
+            return Err(ConfigFault::new(text));
+        }
+        for (setting, text, least) in [("version", &self.version, 32), ("stage", &self.stage, 1)] {
+            let plain =
+                |text: &String| (least..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+            if !text.as_ref().is_none_or(plain) {
+                return Err(ConfigFault::new(format!("`{setting}` is none: write it as Secrets Manager lists it")));
+            }
+        }
+        let own = format!("https://secretsmanager.{region}.{}", region.partition().suffix());
+        let url = region::endpoint("endpoint", self.endpoint.as_deref().unwrap_or(&own))?;
+        Ok((region, url))
+    }
+}
+
+/// Fetches one secret.
+pub struct SecretsManager {
+    config: SecretsManagerConfig,
+    region: Region,
+    url: Url,
+    client: Client,
+    ambient: Ambient,
+}
+
+impl fmt::Debug for SecretsManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretsManager").field("secret", &self.config.secret).finish_non_exhaustive()
+    }
+}
+
+/// What Secrets Manager answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Value {
+    #[serde(rename = "ARN")]
+    arn: String,
+    version_id: String,
+    secret_string: Option<String>,
+    secret_binary: Option<String>,
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        self.secret_string.zeroize();
+        self.secret_binary.zeroize();
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct Said {
+    #[serde(rename = "__type", default)]
+    code: String,
+    #[serde(alias = "Message", default)]
+    message: String,
+}
+
+impl SecretsManager {
+    /// Checks the configuration. The identity is looked for when it is first needed.
+    ///
+    /// # Errors
+    /// What is wrong, and what to write instead.
+    pub fn new(config: &SecretsManagerConfig) -> Result<Self, ConfigFault> {
+        Self::with_ambient(config, Ambient::found(&config.region))
+    }
+
+    /// The same, with an identity that is not looked for.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn with_ambient(config: &SecretsManagerConfig, ambient: Ambient) -> Result<Self, ConfigFault> {
+        let (region, url) = config.read()?;
+        Ok(Self { config: config.clone(), region, url, client: plain_client(LIMIT)?, ambient })
+    }
+
+    async fn fetched(&self, intended: Option<&Intended>, limit: Duration) -> Result<Fetched, ProviderFault> {
+        let doing = format!("asking for {}", self.named());
+        let agent = match intended {
+            Some(intended) => format!(concat!("writ/", env!("CARGO_PKG_VERSION"), " ({})"), intended.writ().id),
+            None => concat!("writ/", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let value = repeated(&doing, limit.min(LIMIT), || self.asked(&doing, &agent)).await?;
+        let label = format!("aws-secretsmanager:{}@{}", plain(&value.arn), plain(&value.version_id));
+        self.read(&doing, &value).map(|value| Fetched { value, label })
+    }
+
+    fn read(&self, doing: &str, value: &Value) -> Result<Secret, ProviderFault> {
+        let text = match (&value.secret_string, &value.secret_binary) {
+            (Some(text), _) => text.as_bytes().to_vec(),
+            (None, Some(binary)) => STANDARD
+                .decode(binary)
+                .map_err(|_| ProviderFault::Refused(format!("{doing}: its binary value is no Base64")))?,
+            (None, None) => Vec::new(),
+        };
+        if text.is_empty() {
+            return Err(ProviderFault::Misconfigured(format!("{doing}: it has no value: put one into it")));
+        }
+        Ok(Secret::new(text))
+    }
+
+    async fn asked(&self, doing: &str, agent: &str) -> Result<Value, Failed> {
+        let identity = self.ambient.credentials().await.map_err(Failed::ForGood)?;
+        let asked = match (&self.config.version, &self.config.stage) {
+            (Some(version), _) => json!({ "SecretId": self.config.secret, "VersionId": version }),
+            (None, Some(stage)) => json!({ "SecretId": self.config.secret, "VersionStage": stage }),
+            (None, None) => json!({ "SecretId": self.config.secret }),
+        };
+        let asked = asked.to_string();
+        let unsigned = |error: &dyn core::error::Error| {
+            let text = format!("{doing}: the request cannot be signed: {}", plain(&error.to_string()));
+            Failed::ForGood(ProviderFault::Misconfigured(text))
+        };
+        let headers = [("content-type", JSON), ("x-amz-target", OPERATION)];
+        let signed = {
+            let identity = identity.into();
+            let parameters = v4::SigningParams::builder()
+                .identity(&identity)
+                .region(self.region.name())
+                .name("secretsmanager")
+                .time(SystemTime::now())
+                .settings(SigningSettings::default())
+                .build()
+                .map_err(|error| unsigned(&error))?
+                .into();
+            let body = SignableBody::Bytes(asked.as_bytes());
+            let request = SignableRequest::new("POST", self.url.as_str(), headers.into_iter(), body);
+            sign(request.map_err(|error| unsigned(&error))?, &parameters)
+                .map_err(|error| unsigned(&error))?
+                .into_parts()
+                .0
+        };
+        let mut request = self.client.post(self.url.clone()).header("user-agent", agent);
+        for (name, value) in headers.into_iter().chain(signed.headers()) {
+            request = request.header(name, value);
+        }
+        // Nothing changes by asking: it may be asked again.
+        let again = |failed: Failed| match failed {
+            Failed::ForGood(fault @ ProviderFault::Unreachable(_)) => Failed::Harmlessly(fault),
+            other => other,
+        };
+        let sent = request.body(asked).send().await;
+        let response = sent.map_err(|error| again(fault::of_transport(doing, &error)))?;
+        let status = response.status().as_u16();
+        let answer = body(response).await.map(Zeroizing::new).ok_or_else(|| again(fault::cut_short(doing)))?;
+        if status == 200 {
+            // A parser's words may quote the secret.
+            return serde_json::from_slice(&answer).map_err(|_| again(fault::cut_short(doing)));
+        }
+        let said: Said = serde_json::from_slice(&answer).unwrap_or_default();
+        let code = said.code.rsplit('#').next().unwrap_or_default();
+        Err(again(self.no(doing, code, &said.message, status)))
+    }
+
+    /// Who is to blame for a no.
+    fn no(&self, doing: &str, code: &str, message: &str, status: u16) -> Failed {
+        let text = format!("{doing}: {} ({}, status {status})", plain(message), plain(code));
+        match code {
+            "ResourceNotFoundException" => Failed::ForGood(ProviderFault::Refused(format!(
+                "{text}: there is no such secret, or no such version: correct `secret`, `version` or `stage`"
+            ))),
+            "AccessDeniedException" => {
+                let needed = json!({
+                    "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": self.config.secret,
+                });
+                Failed::ForGood(ProviderFault::Misconfigured(format!(
+                    "{text}: give the broker's own identity this permission, with the secret's ARN: {needed}, and the use of its \
+                     key (`kms:Decrypt`) where that is not AWS's own"
+                )))
+            }
+            "InvalidRequestException" => Failed::ForGood(ProviderFault::Refused(format!(
+                "{text}: it is about to be deleted, or not in use: restore it, or name another"
+            ))),
+            "DecryptionFailure" => Failed::ForGood(ProviderFault::Misconfigured(format!(
+                "{text}: let the broker's own identity use the secret's key (`kms:Decrypt`)"
+            ))),
+            _ => fault::of_answer(doing, code, message, status),
+        }
+    }
+}
+
+impl SecretSource for SecretsManager {
+    fn named(&self) -> String {
+        format!("the secret `{}` of AWS Secrets Manager", self.config.secret)
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _: &'a TargetName,
+        intended: Option<&'a Intended>,
+        limit: Duration,
+    ) -> Pending<'a, Result<Fetched, ProviderFault>> {
+        Box::pin(self.fetched(intended, limit))
+    }
+}

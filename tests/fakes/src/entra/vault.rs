@@ -1,0 +1,142 @@
+//! The part of Key Vault that shows a key's public half and signs by it.
+//!
+//! <https://learn.microsoft.com/rest/api/keyvault/keys/sign/sign>
+
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::refusal::json_response;
+use super::{Asked, Directory, TENANT, VaultKey, held};
+use crate::random_hex;
+
+const VAULT: &str = "https://writ.vault.azure.net";
+const AUDIENCE: &str = "https://vault.azure.net";
+
+#[derive(Debug)]
+pub(crate) struct Held {
+    key: VaultKey,
+    pair: Pair,
+}
+
+#[derive(Debug)]
+enum Pair {
+    P256(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
+
+pub(super) fn make(directory: &Directory, name: &str, key: &VaultKey) -> Result<String, String> {
+    let broken = |_| "cannot make a key".to_owned();
+    let pair = if key.kind.starts_with("EC") {
+        Pair::P256(EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).map_err(broken)?)
+    } else {
+        Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).map_err(broken)?)
+    };
+    let path = format!("{name}/{}", random_hex(16)?);
+    held(&directory.vault).insert(path.clone(), Held { key: key.clone(), pair });
+    Ok(format!("{VAULT}/keys/{path}"))
+}
+
+fn refused(status: u16, code: &str, words: &str) -> Response<Body> {
+    json_response(status, &json!({ "error": { "code": code, "message": words } }))
+}
+
+fn challenge(words: &str) -> Response<Body> {
+    let mut response = refused(401, "Unauthorized", words);
+    let value = format!("Bearer authorization=\"https://login.microsoftonline.com/{TENANT}\", resource=\"{AUDIENCE}\"");
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+    response
+}
+
+pub(super) fn serve(
+    directory: &Directory,
+    method: &str,
+    name: &str,
+    rest: &[&str],
+    query: &str,
+    asked: &Asked,
+) -> Response<Body> {
+    if query != "api-version=7.4" {
+        return refused(400, "BadParameter", "The request URI contains an invalid api-version.");
+    }
+    let Some(token) = asked.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer ")) else {
+        return challenge("AKV10000: Request is missing a Bearer or PoP token.");
+    };
+    let claims = match directory.verify(token, AUDIENCE) {
+        Ok(claims) => claims,
+        Err(why) => return challenge(&format!("AKV10022: Invalid audience or token. {why}")),
+    };
+    let [version, operation @ ..] = rest else { return refused(404, "KeyNotFound", "a version must be named here") };
+    let path = format!("{name}/{version}");
+    let vault = held(&directory.vault);
+    let Some(held) = vault.get(&path) else {
+        return refused(404, "KeyNotFound", &format!("A key with (name/id) {path} was not found in this key vault."));
+    };
+    let object = claims.get("oid").and_then(Value::as_str).unwrap_or_default();
+    if !held.key.users.iter().any(|user| user == object) {
+        return refused(403, "Forbidden", "Caller is not authorized to perform action on resource.");
+    }
+    let id = format!("{VAULT}/keys/{path}");
+    match (method, operation) {
+        ("GET", []) => json_response(200, &shown(held, &id)),
+        ("POST", ["sign"]) => sign(held, &id, asked).unwrap_or_else(|words| refused(400, "BadParameter", &words)),
+        _ => refused(405, "MethodNotAllowed", "not here"),
+    }
+}
+
+fn shown(held: &Held, id: &str) -> Value {
+    let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let VaultKey { kind, operations, enabled, .. } = &held.key;
+    let mut key = json!({ "kid": id, "kty": kind, "key_ops": operations });
+    let own = match &held.pair {
+        Pair::P256(pair) => {
+            let (x, y) = pair.public_key().as_ref().get(1..).unwrap_or_default().split_at(32);
+            json!({ "crv": "P-256", "x": number(x), "y": number(y) })
+        }
+        Pair::Rsa(pair) => {
+            let public = pair.public_key();
+            let (n, e) = (public.modulus(), public.exponent());
+            json!({ "n": number(n.big_endian_without_leading_zero()), "e": number(e.big_endian_without_leading_zero()) })
+        }
+    };
+    if let (Some(key), Value::Object(own)) = (key.as_object_mut(), own) {
+        key.extend(own);
+    }
+    json!({ "key": key, "attributes": { "enabled": enabled, "created": 1_700_000_000, "updated": 1_700_000_000 } })
+}
+
+/// Signs a digest. The vault is given the digest, and the primitives here want the message: so the digest is signed as it is.
+fn sign(held: &Held, id: &str, asked: &Asked) -> Result<Response<Body>, String> {
+    if !held.key.enabled || !held.key.operations.contains(&"sign") {
+        return Ok(refused(403, "Forbidden", "Operation sign is not permitted on this key."));
+    }
+    let asked: Value = serde_json::from_str(&asked.body).map_err(|error| error.to_string())?;
+    let members = asked.as_object().ok_or("no object")?;
+    if members.keys().map(String::as_str).collect::<Vec<_>>() != ["alg", "value"] {
+        return Err("`alg` and `value`, and nothing else".to_owned());
+    }
+    let text = |name: &str| members.get(name).and_then(Value::as_str).ok_or_else(|| format!("no `{name}`"));
+    let digest = URL_SAFE_NO_PAD.decode(text("value")?).map_err(|error| error.to_string())?;
+    if digest.len() != 32 {
+        return Err("not a SHA-256 digest".to_owned());
+    }
+    let digest = aws_lc_rs::digest::Digest::import_less_safe(&digest, &aws_lc_rs::digest::SHA256);
+    let digest = digest.map_err(|_| "not a digest".to_owned())?;
+    let broken = |_| "cannot sign".to_owned();
+    let value = match (&held.pair, text("alg")?) {
+        (Pair::P256(pair), "ES256") => pair.sign_digest(&digest).map_err(broken)?.as_ref().to_vec(),
+        (Pair::Rsa(pair), "RS256") => {
+            let mut mac = vec![0; pair.public_modulus_len()];
+            pair.sign_digest(&signature::RSA_PKCS1_SHA256, &digest, &mut mac).map_err(broken)?;
+            mac
+        }
+        _ => return Err("an algorithm that is not the key's".to_owned()),
+    };
+    Ok(json_response(200, &json!({ "kid": id, "value": URL_SAFE_NO_PAD.encode(value) })))
+}
