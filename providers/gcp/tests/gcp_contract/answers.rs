@@ -16,7 +16,7 @@ use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
 use writ_core::time::{Timestamp, after};
 use writ_core::workload::{TokenId, TokenKind, Workload};
 
-use crate::{GcpConfig, GcpProvider};
+use writ_provider_gcp::{GcpConfig, GcpProvider};
 
 const ACCOUNT: &str = "reports@acme-prod.iam.gserviceaccount.com";
 const SHOWN: &str = "e30.eyJzdWIiOiJyZXBvIn0.c2lnbmF0dXJl";
@@ -255,11 +255,11 @@ async fn redirects_are_not_followed() {
 #[tokio::test]
 async fn only_who_was_turned_away_comes_back() {
     let busy = |status: u16| {
-        let (count, answer) = (Arc::new(Mutex::new(0)), said);
+        let count = Arc::new(Mutex::new(0));
         at_sts(move || {
             let mut count = count.lock().unwrap();
             *count += 1;
-            if *count == 1 { answer(status, "{}") } else { answer(200, federated().to_string()) }
+            if *count == 1 { said(status, "{}") } else { said(200, federated().to_string()) }
         })
     };
     let (turned_away, asked) = minted(busy(429), |_| ()).await;

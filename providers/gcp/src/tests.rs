@@ -1,4 +1,0 @@
-//! What stands between the configuration and the calls.
-
-mod answers;
-mod config;
