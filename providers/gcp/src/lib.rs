@@ -37,6 +37,3 @@ pub use gke::{GkeAccess, GkeAccessConfig, GkeConfig};
 pub use kms::KmsSigner;
 pub use provider::GcpProvider;
 pub use scope::{Rule, Scope};
-
-#[cfg(test)]
-mod tests;
