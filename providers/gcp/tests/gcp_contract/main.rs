@@ -22,5 +22,6 @@ mod logins;
 mod minted;
 mod misses;
 mod providers;
+mod secrets;
 mod signer;
 mod world;
