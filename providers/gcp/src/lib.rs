@@ -39,6 +39,3 @@ pub use kms::KmsSigner;
 pub use provider::GcpProvider;
 pub use scope::{Rule, Scope};
 pub use secrets::{SecretManager, SecretManagerConfig};
-
-#[cfg(test)]
-mod tests;
