@@ -14,6 +14,7 @@ mod rates;
 mod recordings;
 mod settlement;
 mod spans;
+mod ssh;
 mod store;
 mod targets;
 mod tokens;

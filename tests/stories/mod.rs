@@ -17,6 +17,7 @@ mod examples;
 mod first_steps;
 mod freeze;
 mod github;
+mod github_app;
 mod governed;
 mod limits;
 mod listen;

@@ -8,6 +8,7 @@ use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation,
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -138,7 +139,36 @@ fn fault(mode: Mode) -> ProviderFault {
     }
 }
 
+/// The list is the writs' ids; hosts with `canary` in their key are not signed for.
+impl SshAuthority for Fake {
+    fn fingerprint(&self) -> &str {
+        "00ff"
+    }
+
+    fn trusted(&self) -> Vec<String> {
+        vec!["ssh-ed25519 AAAA writ".to_owned()]
+    }
+
+    fn revocation_list(&self, ended: &[WritId], _: Timestamp) -> Vec<u8> {
+        ended.iter().map(|writ| format!("{writ}\n")).collect::<String>().into_bytes()
+    }
+
+    fn certify_host<'a>(&'a self, request: &'a HostRequest) -> Pending<'a, Result<HostCertificate, ProviderFault>> {
+        Box::pin(async {
+            if request.key.contains(CANARY) {
+                return Err(ProviderFault::Misconfigured("the key is none".to_owned()));
+            }
+            let line = format!("certificate for {}", request.names.join(","));
+            Ok(HostCertificate { line, key: "SHA256:one".to_owned(), serial: u64::MAX })
+        })
+    }
+}
+
 impl Provider for Fake {
+    fn ssh(&self) -> Option<&dyn SshAuthority> {
+        Some(self)
+    }
+
     fn describe(&self) -> Description {
         let revocable = !self.0.lock().unwrap().keeps;
         Description { kind: "fake", long_lived: false, revocable, scoped: false }
