@@ -1,6 +1,7 @@
 //! The broker: everything that one replica holds. Stateless over the store but for caches of files.
 
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -121,10 +122,18 @@ pub enum StartFault {
         /// Why.
         source: std::io::Error,
     },
+    /// Two brokers on one state would each overwrite what the other publishes.
+    #[error("another broker runs on the state `{path}`: end it, or write another `state` for this one")]
+    Taken {
+        /// The state.
+        path: String,
+    },
 }
 
 /// One replica.
 pub struct Broker {
+    /// Keeps other brokers off the state while this one lives.
+    _claim: Option<File>,
     pub(crate) settings: Settings,
     pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
@@ -202,8 +211,9 @@ impl Broker {
         config_hash: String,
     ) -> Result<(Arc<Self>, Tasks), StartFault> {
         crate::keys::files::create_private_directory(&config.state)?;
+        let claim = claim(&config.state)?;
         let store = Sqlite::open(&config.state.join("writ.db"))?;
-        Self::start_on(store, config, targets, clock, config_hash).await
+        Self::start_with(Some(claim), store, config, targets, clock, config_hash).await
     }
 
     /// Starts a broker on a store that is open.
@@ -211,6 +221,17 @@ impl Broker {
     /// # Errors
     /// As for [`Self::start`].
     pub async fn start_on<P>(
+        store: Arc<dyn Store>,
+        config: &BrokerConfig<P>,
+        targets: Targets,
+        clock: Arc<dyn Clock>,
+        config_hash: String,
+    ) -> Result<(Arc<Self>, Tasks), StartFault> {
+        Self::start_with(None, store, config, targets, clock, config_hash).await
+    }
+
+    async fn start_with<P>(
+        claim: Option<File>,
         store: Arc<dyn Store>,
         config: &BrokerConfig<P>,
         targets: Targets,
@@ -243,6 +264,7 @@ impl Broker {
         let (unlogged, abandoned) = mpsc::unbounded_channel();
         let (notices, told) = mpsc::channel(crate::webhooks::QUEUE);
         let broker = Arc::new(Self {
+            _claim: claim,
             settings: settings(config, recordings),
             keys,
             clock_watch: ClockWatch::new(&*clock, config.max_clock_step.get()),
@@ -402,6 +424,18 @@ fn session_issuer<P>(config: &BrokerConfig<P>, keys: &RotatingKeys) -> Result<Se
 
 fn former(keys: &RotatingKeys) -> Result<Vec<Key>, SessionTokenFault> {
     keys.former().map(session_token::public_key).collect()
+}
+
+/// The state as this process's own, until the file is closed.
+fn claim(state: &Path) -> Result<File, StartFault> {
+    let path = state.join("lock");
+    let fault = |source| StartFault::Directory { path: path.display().to_string(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fault)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartFault::Taken { path: state.display().to_string() }),
+        Err(TryLockError::Error(source)) => Err(fault(source)),
+    }
 }
 
 fn load<P>(config: &BrokerConfig<P>, targets: Targets, sessions: &SessionIssuer) -> Result<Loaded, StartFault> {

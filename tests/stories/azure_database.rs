@@ -26,7 +26,8 @@ fn stack() -> (Stack, Azure) {
     let mut postgres = None;
     let stack = Stack::start_with(&[], |cluster, at, configuration| {
         let front = AzurePostgres::start(cluster, &entra).unwrap();
-        front.run(&documented("## What an admin runs, once", "sql")).unwrap();
+        // The server of the stories has a role `app` already.
+        front.run(&documented("## What an admin runs, once", "sql").replace("'app'", "'orders_app'")).unwrap();
         let text = configured(at, &entra, &front, configuration);
         postgres = Some(front);
         Ok(text)
@@ -52,6 +53,7 @@ fn configured(at: &Path, entra: &Entra, front: &AzurePostgres, configuration: St
     std::fs::write(at.join("entra.pem"), entra.ca_pem()).unwrap();
     // The documentation's target, where the fakes are.
     let (target, at) = (documented("# The provider", "toml"), at.display());
+    let target = target.replace("user = \"app\"", "user = \"orders_app\"");
     let target = target.replace("name = \"payments\"", "name = \"payments-azure\"").replace(
         "host = \"payments.postgres.database.azure.com\"",
         &format!("host = \"localhost\"\nport = {}\nca_file = \"{at}/postgres.pem\"", front.port()),
@@ -87,7 +89,7 @@ fn an_access_token_of_entra_serves_a_session_as_a_role_of_its_own_does() {
     let row =
         psql(&stack, &stack.token().unwrap(), "select current_user, current_setting('application_name')").unwrap();
     let (user, name) = row.trim().split_once('|').unwrap();
-    assert_eq!(user, "app");
+    assert_eq!(user, "orders_app");
     assert!(name.starts_with("writ-"), "the server sees the writ: {name}");
     assert_eq!(azure.postgres.refusals(), Vec::<String>::new());
 
@@ -102,13 +104,13 @@ fn an_access_token_of_entra_serves_a_session_as_a_role_of_its_own_does() {
     .unwrap();
     assert!(name.starts_with(writ["id"].as_str().unwrap()), "{name} and {writ}");
     let credential = &writ["credential"];
-    assert_eq!((&credential["kind"], &credential["principal"]), (&"entra_login".into(), &"app".into()));
+    assert_eq!((&credential["kind"], &credential["principal"]), (&"entra_login".into(), &"orders_app".into()));
     let [row] = &azure.entra.sign_ins()[..] else { panic!("one sign-in: {:?}", azure.entra.sign_ins()) };
     let uti = row["uniqueTokenIdentifier"].as_str().unwrap();
     assert_eq!(credential["fingerprint"], format!("entra-uti:{uti}"));
     let audit = credential["audit"].as_str().unwrap();
     let correlation = row["correlationId"].as_str().unwrap();
-    assert_eq!(audit, format!("app by {CLIENT}, uti {uti}, oid {OBJECT}, correlation {correlation}"));
+    assert_eq!(audit, format!("orders_app by {CLIENT}, uti {uti}, oid {OBJECT}, correlation {correlation}"));
     assert_eq!(row["servicePrincipalId"], OBJECT);
 }
 

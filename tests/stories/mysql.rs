@@ -82,8 +82,12 @@ fn a_job_is_let_in_as_a_user_of_its_own() {
         // The server saw the user log in over TLS, by the writ's name, and knows it no more.
         let log = server.log();
         assert!(log.contains(&format!("{principal}@127.0.0.1 on  using SSL/TLS")), "{name}: {log}");
-        let found = admin(&stack, &["ledger", "find", writ]).unwrap();
-        assert!(found.contains("credential_presented"), "{found}");
+        // What an entry says is there at once; that it can be found, with the next checkpoint.
+        eventually(|| {
+            let found = admin(&stack, &["ledger", "find", writ])?;
+            if found.contains("credential_presented") { Ok(()) } else { Err(found) }
+        })
+        .unwrap();
         eventually(|| {
             let left = server.run("SELECT User FROM mysql.user WHERE User LIKE 'writ-%'")?;
             if left.is_empty() { Ok(()) } else { Err(left) }

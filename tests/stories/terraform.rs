@@ -4,7 +4,10 @@
 //! One file for each cloud that has a fake: the plan's trust is loaded into it, and the real broker mints against it.
 
 mod aws;
+mod azure;
+mod gcp;
 mod plan;
+mod trial;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +18,7 @@ use writ_world::stack::{binary, printed};
 use crate::coverage::root;
 
 /// The clouds whose providers this binary has.
-const CLOUDS: [&str; 1] = ["aws"];
+const CLOUDS: [&str; 3] = ["aws", "gcp", "azure"];
 
 /// The script, over stubs or with all that the machine has; in `kept` it leaves plans and outputs.
 fn terraform(arguments: &[&str], kept: &Path) -> Result<String, String> {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use writ_core::assertion::Assertions;
 use writ_provider_aws::{SecretsManager, SecretsManagerConfig};
+use writ_provider_azure::{KeyVaultSecret, KeyVaultSecretConfig};
+use writ_provider_gcp::{SecretManager, SecretManagerConfig};
 use writ_provider_kubernetes::{KubernetesSecret, KubernetesSecretConfig};
 use writ_provider_source::{ConfigFault, SecretSource, Source};
 
@@ -19,6 +21,10 @@ pub(crate) enum SourceTable {
     Env(String),
     /// A secret of AWS Secrets Manager.
     AwsSecretsmanager(SecretsManagerConfig),
+    /// A secret of Google's Secret Manager.
+    GcpSecretmanager(SecretManagerConfig),
+    /// A secret of Azure Key Vault.
+    AzureKeyvault(KeyVaultSecretConfig),
     /// A key of a Secret of Kubernetes.
     KubernetesSecret(KubernetesSecretConfig),
 }
@@ -33,6 +39,8 @@ impl SourceTable {
             Self::File(path) => Source::chosen(Some(path), None).map(drop),
             Self::Env(name) => Source::chosen(None, Some(name)).map(drop),
             Self::AwsSecretsmanager(settings) => settings.validate(),
+            Self::GcpSecretmanager(settings) => settings.validate(),
+            Self::AzureKeyvault(settings) => settings.validate(),
             Self::KubernetesSecret(settings) => settings.validate(),
         }
     }
@@ -46,6 +54,8 @@ impl SourceTable {
             Self::File(path) => Arc::new(Source::chosen(Some(path), None)?),
             Self::Env(name) => Arc::new(Source::chosen(None, Some(name))?),
             Self::AwsSecretsmanager(settings) => Arc::new(SecretsManager::new(settings)?),
+            Self::GcpSecretmanager(settings) => Arc::new(SecretManager::new(settings)?),
+            Self::AzureKeyvault(settings) => Arc::new(KeyVaultSecret::new(settings)?),
             Self::KubernetesSecret(settings) => Arc::new(KubernetesSecret::new(settings, assertions.cloned())?),
         })
     }
@@ -57,7 +67,9 @@ impl SourceTable {
             Self::KubernetesSecret(settings) => {
                 settings.kubeconfig.iter().chain(&settings.ca_file).map(PathBuf::as_path).collect()
             }
-            Self::Env(_) | Self::AwsSecretsmanager(_) => Vec::new(),
+            Self::Env(_) | Self::AwsSecretsmanager(_) | Self::GcpSecretmanager(_) | Self::AzureKeyvault(_) => {
+                Vec::new()
+            }
         }
     }
 }

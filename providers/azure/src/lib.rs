@@ -12,7 +12,8 @@
 //! Access tokens are opaque to clients by contract. They are read here for the record alone: see [`claims`].
 //!
 //! Read [`config`] with [`cloud`] and [`provider`], then [`entra`] (how a token is asked for) with [`transport`] and [`fault`];
-//! [`database`] and [`aks`] build on it. [`ambient`] is the broker's own identity at Azure, [`vault`] signs for the issuer. What a
+//! [`database`] and [`aks`] build on it. [`ambient`] is the broker's own identity at Azure, [`vault`] signs for the issuer,
+//! [`secrets`] fetches what is kept in a vault. What a
 //! tenant must trust is in `docs/providers/azure.md`.
 
 pub mod aks;
@@ -24,6 +25,7 @@ pub mod database;
 mod entra;
 mod fault;
 pub mod provider;
+pub mod secrets;
 mod transport;
 pub mod vault;
 
@@ -33,6 +35,7 @@ pub use cloud::Cloud;
 pub use config::{AzureConfig, ConfigFault, EntraConfig};
 pub use database::{AzureDatabaseConfig, AzureDatabaseProvider};
 pub use provider::AzureProvider;
+pub use secrets::{KeyVaultSecret, KeyVaultSecretConfig};
 pub use vault::KeyVaultSigner;
 
 #[cfg(test)]

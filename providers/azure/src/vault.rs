@@ -29,7 +29,7 @@ use crate::transport::{body, client};
 /// How long a vault may take for one answer.
 const LIMIT: Duration = Duration::from_secs(5);
 /// The version of the vault's interface.
-const VERSION: &str = "api-version=7.4";
+pub(crate) const VERSION: &str = "api-version=7.4";
 
 /// A key's identifier, with its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl Vault {
     async fn public(&self) -> Result<(Form, Value), ProviderFault> {
         let doing = format!("asking for the public half of `{}`", self.key.text);
         let asking = async {
-            self.challenged(&doing).await?;
+            challenged(&self.client, &format!("{}?{VERSION}", self.url), &self.key.audience, &doing).await?;
             let ask = || self.client.get(format!("{}?{VERSION}", self.url));
             repeated(&doing, LIMIT, || self.answer::<Bundle>(&doing, ask())).await
         };
@@ -205,29 +205,6 @@ impl Vault {
             return Err(misfit());
         }
         jwk(&key).ok_or_else(misfit)
-    }
-
-    /// Hears for whom the vault wants tokens, before it is shown one.
-    async fn challenged(&self, doing: &str) -> Result<(), ProviderFault> {
-        let answer = repeated(doing, LIMIT, || async {
-            let call = self.client.get(format!("{}?{VERSION}", self.url)).send().await;
-            call.map_err(|error| fault::of_transport(doing, &error.without_url()))
-        });
-        let answer = answer.await?;
-        let status = answer.status().as_u16();
-        if status == 429 || status >= 500 {
-            return Err(ProviderFault::Unreachable(format!("{doing}: the vault answers with status {status}")));
-        }
-        let wanted = audience(answer.headers());
-        if status == 401 && wanted.as_deref() == Some(self.key.audience.as_str()) {
-            return Ok(());
-        }
-        let wanted = wanted.map_or_else(|| "nothing".to_owned(), |wanted| format!("`{}`", shown(&wanted)));
-        Err(ProviderFault::Refused(format!(
-            "{doing}: what answers there (status {status}) wants a token for {wanted}, and a vault of this host one for `{}`: no token \
-             was shown to it",
-            self.key.audience
-        )))
     }
 
     async fn signature(&self, form: Form, message: &[u8]) -> Result<Vec<u8>, ProviderFault> {
@@ -264,8 +241,30 @@ impl Vault {
     }
 }
 
-/// Why a vault said no.
-fn refused(doing: &str, status: u16, body: &[u8]) -> Failed {
+/// Hears for whom the vault wants tokens, before it is shown one.
+pub(crate) async fn challenged(client: &Client, url: &str, own: &str, doing: &str) -> Result<(), ProviderFault> {
+    let answer = repeated(doing, LIMIT, || async {
+        let call = client.get(url).send().await;
+        call.map_err(|error| fault::of_transport(doing, &error.without_url()))
+    });
+    let answer = answer.await?;
+    let status = answer.status().as_u16();
+    if status == 429 || status >= 500 {
+        return Err(ProviderFault::Unreachable(format!("{doing}: the vault answers with status {status}")));
+    }
+    let wanted = audience(answer.headers());
+    if status == 401 && wanted.as_deref() == Some(own) {
+        return Ok(());
+    }
+    let wanted = wanted.map_or_else(|| "nothing".to_owned(), |wanted| format!("`{}`", shown(&wanted)));
+    Err(ProviderFault::Refused(format!(
+        "{doing}: what answers there (status {status}) wants a token for {wanted}, and a vault of this host one for `{own}`: no token \
+         was shown to it"
+    )))
+}
+
+/// What a vault said, in its own words.
+pub(crate) fn said(doing: &str, status: u16, body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         error: Said,
@@ -277,10 +276,15 @@ fn refused(doing: &str, status: u16, body: &[u8]) -> Failed {
         message: String,
     }
     let said = serde_json::from_slice::<Refusal>(body).map(|refusal| refusal.error);
-    let said = said.map_or_else(
+    said.map_or_else(
         |_| format!("{doing}: status {status}"),
         |Said { code, message }| format!("{doing}: {} ({}, status {status})", plain(&message), plain(&code)),
-    );
+    )
+}
+
+/// Why a vault said no.
+fn refused(doing: &str, status: u16, body: &[u8]) -> Failed {
+    let said = said(doing, status, body);
     match status {
         429 => Failed::Harmlessly(ProviderFault::Unreachable(said)),
         500.. => Failed::ForGood(ProviderFault::Unreachable(said)),

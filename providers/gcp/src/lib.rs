@@ -11,7 +11,7 @@
 //!
 //! Read [`config`], [`federation`] (how Google knows who asks), then [`provider`] with [`scope`]; then [`cloudsql`] and [`gke`],
 //! which build on it. [`sts`] and [`iam`] are the calls, [`client`] how they leave, [`fault`] says who is to blame, [`ambient`] is the
-//! broker's own identity, [`kms`] signs for the issuer. What a project must trust is in `docs/providers/gcp.md`.
+//! broker's own identity, [`kms`] signs for the issuer, [`secrets`] fetches what is kept in Secret Manager. What a project must trust is in `docs/providers/gcp.md`.
 
 pub mod ambient;
 mod client;
@@ -26,6 +26,7 @@ pub mod kms;
 mod names;
 pub mod provider;
 mod scope;
+pub mod secrets;
 mod sts;
 mod token;
 
@@ -37,6 +38,4 @@ pub use gke::{GkeAccess, GkeAccessConfig, GkeConfig};
 pub use kms::KmsSigner;
 pub use provider::GcpProvider;
 pub use scope::{Rule, Scope};
-
-#[cfg(test)]
-mod tests;
+pub use secrets::{SecretManager, SecretManagerConfig};

@@ -1,7 +1,6 @@
 //! AWS: the planned roles and OIDC providers, in the fake of STS.
 
 use std::collections::BTreeMap;
-use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,15 +12,14 @@ use writ_fakes::sts::{Front, OidcProvider, Role};
 use writ_world::stack::{Part, Stack, binary, printed};
 
 use super::plan::planned;
-use super::{left, terraform};
+use super::trial::NAMED;
+use super::{left, terraform, trial};
 use crate::stories::evidence::eventually;
 
 /// GitHub's issuer, as the plan names it; a fake one stands in for it.
 const GITHUB: &str = "token.actions.githubusercontent.com";
 /// Writ's own, as the plan names it; the broker that runs stands in for it.
 const WRITS: &str = "issuer.example/writ";
-/// The one workload that the plan names by its own subject.
-const NAMED: &str = "workload:0123456789abcdef0123456789abcdef";
 /// Whom GitHub's tokens are for: what the plan's provider lists.
 const AUDIENCE: &str = "sts.amazonaws.com";
 
@@ -118,13 +116,7 @@ impl Scene {
     /// The workload tries the target; beside what it was told, what STS wrote down of it meanwhile.
     fn tries(&self, target: &str, token: &str) -> (Result<Value, String>, Vec<Value>) {
         let before = self.front.audit().len();
-        let mut input = tempfile::tempfile().unwrap();
-        input.write_all(token.as_bytes()).unwrap();
-        input.rewind().unwrap();
-        let mut command = Command::new(binary().unwrap());
-        command.args(["try", target, "--token-stdin", "--json", "--broker", &self.stack.broker(), "--ca-file"]);
-        let said = printed(command.arg(self.stack.authority()).env_remove("WRIT_STATE").stdin(input));
-        let said = said.map(|text| serde_json::from_str(&text).unwrap());
+        let said = trial::tries(&self.stack, target, token);
         (said, self.front.audit().split_off(before))
     }
 

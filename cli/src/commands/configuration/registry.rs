@@ -341,6 +341,8 @@ pub(super) const TABLES: &[Table] = &[
     mysql::MYSQL,
     sources::STATIC,
     sources::AWS,
+    sources::GCP,
+    sources::AZURE,
     sources::KUBERNETES,
     aws::AWS,
     aws::STATEMENT,

@@ -12,9 +12,11 @@ use writ_gateway::config::{Certificate, GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{
     AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, SecretsManagerConfig, Statement,
 };
-use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig};
+use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig, KeyVaultSecretConfig};
 use writ_provider_database::{DatabaseConfig, MysqlConfig};
-use writ_provider_gcp::{CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, GkeConfig, Rule, Scope};
+use writ_provider_gcp::{
+    CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, GkeConfig, Rule, Scope, SecretManagerConfig,
+};
 use writ_provider_github::{GithubConfig, Scope as GithubScope};
 use writ_provider_kubernetes::{AssertionConfig, KubernetesConfig, KubernetesSecretConfig};
 use writ_provider_openbao::{DynamicConfig, KvConfig, OpenbaoConfig};
@@ -63,6 +65,8 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<MysqlConfig>("[broker.target.provider.mysql]");
     same::<StaticConfig<SourceTable>>("[broker.target.provider.static]");
     same::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]");
+    same::<SecretManagerConfig>("[broker.target.provider.static.source.gcp-secretmanager]");
+    same::<KeyVaultSecretConfig>("[broker.target.provider.static.source.azure-keyvault]");
     same::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]");
     same::<AwsConfig>("[broker.target.provider.aws]");
     same::<Statement>("[[broker.target.provider.aws.scopes.NAME]]");
@@ -101,7 +105,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 50, "each table stands above");
+    assert_eq!(TABLES.len(), 52, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -240,6 +244,8 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<MysqlConfig>("[broker.target.provider.mysql]", "");
     required::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
     required::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
+    required::<SecretManagerConfig>("[broker.target.provider.static.source.gcp-secretmanager]", "");
+    required::<KeyVaultSecretConfig>("[broker.target.provider.static.source.azure-keyvault]", "");
     required::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]", "");
     required::<AwsConfig>("[broker.target.provider.aws]", "");
     required::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");
@@ -316,6 +322,8 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<MysqlConfig>("[broker.target.provider.mysql]", "");
     defaults::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
     defaults::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
+    defaults::<SecretManagerConfig>("[broker.target.provider.static.source.gcp-secretmanager]", "");
+    defaults::<KeyVaultSecretConfig>("[broker.target.provider.static.source.azure-keyvault]", "");
     defaults::<KubernetesSecretConfig>("[broker.target.provider.static.source.kubernetes-secret]", "");
     defaults::<AwsConfig>("[broker.target.provider.aws]", "");
     defaults::<Statement>("[[broker.target.provider.aws.scopes.NAME]]", "");

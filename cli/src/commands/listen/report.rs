@@ -28,7 +28,7 @@ impl Report {
             return print("ready", &json!({ "until": until, "targets": places }));
         }
         for Place { name, host, port, .. } in places {
-            out::line(&format!("{name}: host={host} port={port}"));
+            out::line(&format!("{name}: {host}, port {port}"));
         }
         let end = until.map_or_else(|| "until a signal ends it".to_owned(), |until| format!("until {until:.0}"));
         out::line(&format!("listening {end}"));

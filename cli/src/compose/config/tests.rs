@@ -200,7 +200,7 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         (openbao("http://bao.example", password), "is no address of an OpenBao"),
         (from("kubernetes-secret = { secret = \"legacy\", key = \"a\" }"), "write `namespace/name`"),
         (from("aws-secretsmanager = { region = \"eu\", secret = \"a\" }"), "write a region's name"),
-        (from("hashicorp-vault = { secret = \"a\" }"), "expected one of `file`, `env`, `aws-secretsmanager`"),
+        (from("hashicorp-vault = { secret = \"a\" }"), "write one of `file`, `env`, `aws-secretsmanager`"),
         (from("env = \"A=B\""), "is not a name"),
         (from("file = \"/nowhere/at/all\""), "/nowhere/at/all"),
         (format!("[broker.target.provider.gcp]\n{google}\n{oauth}"), "write `protocol = \"gcp\"`"),

@@ -82,7 +82,11 @@ async fn a_secret_is_fetched_with_the_documented_permission_and_no_other() {
     assert!(event["userAgent"].as_str().unwrap().contains(&writ.id.to_string()));
 
     // Another secret, and another's keys.
-    let nobody = session(&world, "legacy-nobody", &shown.replace(placeholder, &other).replace("GetSecretValue", "DescribeSecret"));
+    let nobody = session(
+        &world,
+        "legacy-nobody",
+        &shown.replace(placeholder, &other).replace("GetSecretValue", "DescribeSecret"),
+    );
     for (keys, secret) in [(&reader, &other), (&nobody, &arn)] {
         let fault = fetched(&world, &source(&world, keys, secret, json!({}))).await.unwrap_err();
         let ProviderFault::Misconfigured(text) = &fault else { panic!("{fault:?}") };

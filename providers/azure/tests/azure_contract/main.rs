@@ -17,5 +17,6 @@ mod kit;
 mod minted;
 mod misses;
 mod providers;
+mod secrets;
 mod signer;
 mod world;

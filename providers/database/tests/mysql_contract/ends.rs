@@ -6,7 +6,7 @@ use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 use writ_provider_kit as kit;
 
-use crate::server::{DEADLINE, LIFE, PASSWORD, Server};
+use crate::server::{DEADLINE, LIFE, PASSWORD, Server, code};
 
 fn app() -> Writ {
     kit::writ(Some("app".to_owned()), LIFE)
@@ -76,6 +76,20 @@ pub(crate) async fn a_transaction_is_rolled_back(server: &Server) {
     session.query_drop("BEGIN; INSERT INTO payments.orders VALUES (8)").await.unwrap();
     server.revoke(&writ).await;
     assert_eq!(server.ask::<i64>("SELECT id FROM payments.orders").await, [7]);
+}
+
+/// What is left after a day of a user whom nobody removed.
+pub(crate) async fn an_expired_password_opens_nothing(server: &Server) {
+    let writ = app();
+    let minted = server.mint(&writ).await.unwrap();
+    let user = minted.credential().unwrap().principal.clone();
+    server.run(&format!("ALTER USER '{user}'@'%' PASSWORD EXPIRE")).await;
+    let refused = match server.session(&minted).await {
+        Ok(mut session) => code(session.query_drop("SELECT id FROM payments.orders").await),
+        refused => code(refused),
+    };
+    assert!([1820, 1862].contains(&refused), "{refused}");
+    server.revoke(&writ).await;
 }
 
 pub(crate) async fn a_sweep_takes_only_what_is_ours(server: &Server) {

@@ -1,6 +1,12 @@
 //! The provider `mysql` against real servers of MySQL and MariaDB, with the login that the documentation gives it.
 
-#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod canary;
 mod clients;
@@ -37,6 +43,7 @@ macro_rules! for_each_release {
             ends::what_a_crash_left_is_finished(&server).await;
             ends::a_session_that_made_things_goes(&server).await;
             ends::a_transaction_is_rolled_back(&server).await;
+            ends::an_expired_password_opens_nothing(&server).await;
             ends::a_sweep_takes_only_what_is_ours(&server).await;
             ends::the_pool_outlives_lost_connections(&server).await;
             troubles::a_mint_cut_short_takes_no_effect_later(&server).await;

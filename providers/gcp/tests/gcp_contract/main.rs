@@ -11,8 +11,10 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod answers;
 mod canary;
 mod clients;
+mod configured;
 mod documented;
 mod eyes;
 mod kit;
@@ -20,5 +22,6 @@ mod logins;
 mod minted;
 mod misses;
 mod providers;
+mod secrets;
 mod signer;
 mod world;

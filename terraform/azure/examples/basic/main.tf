@@ -39,7 +39,7 @@ module "reports" {
   tenant_id  = local.tenant_id
   issuer_url = local.issuer_url
   target     = "reports"
-  service    = "storage"
+  resource   = "storage"
   host       = "reports.blob.core.windows.net"
 
   role_assignments = {

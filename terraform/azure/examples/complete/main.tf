@@ -50,7 +50,7 @@ module "ledger" {
   issuer_url        = local.issuer_url
   target            = "ledger"
   workload_subjects = ["workload:0123456789abcdef0123456789abcdef"]
-  service           = "keyvault"
+  resource          = "key_vault"
   host              = "ledger.vault.azure.net"
 
   role_assignments = {
@@ -84,12 +84,11 @@ module "orders" {
 module "cluster" {
   source = "../../modules/aks"
 
-  tenant_id  = local.tenant_id
-  issuer_url = local.issuer_url
-  target     = "cluster"
-  cluster_id = "${local.resource_group}/providers/Microsoft.ContainerService/managedClusters/prod"
-  host       = "prod-0123abcd.hcp.westeurope.azmk8s.io"
-  namespaces = { reports = "Reader" }
+  tenant_id        = local.tenant_id
+  issuer_url       = local.issuer_url
+  target           = "cluster"
+  host             = "prod-0123abcd.hcp.westeurope.azmk8s.io"
+  service_accounts = ["viewer", "deployer"]
 }
 
 module "deploy" {
@@ -107,6 +106,11 @@ output "writ" {
     module.reports.writ_issues, module.reports.writ_target, module.ledger.writ_target, module.sales.writ_target,
     module.orders.writ_target, module.cluster.writ_target,
   ])
+}
+
+output "rbac" {
+  description = "What an admin of the cluster applies."
+  value       = module.cluster.rbac
 }
 
 output "sql" {

@@ -18,6 +18,11 @@ output "writ_issues" {
   value       = module.app.writ_issues
 }
 
+output "rbac" {
+  description = "What an admin of the cluster applies (`terraform output -raw rbac | kubectl apply -f -`), beside the namespace and its accounts."
+  value       = join("---\n", [yamlencode(local.role), yamlencode(local.binding)])
+}
+
 output "writ_target" {
   description = "The target in Writ's configuration."
   value = trimspace(<<-EOT
@@ -27,7 +32,11 @@ output "writ_target" {
     host = ${jsonencode(var.host)}
     ca_file = ${jsonencode(coalesce(var.ca_file, "/etc/writ/${var.target}.pem"))}
 
-    [broker.target.provider.azure]
+    [broker.target.provider.kubernetes]
+    service_account = ${jsonencode("${var.namespace}/${var.service_accounts[0]}")}
+    service_accounts = ${jsonencode([for account in slice(var.service_accounts, 1, length(var.service_accounts)) : "${var.namespace}/${account}"])}
+
+    [broker.target.provider.kubernetes.aks]
     ${join("\n", module.app.settings)}
   EOT
   )

@@ -41,23 +41,6 @@ variable "target" {
   }
 }
 
-variable "workload_subjects" {
-  description = "Subjects of workloads (`writ issuer subject ISSUER SUBJECT` prints each) that are let in instead of the target's."
-  type        = list(string)
-  default     = []
-  nullable    = false
-
-  validation {
-    condition     = alltrue([for subject in var.workload_subjects : can(regex("^workload:[0-9a-f]{32}$", subject))])
-    error_message = "workload_subjects must be of the form workload: and 32 hexadecimal digits, each one workload's and no wildcard. `writ issuer subject ISSUER SUBJECT` prints it."
-  }
-
-  validation {
-    condition     = length(var.workload_subjects) <= 20 && length(distinct(var.workload_subjects)) == length(var.workload_subjects)
-    error_message = "workload_subjects must be at most 20, each once: Entra takes no more for one application. Use the target's subject (leave workload_subjects out), and let Writ's policies say who may use the target."
-  }
-}
-
 variable "name" {
   description = "The application's display name, which databases know it by; `writ-` and the target's name where it is left out."
   type        = string
@@ -70,14 +53,14 @@ variable "name" {
 }
 
 variable "cloud" {
-  description = "The cloud: `public`, `usgovernment` or `china`."
+  description = "The cloud: `public`, `us_government` or `china`."
   type        = string
   default     = "public"
   nullable    = false
 
   validation {
-    condition     = contains(["public", "usgovernment", "china"], var.cloud)
-    error_message = "cloud must be public, usgovernment or china."
+    condition     = contains(["public", "us_government", "china"], var.cloud)
+    error_message = "cloud must be public, us_government or china."
   }
 }
 
@@ -90,17 +73,6 @@ variable "owners" {
   validation {
     condition     = alltrue([for owner in var.owners : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", owner))])
     error_message = "owners must be object ids, in lower case. An owner can add a password to the application: name nobody whom the target's data is kept from."
-  }
-}
-
-variable "cluster_id" {
-  description = "The cluster's id. Its Entra integration and Azure RBAC must be on."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/*?\\s]+/providers/Microsoft\\.ContainerService/managedClusters/[^/*?\\s]+$", var.cluster_id))
-    error_message = "cluster_id must be one cluster's id, /subscriptions/.../managedClusters/NAME: `id` of azurerm_kubernetes_cluster."
   }
 }
 
@@ -126,23 +98,30 @@ variable "ca_file" {
   }
 }
 
-variable "namespaces" {
-  description = "What sessions may do, by namespace: `Reader` or `Writer`."
-  type        = map(string)
+variable "namespace" {
+  description = "The namespace of Writ's service accounts, which holds nothing else."
+  type        = string
+  default     = "writ-access"
   nullable    = false
 
   validation {
-    condition     = length(var.namespaces) > 0
-    error_message = "namespaces must name one: without, sessions may do nothing. Write { reports = \"Reader\" }."
+    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.namespace)) && !startswith(var.namespace, "kube-") && var.namespace != "default"
+    error_message = "namespace must be one namespace's name, neither default nor the cluster's own (kube-...): the broker may list the Secrets in it."
+  }
+}
+
+variable "service_accounts" {
+  description = "The service accounts in it that sessions can be of: the first where policy names none, the others by `@role`."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.service_accounts) > 0 && alltrue([for account in var.service_accounts : can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", account))])
+    error_message = "service_accounts must name at least one account, each by its name alone, without namespace and wildcards. Write [\"viewer\"]."
   }
 
   validation {
-    condition     = alltrue([for namespace, role in var.namespaces : can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", namespace)) && !startswith(namespace, "kube-")])
-    error_message = "namespaces must be named in full, without wildcards, and not be the cluster's own (kube-...)."
-  }
-
-  validation {
-    condition     = alltrue([for role in values(var.namespaces) : contains(["Reader", "Writer"], role)])
-    error_message = "namespaces: a role must be Reader or Writer. Admin and Cluster Admin are refused: they hand out rights."
+    condition     = !contains(var.service_accounts, "default")
+    error_message = "service_accounts must not have the account default: every pod of the namespace is that one unless it says otherwise."
   }
 }

@@ -31,10 +31,11 @@ output "writ_target" {
   value = trimspace(<<-EOT
     [[broker.target]]
     name = ${jsonencode(var.target)}
-    protocol = "tds"
+    protocol = "azure"
     host = ${jsonencode(var.host)}
 
     [broker.target.provider.azure]
+    resource = "sql"
     ${join("\n", module.app.settings)}
   EOT
   )

@@ -3,9 +3,9 @@ locals {
   subjects = length(var.workload_subjects) == 0 ? ["target:${var.target}"] : sort(var.workload_subjects)
 
   audience = {
-    public       = "api://AzureADTokenExchange"
-    usgovernment = "api://AzureADTokenExchangeUSGov"
-    china        = "api://AzureADTokenExchangeChina"
+    public        = "api://AzureADTokenExchange"
+    us_government = "api://AzureADTokenExchangeUSGov"
+    china         = "api://AzureADTokenExchangeChina"
   }[var.cloud]
 }
 

@@ -1,17 +1,20 @@
 locals {
   # What Writ's configuration calls these things; see docs/configuration.md.
+  entra = join(", ", compact([
+    var.cloud == "public" ? "" : "cloud = ${jsonencode(var.cloud)}",
+    length(var.workload_subjects) == 0 ? "" : "subject = \"workload\"",
+  ]))
+
   settings = compact([
     "tenant_id = ${jsonencode(var.tenant_id)}",
     "client_id = ${jsonencode(azuread_application.this.client_id)}",
-    "service = ${jsonencode(var.service)}",
-    var.cloud == "public" ? "" : "cloud = ${jsonencode(var.cloud)}",
-    length(var.workload_subjects) == 0 ? "" : "subject = \"workload\"",
+    local.entra == "" ? "" : "entra = { ${local.entra} }",
   ])
 
   host = coalesce(var.host, {
-    public       = "management.azure.com"
-    usgovernment = "management.usgovcloudapi.net"
-    china        = "management.chinacloudapi.cn"
+    public        = "management.azure.com"
+    us_government = "management.usgovcloudapi.net"
+    china         = "management.chinacloudapi.cn"
   }[var.cloud])
 }
 
@@ -59,6 +62,7 @@ output "writ_target" {
     host = ${jsonencode(local.host)}
 
     [broker.target.provider.azure]
+    resource = ${jsonencode(var.resource)}
     ${join("\n", local.settings)}
   EOT
   )

@@ -70,14 +70,14 @@ variable "name" {
 }
 
 variable "cloud" {
-  description = "The cloud: `public`, `usgovernment` or `china`."
+  description = "The cloud: `public`, `us_government` or `china`."
   type        = string
   default     = "public"
   nullable    = false
 
   validation {
-    condition     = contains(["public", "usgovernment", "china"], var.cloud)
-    error_message = "cloud must be public, usgovernment or china."
+    condition     = contains(["public", "us_government", "china"], var.cloud)
+    error_message = "cloud must be public, us_government or china."
   }
 }
 
@@ -122,15 +122,15 @@ variable "role_assignments" {
   }
 }
 
-variable "service" {
-  description = "The service whose tokens sessions get, for `writ_target`: `arm`, `storage`, `keyvault`, `sql`, `postgres` or `aks`."
+variable "resource" {
+  description = "What tokens are for, for `writ_target`: `arm`, `storage`, `sql`, `postgres`, `mysql`, `aks` or `key_vault`."
   type        = string
   default     = "arm"
   nullable    = false
 
   validation {
-    condition     = contains(["arm", "storage", "keyvault", "sql", "postgres", "aks"], var.service)
-    error_message = "service must be arm, storage, keyvault, sql, postgres or aks."
+    condition     = contains(["arm", "storage", "sql", "postgres", "mysql", "aks", "key_vault"], var.resource)
+    error_message = "resource must be arm, storage, sql, postgres, mysql, aks or key_vault."
   }
 }
 

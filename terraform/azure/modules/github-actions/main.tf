@@ -1,8 +1,8 @@
 locals {
   audience = {
-    public       = "api://AzureADTokenExchange"
-    usgovernment = "api://AzureADTokenExchangeUSGov"
-    china        = "api://AzureADTokenExchangeChina"
+    public        = "api://AzureADTokenExchange"
+    us_government = "api://AzureADTokenExchangeUSGov"
+    china         = "api://AzureADTokenExchangeChina"
   }[var.cloud]
 
   repository = var.subject_format == "name" ? "${var.repository.owner}/${var.repository.name}" : "${var.repository.owner}@${var.repository.owner_id}/${var.repository.name}@${var.repository.id}"

@@ -95,14 +95,14 @@ variable "name" {
 }
 
 variable "cloud" {
-  description = "The cloud: `public`, `usgovernment` or `china`."
+  description = "The cloud: `public`, `us_government` or `china`."
   type        = string
   default     = "public"
   nullable    = false
 
   validation {
-    condition     = contains(["public", "usgovernment", "china"], var.cloud)
-    error_message = "cloud must be public, usgovernment or china."
+    condition     = contains(["public", "us_government", "china"], var.cloud)
+    error_message = "cloud must be public, us_government or china."
   }
 }
 

@@ -9,5 +9,5 @@ module "app" {
   name              = var.name
   cloud             = var.cloud
   owners            = var.owners
-  service           = "postgres"
+  resource          = "postgres"
 }

@@ -38,8 +38,9 @@ output "writ_target" {
     name = ${jsonencode(var.target)}
     host = ${jsonencode(var.host)}
 
-    [broker.target.provider.azure]
-    ${join("\n", concat(module.app.settings, ["user = ${jsonencode(module.app.name)}"]))}
+    [broker.target.provider.azure_database]
+    user = ${jsonencode(module.app.name)}
+    ${join("\n", module.app.settings)}
   EOT
   )
 }

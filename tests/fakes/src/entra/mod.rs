@@ -5,7 +5,7 @@
 //! | `/{tenant}/oauth2/v2.0/token`: client credentials with a client assertion | this fake |
 //! | `/{tenant}/v2.0/.well-known/openid-configuration`, `/{tenant}/discovery/v2.0/keys` | this fake |
 //! | Azure Resource Manager: `GET /tenants` | this fake |
-//! | Key Vault: get a key, sign | this fake |
+//! | Key Vault: get a key, sign; get a secret | this fake |
 //! | the metadata service of a machine ([`Machine`]), over http | this fake |
 //! | Azure Database for PostgreSQL ([`postgres`]) | its login is this fake, the server behind it a real PostgreSQL |
 //!
@@ -137,6 +137,19 @@ pub struct VaultKey {
     pub users: Vec<String>,
 }
 
+/// A version of a secret in a vault, and who may read it.
+#[derive(Debug, Clone)]
+pub struct VaultSecret {
+    /// Its id, 32 hexadecimal digits.
+    pub version: String,
+    /// Its value.
+    pub value: String,
+    /// Whether it may be read at all.
+    pub enabled: bool,
+    /// Object ids of those who may read it.
+    pub users: Vec<String>,
+}
+
 /// What the handlers share.
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -144,6 +157,8 @@ pub(crate) struct Directory {
     resources: Mutex<Vec<String>>,
     sign_ins: Mutex<Vec<Value>>,
     vault: Mutex<BTreeMap<String, vault::Held>>,
+    secrets: Mutex<BTreeMap<String, Vec<VaultSecret>>>,
+    vault_log: Mutex<Vec<Asked>>,
     asked: Mutex<Vec<Asked>>,
     life: Mutex<Option<i64>>,
     trouble: Mutex<Option<Trouble>>,
@@ -212,6 +227,8 @@ impl Entra {
             resources: Mutex::new(RESOURCES.map(str::to_owned).to_vec()),
             sign_ins: Mutex::default(),
             vault: Mutex::default(),
+            secrets: Mutex::default(),
+            vault_log: Mutex::default(),
             asked: Mutex::default(),
             life: Mutex::new(None),
             trouble: Mutex::new(None),
@@ -298,6 +315,19 @@ impl Entra {
     /// If it cannot be made.
     pub fn vault_key(&self, name: &str, key: &VaultKey) -> Result<String, String> {
         vault::make(&self.directory, name, key)
+    }
+
+    /// Adds a version to a secret of the vault `https://writ.vault.azure.net`; gives the secret's identifier, without a version.
+    #[must_use]
+    pub fn vault_secret(&self, name: &str, version: VaultSecret) -> String {
+        held(&self.directory.secrets).entry(name.to_owned()).or_default().push(version);
+        vault::secret_id(name)
+    }
+
+    /// Every request for a secret, as it came, oldest first.
+    #[must_use]
+    pub fn secrets_asked(&self) -> Vec<Asked> {
+        held(&self.directory.vault_log).clone()
     }
 
     pub(crate) fn directory(&self) -> Arc<Directory> {

@@ -115,7 +115,9 @@ impl AzurePostgres {
                 let connected = tokio_postgres::connect(&server, tokio_postgres::NoTls).await;
                 let (client, connection) = connected.map_err(|error| error.to_string())?;
                 tokio::spawn(connection);
-                client.batch_execute(&made).await.map_err(|error| error.to_string())
+                client.batch_execute(&made).await.map_err(|error| {
+                    error.as_db_error().map_or_else(|| error.to_string(), |refused| refused.message().to_owned())
+                })
             })?;
             held(&self.principals).insert(user, object);
         }

@@ -42,6 +42,7 @@ async fn serve(State(directory): State<Arc<Directory>>, request: Request) -> Res
             json_response(200, &directory.signer.jwks())
         }
         ("GET", ["tenants"]) => arm::tenants(&directory, &asked, &query),
+        ("GET", ["secrets", name, rest @ ..]) => vault::secret(&directory, name, rest, &query, &asked),
         (method, ["keys", name, rest @ ..]) => vault::serve(&directory, method, name, rest, &query, &asked),
         _ => json_response(404, &json!({ "error": "not here" })),
     }

@@ -1,6 +1,7 @@
-//! The part of Key Vault that shows a key's public half and signs by it.
+//! The part of Key Vault that shows a key's public half and signs by it, and the part that gives out secrets.
 //!
-//! <https://learn.microsoft.com/rest/api/keyvault/keys/sign/sign>
+//! <https://learn.microsoft.com/rest/api/keyvault/keys/sign/sign>,
+//! <https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret>
 
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
@@ -54,6 +55,53 @@ fn challenge(words: &str) -> Response<Body> {
     response
 }
 
+/// The object id of whoever asks.
+fn caller(directory: &Directory, query: &str, asked: &Asked) -> Result<String, Box<Response<Body>>> {
+    if query != "api-version=7.4" {
+        let words = "The request URI contains an invalid api-version.";
+        return Err(Box::new(refused(400, "BadParameter", words)));
+    }
+    let Some(token) = asked.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer ")) else {
+        return Err(Box::new(challenge("AKV10000: Request is missing a Bearer or PoP token.")));
+    };
+    let claims = directory.verify(token, AUDIENCE);
+    let claims = claims.map_err(|why| Box::new(challenge(&format!("AKV10022: Invalid audience or token. {why}"))))?;
+    Ok(claims.get("oid").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+pub(super) fn secret_id(name: &str) -> String {
+    format!("{VAULT}/secrets/{name}")
+}
+
+/// The newest version of a secret, or the one that is named.
+pub(super) fn secret(directory: &Directory, name: &str, rest: &[&str], query: &str, asked: &Asked) -> Response<Body> {
+    held(&directory.vault_log).push(asked.clone());
+    let object = match caller(directory, query, asked) {
+        Ok(object) => object,
+        Err(response) => return *response,
+    };
+    let secrets = held(&directory.secrets);
+    let versions = secrets.get(name).map(Vec::as_slice).unwrap_or_default();
+    let found = match rest {
+        [] | [""] => versions.last(),
+        [version] => versions.iter().find(|one| one.version == *version),
+        _ => None,
+    };
+    let Some(found) = found else {
+        let words = format!("A secret with (name/id) {name} was not found in this key vault.");
+        return refused(404, "SecretNotFound", &words);
+    };
+    if !found.users.contains(&object) {
+        return refused(403, "Forbidden", "Caller is not authorized to perform action on resource.");
+    }
+    if !found.enabled {
+        return refused(403, "Forbidden", "Operation get is not allowed on a disabled secret.");
+    }
+    let attributes = json!({ "enabled": true, "created": 1_700_000_000, "updated": 1_700_000_000 });
+    let id = format!("{}/{}", secret_id(name), found.version);
+    json_response(200, &json!({ "value": found.value, "id": id, "attributes": attributes }))
+}
+
 pub(super) fn serve(
     directory: &Directory,
     method: &str,
@@ -62,15 +110,9 @@ pub(super) fn serve(
     query: &str,
     asked: &Asked,
 ) -> Response<Body> {
-    if query != "api-version=7.4" {
-        return refused(400, "BadParameter", "The request URI contains an invalid api-version.");
-    }
-    let Some(token) = asked.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer ")) else {
-        return challenge("AKV10000: Request is missing a Bearer or PoP token.");
-    };
-    let claims = match directory.verify(token, AUDIENCE) {
-        Ok(claims) => claims,
-        Err(why) => return challenge(&format!("AKV10022: Invalid audience or token. {why}")),
+    let object = match caller(directory, query, asked) {
+        Ok(object) => object,
+        Err(response) => return *response,
     };
     let [version, operation @ ..] = rest else { return refused(404, "KeyNotFound", "a version must be named here") };
     let path = format!("{name}/{version}");
@@ -78,8 +120,7 @@ pub(super) fn serve(
     let Some(held) = vault.get(&path) else {
         return refused(404, "KeyNotFound", &format!("A key with (name/id) {path} was not found in this key vault."));
     };
-    let object = claims.get("oid").and_then(Value::as_str).unwrap_or_default();
-    if !held.key.users.iter().any(|user| user == object) {
+    if !held.key.users.contains(&object) {
         return refused(403, "Forbidden", "Caller is not authorized to perform action on resource.");
     }
     let id = format!("{VAULT}/keys/{path}");

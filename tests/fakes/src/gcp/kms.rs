@@ -35,6 +35,8 @@ pub enum Spoilt {
     Version,
     /// A bit of the public key flipped on its way.
     Public,
+    /// A bit of a secret of Secret Manager flipped on its way.
+    Secret,
 }
 
 enum Pair {
@@ -163,7 +165,7 @@ pub(super) fn serve(cloud: &Cloud, heard: &Heard, name: &str, entry: &mut Entry)
 }
 
 /// CRC-32C by a table, apart from the client's own way.
-fn sum(bytes: &[u8]) -> u32 {
+pub(super) fn sum(bytes: &[u8]) -> u32 {
     let table: Vec<u32> = (0..256_u32)
         .map(|entry| (0..8).fold(entry, |sum, _| if sum & 1 == 1 { (sum >> 1) ^ 0x82f6_3b78 } else { sum >> 1 }))
         .collect();

@@ -7,6 +7,7 @@
 //! | `tokeninfo`, for access and ID tokens; `/oauth2/v3/certs`, the keys of ID tokens | this fake |
 //! | Cloud Storage: reading and writing an object, by the JSON API | this fake, so that a token's scopes and boundary show |
 //! | KMS: `publicKey` and `asymmetricSign` of one version of a key | this fake, with keys of its own |
+//! | Secret Manager: `access` of a version | this fake |
 //! | Cloud SQL: how PostgreSQL there takes an access token for a login ([`cloudsql`]) | this fake, before a real PostgreSQL |
 //!
 //! Nothing of Google's is behind it: no registry has any of it. Real are the clients that are held to it beside Writ's own:
@@ -51,6 +52,7 @@ mod jwt;
 mod kms;
 mod project;
 mod refusal;
+mod secrets;
 mod service;
 mod storage;
 mod sts;
@@ -156,7 +158,16 @@ impl Gcp {
         Ok(self.cloud.project().key(name, key))
     }
 
-    /// Spoils what KMS answers from now on, or does not.
+    /// Makes a secret of these versions, oldest first, `None` where one is disabled; gives its resource name.
+    pub fn secret(&self, name: &str, versions: &[Option<&str>], bindings: &[(&str, &str)]) -> String {
+        let versions = versions.iter().map(|value| value.map(|text| text.as_bytes().to_vec())).collect();
+        let bindings = bindings.iter().map(|(role, member)| ((*role).to_owned(), (*member).to_owned())).collect();
+        let name = format!("projects/{PROJECT}/secrets/{name}");
+        self.cloud.project().secrets.insert(name.clone(), secrets::Stored { versions, bindings });
+        name
+    }
+
+    /// Spoils what KMS and Secret Manager answer from now on, or does not.
     pub fn spoil(&self, spoilt: Option<Spoilt>) {
         self.cloud.project().spoilt = spoilt;
     }

@@ -139,6 +139,7 @@ pub(crate) struct Project {
     accounts: BTreeMap<String, KnownAccount>,
     pub(crate) buckets: BTreeMap<String, Bucket>,
     pub(crate) keys: BTreeMap<String, Key>,
+    pub(crate) secrets: BTreeMap<String, super::secrets::Stored>,
     pub(crate) spoilt: Option<Spoilt>,
     pub(crate) tokens: BTreeMap<String, Issued>,
 }

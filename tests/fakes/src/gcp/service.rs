@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Response, header};
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
-use super::{Cloud, Texts, Trouble, iam, info, kms, storage, sts};
+use super::{Cloud, Texts, Trouble, iam, info, kms, secrets, storage, sts};
 use crate::{clock, random_hex};
 
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -170,6 +170,9 @@ async fn answered(cloud: &Cloud, heard: &Heard, entry: &mut Entry) -> Result<Val
     }
     if let Some(name) = path.strip_prefix("/v1/").filter(|name| name.contains("/cryptoKeys/")) {
         return kms::serve(cloud, heard, name, entry);
+    }
+    if let Some(name) = path.strip_prefix("/v1/").filter(|name| name.contains("/secrets/")) {
+        return secrets::serve(cloud, heard, name, entry);
     }
     if path.starts_with("/storage/v1/b/") || path.starts_with("/upload/storage/v1/b/") {
         return storage::serve(cloud, heard, entry);

@@ -58,6 +58,42 @@ pub(super) const AWS: Table = Table {
     ],
 };
 
+pub(super) const GCP: Table = Table {
+    head: "[broker.target.provider.static.source.gcp-secretmanager]",
+    about: "A secret of Google's Secret Manager, fetched with the broker's own identity at Google.",
+    settings: &[
+        required("secret", "text", "Its resource name.", "\"projects/acme-prod/secrets/orders\""),
+        optional("version", "number", "", "The version: the newest where this is left out.", "3"),
+        optional(
+            "endpoint",
+            "text",
+            "",
+            "Where Secret Manager is, if not where Google has it.",
+            "\"https://secretmanager.p.googleapis.com\"",
+        ),
+    ],
+};
+
+pub(super) const AZURE: Table = Table {
+    head: "[broker.target.provider.static.source.azure-keyvault]",
+    about: "A secret of Azure Key Vault, fetched with the broker's own identity at Azure.",
+    settings: &[
+        required(
+            "secret",
+            "text",
+            "Its identifier; with `/VERSION` after the name for one version.",
+            "\"https://acme.vault.azure.net/secrets/orders\"",
+        ),
+        optional(
+            "endpoint",
+            "text",
+            "",
+            "Where the vault is dialled, if not at its own name.",
+            "\"https://acme.privatelink.vaultcore.azure.net\"",
+        ),
+    ],
+};
+
 pub(super) const KUBERNETES: Table = Table {
     head: "[broker.target.provider.static.source.kubernetes-secret]",
     about: "A key of a Secret of Kubernetes. Exactly one of `kubeconfig`, `in_cluster` and `assertion` says how the broker is let in.",

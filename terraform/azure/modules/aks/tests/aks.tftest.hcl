@@ -14,15 +14,14 @@ mock_provider "azuread" {
 mock_provider "azurerm" {}
 
 variables {
-  tenant_id  = "11111111-1111-1111-1111-111111111111"
-  issuer_url = "https://issuer.example/writ"
-  target     = "cluster"
-  cluster_id = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/reports/providers/Microsoft.ContainerService/managedClusters/prod"
-  host       = "prod-0123abcd.hcp.westeurope.azmk8s.io"
-  namespaces = { reports = "Reader" }
+  tenant_id        = "11111111-1111-1111-1111-111111111111"
+  issuer_url       = "https://issuer.example/writ"
+  target           = "cluster"
+  host             = "prod-0123abcd.hcp.westeurope.azmk8s.io"
+  service_accounts = ["viewer", "deployer"]
 }
 
-run "lets_sessions_into_single_namespaces" {
+run "lets_the_broker_in_by_its_issuer" {
   command = plan
 
   assert {
@@ -31,88 +30,103 @@ run "lets_sessions_into_single_namespaces" {
   }
 
   assert {
-    condition     = module.app.role_assignments == [{ role = "Azure Kubernetes Service RBAC Reader", scope = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/reports/providers/Microsoft.ContainerService/managedClusters/prod/namespaces/reports" }]
-    error_message = "the rights are others"
+    condition     = length(module.app.role_assignments) == 0
+    error_message = "it has rights at Azure"
   }
 }
 
-run "writes_the_target" {
+run "gives_the_broker_what_it_needs_in_one_namespace" {
   command = apply
 
   assert {
-    condition     = output.writ_target == "[[broker.target]]\nname = \"cluster\"\nprotocol = \"kubernetes\"\nhost = \"prod-0123abcd.hcp.westeurope.azmk8s.io\"\nca_file = \"/etc/writ/cluster.pem\"\n\n[broker.target.provider.azure]\ntenant_id = \"11111111-1111-1111-1111-111111111111\"\nclient_id = \"33333333-3333-3333-3333-333333333333\"\nservice = \"aks\""
+    condition     = yamldecode(split("---\n", output.rbac)[0]).metadata.namespace == "writ-access"
+    error_message = "another namespace"
+  }
+
+  assert {
+    condition     = jsonencode(yamldecode(split("---\n", output.rbac)[0]).rules) == jsonencode([{ apiGroups = [""], resources = ["secrets"], verbs = ["create", "list", "delete"] }, { apiGroups = [""], resources = ["serviceaccounts/token"], verbs = ["create"], resourceNames = ["viewer", "deployer"] }])
+    error_message = "the rights are others"
+  }
+
+  assert {
+    condition     = yamldecode(split("---\n", output.rbac)[1]).subjects == [{ apiGroup = "rbac.authorization.k8s.io", kind = "User", name = "55555555-5555-5555-5555-555555555555" }]
+    error_message = "another has them"
+  }
+
+  assert {
+    condition     = output.writ_target == "[[broker.target]]\nname = \"cluster\"\nprotocol = \"kubernetes\"\nhost = \"prod-0123abcd.hcp.westeurope.azmk8s.io\"\nca_file = \"/etc/writ/cluster.pem\"\n\n[broker.target.provider.kubernetes]\nservice_account = \"writ-access/viewer\"\nservice_accounts = [\"writ-access/deployer\"]\n\n[broker.target.provider.kubernetes.aks]\ntenant_id = \"11111111-1111-1111-1111-111111111111\"\nclient_id = \"33333333-3333-3333-3333-333333333333\""
     error_message = "the configuration is another"
   }
 }
 
-run "refuses_no_namespace" {
+run "refuses_no_account" {
   command = plan
 
   variables {
-    namespaces = {}
+    service_accounts = []
   }
 
-  expect_failures = [var.namespaces]
+  expect_failures = [var.service_accounts]
+}
+
+run "refuses_any_account" {
+  command = plan
+
+  variables {
+    service_accounts = ["*"]
+  }
+
+  expect_failures = [var.service_accounts]
+}
+
+run "refuses_an_account_with_its_namespace" {
+  command = plan
+
+  variables {
+    service_accounts = ["a/b"]
+  }
+
+  expect_failures = [var.service_accounts]
+}
+
+run "refuses_the_default_account" {
+  command = plan
+
+  variables {
+    service_accounts = ["default"]
+  }
+
+  expect_failures = [var.service_accounts]
 }
 
 run "refuses_any_namespace" {
   command = plan
 
   variables {
-    namespaces = { "*" = "Reader" }
+    namespace = "*"
   }
 
-  expect_failures = [var.namespaces]
+  expect_failures = [var.namespace]
 }
 
 run "refuses_the_clusters_own_namespaces" {
   command = plan
 
   variables {
-    namespaces = { "kube-system" = "Reader" }
+    namespace = "kube-system"
   }
 
-  expect_failures = [var.namespaces]
+  expect_failures = [var.namespace]
 }
 
-run "refuses_admin" {
+run "refuses_the_default_namespace" {
   command = plan
 
   variables {
-    namespaces = { reports = "Admin" }
+    namespace = "default"
   }
 
-  expect_failures = [var.namespaces]
-}
-
-run "refuses_the_clusters_admin" {
-  command = plan
-
-  variables {
-    namespaces = { reports = "Cluster Admin" }
-  }
-
-  expect_failures = [var.namespaces]
-}
-
-run "refuses_a_resource_group" {
-  command = plan
-
-  variables {
-    cluster_id = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/reports"
-  }
-
-  expect_failures = [var.cluster_id]
-}
-
-run "refuses_any_cluster" {
-  command = plan
-
-  variables {
-    cluster_id = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/reports/providers/Microsoft.ContainerService/managedClusters/*"
-  }
-
-  expect_failures = [var.cluster_id]
+  expect_failures = [var.namespace]
 }
 
 run "refuses_a_url" {

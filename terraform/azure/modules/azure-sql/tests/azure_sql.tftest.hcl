@@ -39,7 +39,7 @@ run "names_the_user_by_its_object_id" {
   }
 
   assert {
-    condition     = output.writ_target == "[[broker.target]]\nname = \"sales\"\nprotocol = \"tds\"\nhost = \"sales.database.windows.net\"\n\n[broker.target.provider.azure]\ntenant_id = \"11111111-1111-1111-1111-111111111111\"\nclient_id = \"33333333-3333-3333-3333-333333333333\"\nservice = \"sql\""
+    condition     = output.writ_target == "[[broker.target]]\nname = \"sales\"\nprotocol = \"azure\"\nhost = \"sales.database.windows.net\"\n\n[broker.target.provider.azure]\nresource = \"sql\"\ntenant_id = \"11111111-1111-1111-1111-111111111111\"\nclient_id = \"33333333-3333-3333-3333-333333333333\""
     error_message = "the configuration is another"
   }
 }

@@ -60,7 +60,7 @@ run "knows_other_clouds" {
   command = plan
 
   variables {
-    cloud = "usgovernment"
+    cloud = "us_government"
   }
 
   assert {
@@ -103,7 +103,7 @@ run "writes_the_target" {
   }
 
   assert {
-    condition     = output.writ_target == "[[broker.target]]\nname = \"reports\"\nprotocol = \"azure\"\nhost = \"management.azure.com\"\n\n[broker.target.provider.azure]\ntenant_id = \"11111111-1111-1111-1111-111111111111\"\nclient_id = \"33333333-3333-3333-3333-333333333333\"\nservice = \"arm\""
+    condition     = output.writ_target == "[[broker.target]]\nname = \"reports\"\nprotocol = \"azure\"\nhost = \"management.azure.com\"\n\n[broker.target.provider.azure]\nresource = \"arm\"\ntenant_id = \"11111111-1111-1111-1111-111111111111\"\nclient_id = \"33333333-3333-3333-3333-333333333333\""
     error_message = "the configuration is another"
   }
 
@@ -119,11 +119,11 @@ run "writes_what_differs_from_the_defaults" {
   variables {
     cloud             = "china"
     workload_subjects = ["workload:0123456789abcdef0123456789abcdef"]
-    service           = "keyvault"
+    resource          = "key_vault"
   }
 
   assert {
-    condition     = strcontains(output.writ_target, "cloud = \"china\"\nsubject = \"workload\"") && strcontains(output.writ_target, "host = \"management.chinacloudapi.cn\"")
+    condition     = strcontains(output.writ_target, "entra = { cloud = \"china\", subject = \"workload\" }") && strcontains(output.writ_target, "host = \"management.chinacloudapi.cn\"")
     error_message = "the configuration is another"
   }
 }
@@ -421,14 +421,14 @@ run "refuses_a_cloud_that_is_not_known" {
   expect_failures = [var.cloud]
 }
 
-run "refuses_a_service_that_is_not_known" {
+run "refuses_a_resource_that_is_not_known" {
   command = plan
 
   variables {
-    service = "graph"
+    resource = "graph"
   }
 
-  expect_failures = [var.service]
+  expect_failures = [var.resource]
 }
 
 run "refuses_an_owner_by_name" {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{CloudSqlConfig, GcpConfig, GkeAccessConfig};
+use writ_provider_gcp::{CloudSqlConfig, GcpConfig, GkeAccessConfig};
 
 const POOL: &str = "projects/123456789012/locations/global/workloadIdentityPools/writ/providers/writ";
 

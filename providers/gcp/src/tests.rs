@@ -1,3 +1,0 @@
-//! What stands between the configuration and the calls.
-
-mod config;
