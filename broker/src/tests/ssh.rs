@@ -67,11 +67,16 @@ async fn a_hosts_certificate_stands_in_the_ledger_before_it_is_given() {
         life_seconds,
     };
     let facts = world.broker.ssh(TARGET).unwrap();
-    assert_eq!((facts.trusted, facts.revocation_list), (vec!["ssh-ed25519 AAAA writ".to_owned()], format!("{URL}/v1/ssh/00ff/krl")));
+    assert_eq!(
+        (facts.trusted, facts.revocation_list),
+        (vec!["ssh-ed25519 AAAA writ".to_owned()], format!("{URL}/v1/ssh/00ff/krl"))
+    );
     let given = world.broker.certify_ssh_host(TARGET, asked("a key", 60), operator()).await.unwrap();
     assert_eq!(given.certificate, "certificate for web.test");
     let events = world.events().await;
-    let Some(Event::HostCertified { target, key, names, serial, expires, by }) = events.last() else { panic!("{events:?}") };
+    let Some(Event::HostCertified { target, key, names, serial, expires, by }) = events.last() else {
+        panic!("{events:?}")
+    };
     assert_eq!((target.as_str(), key.as_str(), names.len()), (TARGET, "SHA256:one", 1));
     assert_eq!((serial.as_str(), *expires, by.clone()), ("18446744073709551615", given.expires, operator()));
     let refused = world.broker.certify_ssh_host(TARGET, asked(CANARY, 60), operator()).await.unwrap_err();
