@@ -216,8 +216,11 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         let said = check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider));
         assert!(said.contains(words), "`{words}`: {said}");
     }
+    let trusted = sound.text.replace(&table, &openbao("https://bao.example", password));
+    assert!(check(&sound.path("writ.toml"), &trusted).contains("add `[broker.issues]`"));
+    let trusted = trusted.replacen("[[broker.issuer]]", "[broker.issues]\n\n[[broker.issuer]]", 1);
+    assert_eq!(check(&sound.path("writ.toml"), &trusted), "nothing");
     for provider in [
-        openbao("https://bao.example", password),
         from("env = \"APP_PASSWORD\""),
         from("aws-secretsmanager = { region = \"eu-west-1\", secret = \"prod/orders\" }"),
         from("kubernetes-secret = { secret = \"shop/orders\", key = \"password\", in_cluster = true }"),
