@@ -220,10 +220,16 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     assert!(check(&sound.path("writ.toml"), &trusted).contains("add `[broker.issues]`"));
     let trusted = trusted.replacen("[[broker.issuer]]", "[broker.issues]\n\n[[broker.issuer]]", 1);
     assert_eq!(check(&sound.path("writ.toml"), &trusted), "nothing");
+    let secret = "secret = \"shop/orders\", key = \"password\"";
+    let cluster = "assertion = { audience = \"k8s\" }, server = \"https://k8s.example\"";
+    let trusted = trusted.replace(
+        &openbao("https://bao.example", password),
+        &from(&format!("kubernetes-secret = {{ {secret}, {cluster} }}")),
+    );
+    assert_eq!(check(&sound.path("writ.toml"), &trusted), "nothing");
     for provider in [
         from("env = \"APP_PASSWORD\""),
         from("aws-secretsmanager = { region = \"eu-west-1\", secret = \"prod/orders\" }"),
-        from("kubernetes-secret = { secret = \"shop/orders\", key = \"password\", in_cluster = true }"),
     ] {
         assert_eq!(check(&sound.path("writ.toml"), &sound.text.replace(&table, &provider)), "nothing");
     }
