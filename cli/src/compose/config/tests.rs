@@ -240,12 +240,14 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     let issues = "[broker.issues]\nkms_key = \"alias/writ\"\n\n[[broker.issuer]]";
     let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", issues, 1));
     assert!(said.contains("write the key's ARN"), "{said}");
-    let issues = issues.replace("alias/writ", "https://writ.vault.azure.net/keys/issuer");
-    let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
-    assert!(said.contains("write the key's identifier with its version"), "{said}");
-    let issues = issues.replace("alias/writ", "projects/p/locations/l/keyRings/r/cryptoKeys/k");
-    let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
-    assert!(said.contains("is no version of a key: write its resource name"), "{said}");
+    for (key, words) in [
+        ("https://writ.vault.azure.net/keys/issuer", "write the key's identifier with its version"),
+        ("projects/p/locations/l/keyRings/r/cryptoKeys/k", "is no version of a key: write its resource name"),
+    ] {
+        let issues = issues.replace("alias/writ", key);
+        let said = check(&sound.path("writ.toml"), &sound.text.replacen("[[broker.issuer]]", &issues, 1));
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]
