@@ -47,7 +47,7 @@ async fn answer(uri: Uri, body: Bytes) -> axum::Json<Value> {
     let auth = |writ: &Value, seconds: u64| {
         json!({
             "client_token": "s.0123456789abcdefghijklmn", "accessor": "0123456789abcdefghijklmn", "token_type": "service",
-            "metadata": { "writ": writ }, "lease_duration": seconds, "renewable": true, "num_uses": 0,
+            "metadata": writ.is_string().then(|| json!({ "writ": writ })), "lease_duration": seconds, "renewable": true, "num_uses": 0,
         })
     };
     let seconds = |value: Option<&Value>| {

@@ -16,6 +16,7 @@ mod issuer;
 mod kit;
 mod kv;
 mod misses;
+mod namespaces;
 mod trouble;
 mod world;
 
@@ -33,6 +34,7 @@ async fn openbao_2_7() {
     dynamic::check(&world).await;
     crash::check(&world).await;
     kv::check(&world).await;
+    namespaces::check(&world).await;
     canary::check(&world).await;
     assert!(!world.bao.log().contains("panic"));
 }

@@ -44,7 +44,7 @@ impl World {
         let superuser = client(&postgres.url("postgres")).await.unwrap();
         superuser.batch_execute("CREATE DATABASE orders").await.unwrap();
         superuser.batch_execute(ROLES).await.unwrap();
-        set_up(&bao, &postgres, &issuer, files.path());
+        set_up(&bao, &postgres, &issuer, files.path(), |script| script);
         let policy = format!("path \"{CLOSED}\" {{ capabilities = [\"read\"] }}");
         bao.write("sys/policies/acl/writ-closed", &json!({ "policy": policy })).await.unwrap();
         let (target, silence) = (target("orders"), TcpListener::bind("127.0.0.1:0").unwrap());
@@ -177,8 +177,14 @@ const ROLES: &str = "CREATE ROLE orders_reader; CREATE ROLE orders_owner;
     GRANT orders_reader, orders_owner TO openbao WITH ADMIN OPTION; GRANT pg_signal_backend TO openbao";
 
 /// Runs the example's script, at this database and for this issuer. The kit calls its target by another name.
-fn set_up(bao: &OpenBao, postgres: &Cluster, issuer: &Issuer, directory: &Path) {
-    let mut script = example("setup.sh");
+pub(crate) fn set_up(
+    bao: &OpenBao,
+    postgres: &Cluster,
+    issuer: &Issuer,
+    directory: &Path,
+    change: impl FnOnce(String) -> String,
+) {
+    let mut script = change(example("setup.sh"));
     let authority = format!(" oidc_discovery_ca_pem=@{}/issuer.pem", directory.display());
     let database = format!("localhost:{}/orders?sslmode=disable", postgres.port());
     let again = "bound_issuer=https://issuer.example/writ";
