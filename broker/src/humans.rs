@@ -1,6 +1,6 @@
 //! Humans at the API: who they are, by OIDC or by the admin token, and what policy lets them do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,6 +24,8 @@ use crate::webhooks::answers::Person;
 const LOCAL: &str = "writ";
 /// The longest admin token that is read, in bytes.
 const MAX_TOKEN: usize = 4096;
+/// The shortest one, in bytes: 128 random bits in hexadecimal.
+const LEAST_ADMIN_TOKEN: usize = 32;
 
 /// How humans are known.
 #[derive(Debug)]
@@ -104,16 +106,32 @@ impl Humans {
     /// The admin token is read each time, so that removing the file ends it.
     fn is_admin_token(&self, token: &str) -> bool {
         let Some(path) = &self.admin_token_file else { return false };
-        match crate::keys::files::read(path) {
-            Ok(Some(bytes)) => {
-                let expected = bytes.trim_ascii_end();
-                !expected.is_empty()
-                    && token.len() <= MAX_TOKEN
-                    && Secret::new(expected.to_vec()) == Secret::new(token.as_bytes().to_vec())
+        match admin_token(path) {
+            Ok(Some(expected)) => token.len() <= MAX_TOKEN && expected == Secret::new(token.as_bytes().to_vec()),
+            Ok(None) => false,
+            Err(problem) => {
+                tracing::warn!(problem, "the admin token opens nothing");
+                false
             }
-            _ => false,
         }
     }
+}
+
+/// The admin token in a file; `None` if there is no file, as when the first steps are done.
+///
+/// # Errors
+/// Why it opens nothing, and what to do.
+pub fn admin_token(path: &Path) -> Result<Option<Secret>, String> {
+    let Some(bytes) = crate::keys::files::read(path).map_err(|fault| fault.to_string())? else { return Ok(None) };
+    let token = bytes.trim_ascii_end();
+    if token.len() < LEAST_ADMIN_TOKEN {
+        return Err(format!(
+            "the token in `{}` has {} characters, and could be guessed: write at least {LEAST_ADMIN_TOKEN}, as by `openssl rand -hex 32`",
+            path.display(),
+            token.len()
+        ));
+    }
+    Ok(Some(Secret::new(token.to_vec())))
 }
 
 impl Broker {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use writ_broker::config::BrokerConfig;
 use writ_broker::duration::Span;
+use writ_broker::humans::admin_token;
 use writ_core::target::Protocol;
 use writ_gateway::config::{GatewayConfig, Listener, OAuth};
 use writ_provider_aws::{AwsConfig, EksAccessConfig, EksConfig, RdsConfig};
@@ -260,6 +261,8 @@ fn mistakes(config: &Config, path: &Path, text: &str) -> Vec<String> {
     found.extend(config.log.mistake().map(|problem| located("log.filter", &problem)));
     if let Some(broker) = &config.broker {
         found.extend(broker.mistakes().iter().map(|mistake| located(&mistake.setting, &mistake.problem)));
+        let token = broker.admin_token_file.as_deref().and_then(|file| admin_token(file).err());
+        found.extend(token.map(|problem| located("broker.admin_token_file", &problem)));
         found.extend(provider_mistakes(broker).iter().map(|(setting, problem)| located(setting, problem)));
         match policy_mistakes(&broker.policies) {
             Ok(mistakes) => found.extend(mistakes),

@@ -251,6 +251,23 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
 }
 
 #[test]
+fn an_admin_token_that_opens_nothing_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sound = Sound::new();
+    let file = sound.path("admin-token");
+    crate::private::replace(&file, b"short").unwrap();
+    let said = check(&sound.path("writ.toml"), &sound.text);
+    assert!(said.contains("broker.admin_token_file") && said.contains("has 5 characters"), "{said}");
+    crate::private::replace(&file, b"0123456789abcdef0123456789abcdef\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said = check(&sound.path("writ.toml"), &sound.text);
+    assert!(said.contains("can be read by others (mode 644)"), "{said}");
+    // Whoever is done with the first steps removes it.
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(check(&sound.path("writ.toml"), &sound.text), "nothing");
+}
+
+#[test]
 fn every_mistake_is_reported_at_once() {
     let sound = Sound::new();
     let text =
