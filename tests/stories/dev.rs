@@ -30,6 +30,30 @@ fn superuser(cluster: &Cluster, database: &str, statement: &str) -> String {
 }
 
 #[test]
+fn a_login_that_the_database_refuses_is_said_at_once() {
+    let cluster = Cluster::start(Version::V15).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (state, said) = (directory.path().join("state"), directory.path().join("said"));
+    let output = std::fs::File::create(&said).unwrap();
+    let mut command = Command::new(binary().unwrap());
+    command.arg("--state").arg(&state).args(["dev", "--target"]);
+    command.arg(format!("postgres://nobody@127.0.0.1:{}/postgres", cluster.port())).env("PGPASSWORD", "wrong");
+    command.stdin(Stdio::null()).stderr(output.try_clone().unwrap()).stdout(output);
+    let mut running = Running(command.spawn().unwrap());
+    let until = Instant::now() + LIMIT;
+    let said = loop {
+        let text = std::fs::read_to_string(&said).unwrap();
+        if text.contains("(provider.misconfigured, request ") {
+            break text;
+        }
+        assert!(running.0.try_wait().unwrap().is_none() && Instant::now() < until, "nothing is said: {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(said.contains("sessions at `postgres` will be refused until its database takes the login"), "{said}");
+    assert!(said.contains("password authentication failed for user \"nobody\""), "{said}");
+}
+
+#[test]
 fn an_existing_database_is_reached_with_what_is_printed() {
     let cluster = Cluster::start(Version::V15).unwrap();
     let password = postgres::random_hex().unwrap();

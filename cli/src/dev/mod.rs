@@ -70,6 +70,9 @@ pub(crate) async fn run(dev: Dev, connection: &Connection) -> Result<(), Failure
     out::line("\nA connection of a command that sees no token:\n");
     out::line(&format!("  writ connect {name} --state {state} -- psql"));
     out::line("\nA token opens one session; ask for another for the next. Ctrl-C ends it.");
+    if let Err(missing) = stack.probe(&name).await {
+        out::note(&format!("note: sessions at `{name}` will be refused until its database takes the login\n{missing}"));
+    }
     if let Some(policy) = stack.kept_policy() {
         let policy = policy.display();
         out::note(&format!(

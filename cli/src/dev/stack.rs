@@ -159,6 +159,15 @@ impl Stack {
         Err(Failure::new(format!("the recording of {session} did not arrive within {RECORDED_WITHIN:?}")))
     }
 
+    /// Whether the provider could mint at a target.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(crate) async fn probe(&self, target: &str) -> Result<(), Failure> {
+        let api = crate::api::Api::new(&Profile::load(&self.state)?)?;
+        api.post_nothing(&format!("/v1/targets/{target}/probe")).await
+    }
+
     /// The policy file that stood there before and says something else than what these settings would make of it.
     #[must_use]
     pub(crate) fn kept_policy(&self) -> Option<&Path> {
