@@ -113,8 +113,11 @@ pub(super) enum Said {
     Refused,
 }
 
-/// Tag, body and length of the message at the front of `bytes`, once it is whole.
-pub(super) fn message(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, Malformed> {
+/// A message: its tag, its body and its whole length.
+type Message<'a> = (u8, &'a [u8], usize);
+
+/// The message at the front of `bytes`, once it is whole.
+pub(super) fn message(bytes: &[u8]) -> Result<Option<Message<'_>>, Malformed> {
     let (Some(tag), Some(length)) = (bytes.first(), u32_at(bytes, 1)) else { return Ok(None) };
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if !(4..=LONGEST_MESSAGE).contains(&length) {

@@ -92,7 +92,7 @@ async fn more(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> io:
 
 async fn session(mut client: impl Client, startup: &Startup, passage: &Passage, number: u64) {
     match open(&mut client, startup, passage).await {
-        Ok(Opened::Shown(gateway)) => carry(client, gateway, Hearing::new(&*passage.watch, number)).await,
+        Ok(Opened::Shown(Box::new(gateway))) => carry(client, gateway, Hearing::new(&*passage.watch, number)).await,
         Ok(Opened::Refused(code, words)) => passage.watch.saw(number, Event::Refused(&code, &words)),
         Err((code, fault)) => {
             passage.watch.saw(number, Event::Refused(code, fault.what()));
@@ -114,7 +114,7 @@ async fn refuse(mut client: impl Client, refusal: &[u8]) {
 /// How far a login came.
 enum Opened {
     /// The token was shown; what the gateway says to that is carried.
-    Shown(TlsStream<TcpStream>),
+    Shown(Box<TlsStream<TcpStream>>),
     /// The gateway refused before it asked for one: the SQLSTATE and the words that the client was told.
     Refused(String, String),
 }

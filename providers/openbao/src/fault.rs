@@ -18,7 +18,7 @@ pub(crate) fn refused(doing: &str, denied: &Denied) -> ProviderFault {
 /// OpenBao says no to what the broker needs beside the secret.
 pub(crate) fn missing(doing: &str, denied: &Denied, rights: &Rights<'_>) -> ProviderFault {
     match denied.code {
-        403 | 404 | 405 => ProviderFault::Misconfigured(format!(
+        403..=405 => ProviderFault::Misconfigured(format!(
             "{doing}: {} (HTTP status {}): the role's policy needs: {rights}",
             denied.words, denied.code
         )),

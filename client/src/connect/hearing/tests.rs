@@ -36,7 +36,7 @@ fn welcome(name: &str) -> Vec<u8> {
     [
         said(b'N', b"SNOTICE\0C00000\0Mwaits\0\0"),
         said(b'R', &[0; 4]),
-        said(b'S', b"server_version\015.1\0"),
+        said(b'S', b"server_version\x0015.1\0"),
         said(b'S', name.as_bytes()),
         said(b'K', &[1; 8]),
         said(b'Z', b"I"),

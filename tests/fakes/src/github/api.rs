@@ -181,7 +181,10 @@ fn access_token(shared: &Shared, id: &str, call: &Call<'_>) -> Result<Answer, An
         "repository_selection": if token.selected { "selected" } else { "all" },
     });
     if token.selected {
-        body["repositories"] = token.repositories.iter().map(|one| repository(&account, one)).collect();
+        let repositories: Value = token.repositories.iter().map(|one| repository(&account, one)).collect();
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("repositories".to_owned(), repositories);
+        }
     }
     Ok(Answer::new(201, body))
 }
