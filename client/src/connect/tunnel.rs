@@ -92,7 +92,7 @@ async fn more(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> io:
 
 async fn session(mut client: impl Client, startup: &Startup, passage: &Passage, number: u64) {
     match open(&mut client, startup, passage).await {
-        Ok(Opened::Shown(Box::new(gateway))) => carry(client, gateway, Hearing::new(&*passage.watch, number)).await,
+        Ok(Opened::Shown(gateway)) => carry(client, *gateway, Hearing::new(&*passage.watch, number)).await,
         Ok(Opened::Refused(code, words)) => passage.watch.saw(number, Event::Refused(&code, &words)),
         Err((code, fault)) => {
             passage.watch.saw(number, Event::Refused(code, fault.what()));
@@ -139,7 +139,7 @@ async fn open(client: &mut impl Client, startup: &Startup, passage: &Passage) ->
     };
     let shown = tokio::time::timeout(ASK, shown).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     shown.map_err(|error| (CANNOT_CONNECT, broken(&error)))?;
-    Ok(Opened::Shown(gateway))
+    Ok(Opened::Shown(Box::new(gateway)))
 }
 
 /// Waits until the gateway asks for the token; where it refuses instead, gives what the client was told.

@@ -86,7 +86,7 @@ async fn another_implementation_reads_a_certificate_and_writes_the_same_bytes() 
     let options: Vec<(&str, &str)> =
         read.critical_options().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(options, [("force-command", "backup")]);
-    let extensions: Vec<&str> = read.extensions().iter().map(|(name, _)| name.as_str()).collect();
+    let extensions: Vec<&str> = read.extensions().keys().map(String::as_str).collect();
     assert_eq!(extensions, ["permit-X11-forwarding", "permit-pty"]);
     let again = authority(Gives::Signatures).certify(&content(&principals, &permits, &key)).await.unwrap();
     assert_ne!(line, again, "each has a nonce of its own");

@@ -191,9 +191,7 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         (format!("[broker.target.provider.azure]\n{tenant}\nresource = \"all\""), "which is no resource"),
         (format!("[broker.target.provider.azure_database]\n{tenant}"), "no `user`: write it"),
         (
-            format!(
-                "[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\n[broker.target.provider.kubernetes.aks]\ntenant_id = \"x\"\nclient_id = \"y\""
-            ),
+            "[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\n[broker.target.provider.kubernetes.aks]\ntenant_id = \"x\"\nclient_id = \"y\"".to_owned(),
             "write the tenant's id",
         ),
         (openbao("https://bao.example", "fields = [\"username\"]"), "a database takes a user's password"),
@@ -207,9 +205,7 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
         ("[broker.target.provider.gcp]".to_owned(), "no service account"),
         ("[broker.target.provider.cloudsql]".to_owned(), "no service account"),
         (
-            format!(
-                "[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\ngke = {{ service_account = \"c\" }}"
-            ),
+            "[broker.target.provider.kubernetes]\nservice_account = \"a/b\"\ngke = { service_account = \"c\" }".to_owned(),
             "is no service account's address",
         ),
     ] {

@@ -1,6 +1,6 @@
 //! Revocation lists, as `ssh-keygen` reads them and beside those that it writes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -19,7 +19,7 @@ fn certificate(world: &World, name: &str, secret: &[u8]) -> PathBuf {
 }
 
 /// Whether `ssh-keygen` finds the certificate on the list; it fails where it does.
-fn is_listed(list: &PathBuf, certificate: &PathBuf) -> bool {
+fn is_listed(list: &Path, certificate: &Path) -> bool {
     let said = keygen(&["-Q", "-f", &list.to_string_lossy(), &certificate.to_string_lossy()]);
     let (found, text) = match &said {
         Ok(text) => (false, text),
