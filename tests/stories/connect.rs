@@ -242,7 +242,7 @@ fn signals_reach_the_command_and_the_socket_goes_however_it_ends() {
     let job = Job::new();
     let trap = "trap 'exit 9' HUP INT TERM; echo $PGHOST; while :; do sleep 0.05; done";
     for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
-        let mut running = Running::start(job.connect(TARGET, &["sh", "-c", trap]));
+        let mut running = Running::start(hearing_signals(&job.connect(TARGET, &["sh", "-c", trap])));
         let directory = PathBuf::from(running.line());
         assert!(directory.exists());
         running.signal(signal);
@@ -267,12 +267,21 @@ fn signals_reach_the_command_and_the_socket_goes_however_it_ends() {
     assert_eq!(job.left(), Vec::<PathBuf>::new());
 }
 
+/// The same command, started to hear every signal: a shell's background job, which may run the tests, is deaf to SIGINT.
+fn hearing_signals(command: &Command) -> Command {
+    within(command, "env", &["--default-signal=HUP,INT,TERM"])
+}
+
 /// The same command, started to ignore SIGHUP.
 fn without_hangup(command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
-    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell
+    within(command, "sh", &["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+}
+
+fn within(command: &Command, outer: &str, arguments: &[&str]) -> Command {
+    let mut wrapped = Command::new(outer);
+    wrapped.args(arguments).arg(command.get_program()).args(command.get_args());
+    wrapped.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    wrapped
 }
 
 #[test]
