@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use jsonwebtoken::Algorithm as LibraryAlgorithm;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -68,16 +67,6 @@ impl Algorithm {
             Self::Rs256 | Self::Ps256 => None,
             Self::Es256 | Self::EdDsa => Some(64),
             Self::Es384 => Some(96),
-        }
-    }
-
-    pub(crate) const fn library(self) -> LibraryAlgorithm {
-        match self {
-            Self::Rs256 => LibraryAlgorithm::RS256,
-            Self::Ps256 => LibraryAlgorithm::PS256,
-            Self::Es256 => LibraryAlgorithm::ES256,
-            Self::Es384 => LibraryAlgorithm::ES384,
-            Self::EdDsa => LibraryAlgorithm::EdDSA,
         }
     }
 }

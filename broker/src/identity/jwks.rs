@@ -3,9 +3,12 @@
 //!
 //! A symmetric key must never become a verification key: an RSA modulus used as an HMAC secret is the oldest forgery.
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::DecodingKey;
 use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 
@@ -36,13 +39,18 @@ pub enum JwksFault {
     Empty,
 }
 
-/// One key.
-#[derive(Debug, Clone)]
+/// One key, parsed once for each algorithm that it verifies.
+#[derive(Clone)]
 pub struct Key {
     kid: Option<String>,
-    algorithms: Vec<Algorithm>,
+    verifying: Vec<(Algorithm, ParsedPublicKey)>,
     thumbprint: String,
-    decoding: DecodingKey,
+}
+
+impl core::fmt::Debug for Key {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Key").field("kid", &self.kid).field("thumbprint", &self.thumbprint).finish_non_exhaustive()
+    }
 }
 
 /// The keys of an issuer that count.
@@ -99,7 +107,7 @@ impl KeySet {
     /// The keys that may have made a signature: those of this name, or all where the token names none.
     pub fn candidates<'s>(&'s self, kid: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &'s Key> {
         let named = move |key: &&Key| kid.is_none_or(|kid| key.kid.as_deref() == Some(kid));
-        self.keys.iter().filter(named).filter(move |key| key.algorithms.contains(&algorithm))
+        self.keys.iter().filter(named).filter(move |key| key.verifying(algorithm).is_some())
     }
 }
 
@@ -124,9 +132,9 @@ impl Key {
         key.kid = jwk.get("kid").map(|kid| kid.as_str().map(str::to_owned)).unwrap_or_default();
         if let Some(alg) = jwk.get("alg") {
             let alg = alg.as_str()?;
-            key.algorithms.retain(|algorithm| algorithm.name() == alg);
+            key.verifying.retain(|(algorithm, _)| algorithm.name() == alg);
         }
-        (!key.algorithms.is_empty()).then_some(key)
+        (!key.verifying.is_empty()).then_some(key)
     }
 
     /// Names the key.
@@ -145,9 +153,14 @@ impl Key {
     /// Whether this key made `signature` (base64url) over `signed`.
     #[must_use]
     pub fn verifies(&self, algorithm: Algorithm, signed: &str, signature: &str) -> bool {
-        self.algorithms.contains(&algorithm)
-            && jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.decoding, algorithm.library())
-                .unwrap_or(false)
+        let (Some(key), Ok(signature)) = (self.verifying(algorithm), URL_SAFE_NO_PAD.decode(signature)) else {
+            return false;
+        };
+        key.verify_sig(signed.as_bytes(), &signature).is_ok()
+    }
+
+    fn verifying(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
+        self.verifying.iter().find(|(of, _)| *of == algorithm).map(|(_, key)| key)
     }
 
     fn rsa(n: &str, e: &str) -> Option<Self> {
@@ -159,8 +172,10 @@ impl Key {
             return None;
         }
         let canonical = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
-        let decoding = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
-        Some(Self::made(vec![Algorithm::Rs256, Algorithm::Ps256], &canonical, decoding))
+        let components = RsaPublicKeyComponents { n: &modulus, e: &exponent };
+        let pkcs1 = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()?;
+        let pss = components.to_parsed_public_key(&RSA_PSS_2048_8192_SHA256).ok()?;
+        Some(Self::made(vec![(Algorithm::Rs256, pkcs1), (Algorithm::Ps256, pss)], &canonical))
     }
 
     fn ec(crv: &str, x: &str, y: &str) -> Option<Self> {
@@ -175,20 +190,23 @@ impl Key {
         }
         let point = [[4].as_slice(), &horizontal, &vertical].concat();
         let canonical = format!(r#"{{"crv":"{crv}","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        Some(Self::made(vec![algorithm], &canonical, DecodingKey::from_ec_der(&point)))
+        let key = match algorithm {
+            Algorithm::Es384 => ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &point),
+            _ => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point),
+        };
+        Some(Self::made(vec![(algorithm, key.ok()?)], &canonical))
     }
 
     fn ed25519(x: &str) -> Option<Self> {
         let public = decode(x).filter(|public| public.len() == 32)?;
         let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
-        Some(Self::made(vec![Algorithm::EdDsa], &canonical, DecodingKey::from_ed_der(&public)))
+        let key = ParsedPublicKey::new(&ED25519, &public).ok()?;
+        Some(Self::made(vec![(Algorithm::EdDsa, key)], &canonical))
     }
 
-    fn made(algorithms: Vec<Algorithm>, canonical: &str, decoding: DecodingKey) -> Self {
-        // No key exists before its library knows its one source of cryptography. Only the first call does anything.
-        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    fn made(verifying: Vec<(Algorithm, ParsedPublicKey)>, canonical: &str) -> Self {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
-        Self { kid: None, algorithms, thumbprint: URL_SAFE_NO_PAD.encode(digest), decoding }
+        Self { kid: None, verifying, thumbprint: URL_SAFE_NO_PAD.encode(digest) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(crate) const WRITER: &str = "reports-writer@acme-prod.iam.gserviceaccount.co
 pub(crate) const BROKER: &str = "writ-broker@acme-prod.iam.gserviceaccount.com";
 /// The audience in which project and broker agree where the workload's own token is passed on.
 pub(crate) const WORKLOADS: &str = "writ";
+/// How many machines there were.
+static MACHINES: AtomicUsize = AtomicUsize::new(0);
 /// A machine's identity, in a pool of its own.
 const MACHINE: &str = "machine-7";
 
@@ -96,7 +99,8 @@ impl World {
     /// The broker's own identity, as Google's library has it from a file: a token of its machine's for the broker's account. It
     /// belongs to the runtime that it is made in.
     pub(crate) fn ambient(&self) -> Ambient {
-        let subject = self.directory.path().join("machine.jwt");
+        // Each reads a file of its own, whenever it likes: none may find another's half written.
+        let subject = self.directory.path().join(format!("machine-{}.jwt", MACHINES.fetch_add(1, Ordering::Relaxed)));
         let audience = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/machines/providers/machines";
         let claims = self.workloads.claims(&format!("https:{audience}"), MACHINE);
         std::fs::write(&subject, self.token_of(&claims)).unwrap();
