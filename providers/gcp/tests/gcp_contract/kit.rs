@@ -144,7 +144,11 @@ impl Harness for Kit {
     }
 
     fn canaries(&self) -> Vec<String> {
-        vec![std::fs::read_to_string(self.world.directory.path().join("machine.jwt")).unwrap()]
+        let files = std::fs::read_dir(self.world.directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        let machines = files.filter(|file| file.extension().is_some_and(|extension| extension == "jwt"));
+        let tokens: Vec<String> = machines.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        assert!(!tokens.is_empty());
+        tokens
     }
 }
 
