@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_sdk_sts::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use reqwest::{Client, Response};
+use writ_provider_calls::http;
+use zeroize::Zeroizing;
 
 use crate::config::ConfigFault;
 use crate::fault;
@@ -21,26 +23,15 @@ pub(crate) fn http_client() -> SharedHttpClient {
 
 /// What carries the few calls that are made without the SDK.
 pub(crate) fn plain_client(limit: Duration) -> Result<Client, ConfigFault> {
-    let builder = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
+    http::client(CONNECT)
         .timeout(limit)
-        .connect_timeout(CONNECT);
-    builder.build().map_err(|error| ConfigFault::new(format!("no HTTP client can be made: {}", fault::chain(&error))))
+        .build()
+        .map_err(|error| ConfigFault::new(format!("no HTTP client can be made: {}", fault::chain(&error))))
 }
 
 /// The body of an answer, if it is whole and not too long.
-pub(crate) async fn body(mut response: Response) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if body.len() + chunk.len() > LONGEST {
-            return None;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Some(body)
+pub(crate) async fn body(response: Response) -> Option<Zeroizing<Vec<u8>>> {
+    http::body(response, LONGEST).await.ok()
 }
 
 /// `text` as a value in a query or a form (RFC 3986, 2.3): all but the unreserved is escaped, as AWS does before it signs.

@@ -9,7 +9,8 @@ use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use writ_core::provider::ProviderFault;
-use writ_provider_calls::{Failed, plain};
+pub(crate) use writ_provider_calls::http::chain;
+use writ_provider_calls::{Failed, http, plain};
 
 const GUIDE: &str = "see docs/providers/aws.md";
 
@@ -51,31 +52,7 @@ pub(crate) fn no_identity(doing: &str, error: &(dyn Error + 'static)) -> Provide
 
 /// What came instead of an answer.
 pub(crate) fn of_transport(doing: &str, error: &(dyn Error + 'static)) -> Failed {
-    let text = format!("{doing}: {}", plain(&chain(error)));
-    if text.contains("invalid peer certificate") {
-        return Failed::ForGood(ProviderFault::Misconfigured(format!(
-            "{text}: what answers there is not who it should be: check `endpoint`, or what stands between the broker and AWS"
-        )));
-    }
-    // Of nothing else is it sure that the call did not arrive.
-    if refused(error) {
-        Failed::Harmlessly(ProviderFault::Unreachable(text))
-    } else {
-        Failed::ForGood(ProviderFault::Unreachable(text))
-    }
-}
-
-fn refused(error: &(dyn Error + 'static)) -> bool {
-    let io = |error: &(dyn Error + 'static)| error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    core::iter::successors(Some(error), |error| (*error).source())
-        .any(|error| io(error) == Some(std::io::ErrorKind::ConnectionRefused))
-}
-
-/// The error and its causes.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<String> =
-        core::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
-    causes.join(": ")
+    http::of_transport(doing, error, "check `endpoint`, or what stands between the broker and AWS")
 }
 
 /// An error that AWS put in words.

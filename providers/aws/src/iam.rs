@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use writ_core::provider::ProviderFault;
 use writ_core::time::{Timestamp, after};
 use writ_provider_calls::{Failed, plain, repeated};
+use zeroize::Zeroizing;
 
 use crate::arn::RoleArn;
 use crate::client::{body, escaped};
@@ -143,12 +144,12 @@ impl Iam {
 
 /// What IAM answers.
 enum Answer {
-    Done(Vec<u8>),
+    Done(Zeroizing<Vec<u8>>),
     Error { code: String, message: String, status: u16 },
 }
 
 impl Answer {
-    fn done(self, doing: &str, role: &RoleArn) -> Result<Vec<u8>, Failed> {
+    fn done(self, doing: &str, role: &RoleArn) -> Result<Zeroizing<Vec<u8>>, Failed> {
         match self {
             Self::Done(answer) => Ok(answer),
             Self::Error { code, message, status: 403 } if code == "AccessDenied" => {

@@ -15,12 +15,11 @@ use aws_sdk_kms::config::{
 };
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeyUsageType, MessageType, SigningAlgorithmSpec};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use writ_core::assertion::AssertionSigner;
 use writ_core::provider::{Pending, ProviderFault};
-use writ_provider_calls::der::{self, PublicKey};
+use writ_provider_calls::der;
+use writ_provider_calls::signing::{Form, of_der};
 use writ_provider_calls::{repeated, within};
 
 use crate::ambient::Ambient;
@@ -79,19 +78,11 @@ pub struct KmsSigner {
     public: Value,
 }
 
-/// What a key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    P256,
-    Rsa,
-}
-
-impl Form {
-    const fn algorithm(self) -> SigningAlgorithmSpec {
-        match self {
-            Self::P256 => SigningAlgorithmSpec::EcdsaSha256,
-            Self::Rsa => SigningAlgorithmSpec::RsassaPkcs1V15Sha256,
-        }
+/// What KMS calls how such a key signs.
+const fn specified(form: Form) -> SigningAlgorithmSpec {
+    match form {
+        Form::P256 => SigningAlgorithmSpec::EcdsaSha256,
+        Form::Rsa => SigningAlgorithmSpec::RsassaPkcs1V15Sha256,
     }
 }
 
@@ -143,7 +134,7 @@ impl KmsSigner {
             let identity = self.ambient.credentials().await?;
             repeated(&doing, LIMIT, || async {
                 let call = self.client.sign().key_id(&self.key.text).message(Blob::new(digest.as_ref()));
-                let call = call.message_type(MessageType::Digest).signing_algorithm(self.form.algorithm()).customize();
+                let call = call.message_type(MessageType::Digest).signing_algorithm(specified(self.form)).customize();
                 let whom = Builder::new().credentials_provider(identity.clone());
                 let out = call.config_override(whom).send().await.map_err(|error| fault::of_sdk(&doing, &error))?;
                 let ours = out.key_id() == Some(self.key.text.as_str());
@@ -182,26 +173,12 @@ async fn public(client: &Client, ambient: &Ambient, key: &KeyArn) -> Result<(For
         return Err(ProviderFault::Refused(text));
     }
     let der = out.public_key().map(Blob::as_ref).unwrap_or_default();
-    let (form, public) = jwk(der).ok_or_else(misfit)?;
+    let (form, public) = of_der(der).ok_or_else(misfit)?;
     let signs = out.key_usage() == Some(&KeyUsageType::SignVerify);
-    if !signs || !out.signing_algorithms().contains(&form.algorithm()) {
+    if !signs || !out.signing_algorithms().contains(&specified(form)) {
         return Err(misfit());
     }
     Ok((form, public))
-}
-
-/// A public key as a JWK (RFC 7517).
-fn jwk(der: &[u8]) -> Option<(Form, Value)> {
-    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    match der::public_key(der)? {
-        PublicKey::P256 { x, y } => {
-            Some((Form::P256, json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) })))
-        }
-        PublicKey::Rsa { n, e } if n.len() >= 256 => {
-            Some((Form::Rsa, json!({ "kty": "RSA", "n": text(n), "e": text(e) })))
-        }
-        PublicKey::Rsa { .. } => None,
-    }
 }
 
 fn misconfigured(fault: ConfigFault) -> ProviderFault {
@@ -210,10 +187,7 @@ fn misconfigured(fault: ConfigFault) -> ProviderFault {
 
 impl AssertionSigner for KmsSigner {
     fn algorithm(&self) -> &'static str {
-        match self.form {
-            Form::P256 => "ES256",
-            Form::Rsa => "RS256",
-        }
+        self.form.algorithm()
     }
 
     fn public(&self) -> Value {
@@ -227,30 +201,7 @@ impl AssertionSigner for KmsSigner {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::encoding::AsDer as _;
-    use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
-
     use super::*;
-
-    #[test]
-    fn a_public_key_is_the_jwk_that_it_says() {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
-        let point = pair.public_key().as_ref();
-        let der = pair.public_key().as_der().unwrap();
-        let (form, found) = jwk(der.as_ref()).unwrap();
-        assert_eq!(form, Form::P256);
-        assert_eq!(found["x"], URL_SAFE_NO_PAD.encode(&point[1..33]));
-        assert_eq!(found["y"], URL_SAFE_NO_PAD.encode(&point[33..]));
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-        let der = pair.public_key().as_der().unwrap();
-        let (form, found) = jwk(der.as_ref()).unwrap();
-        assert_eq!((form, &found["e"]), (Form::Rsa, &json!("AQAB")));
-        assert_eq!(found["n"], URL_SAFE_NO_PAD.encode(pair.public_key().modulus().big_endian_without_leading_zero()));
-        for cut in 0..der.as_ref().len() {
-            assert!(jwk(&der.as_ref()[..cut]).is_none());
-        }
-    }
 
     #[test]
     fn a_key_is_named_by_its_arn_and_by_nothing_else() {

@@ -103,27 +103,7 @@ impl fmt::Display for Region {
 
 /// An endpoint that somebody wrote instead of AWS's own: HTTPS, or plain HTTP at loopback.
 pub(crate) fn endpoint(setting: &str, text: &str) -> Result<Url, ConfigFault> {
-    let wrong = |why: &str| {
-        let text = format!("`{setting}` is `{}`, {why}: write `https://host` or `https://host:port`", shown(text));
-        Err(ConfigFault::new(text))
-    };
-    let Ok(url) = Url::parse(text) else { return wrong("which is no address") };
-    let bare =
-        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-    match (url.scheme(), url.host_str()) {
-        (_, None | Some("")) => wrong("which names no host"),
-        _ if !bare || url.path() != "/" => wrong("which has more than a host and a port"),
-        ("https", _) => Ok(url),
-        ("http", Some(host)) if is_loopback(host) => Ok(url),
-        ("http", _) => wrong("which would carry credentials in the clear"),
-        _ => wrong("which is not HTTPS"),
-    }
-}
-
-/// Whether a host, as an address writes it, is this machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_matches(['[', ']']);
-    host == "localhost" || bare.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    writ_provider_calls::http::endpoint(setting, text).map_err(ConfigFault::new)
 }
 
 /// A value that somebody wrote, fit for a message.

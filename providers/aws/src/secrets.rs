@@ -18,7 +18,7 @@ use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::TargetName;
 use writ_provider_calls::{Failed, plain, repeated};
 use writ_provider_source::{Fetched, SecretSource};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
 use crate::ambient::Ambient;
 use crate::client::{body, plain_client};
@@ -211,7 +211,7 @@ impl SecretsManager {
         let sent = request.body(asked).send().await;
         let response = sent.map_err(|error| again(fault::of_transport(doing, &error)))?;
         let status = response.status().as_u16();
-        let answer = body(response).await.map(Zeroizing::new).ok_or_else(|| again(fault::cut_short(doing)))?;
+        let answer = body(response).await.ok_or_else(|| again(fault::cut_short(doing)))?;
         if status == 200 {
             // A parser's words may quote the secret.
             return serde_json::from_slice(&answer).map_err(|_| again(fault::cut_short(doing)));

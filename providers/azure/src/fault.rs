@@ -6,7 +6,8 @@ use core::error::Error;
 
 use serde::Deserialize;
 use writ_core::provider::ProviderFault;
-use writ_provider_calls::{Failed, plain};
+pub(crate) use writ_provider_calls::http::chain;
+use writ_provider_calls::{Failed, http, plain};
 
 const GUIDE: &str = "see docs/providers/azure.md";
 
@@ -78,32 +79,7 @@ pub(crate) fn settled(failed: Failed) -> ProviderFault {
 
 /// What came instead of an answer.
 pub(crate) fn of_transport(doing: &str, error: &(dyn Error + 'static)) -> Failed {
-    let text = format!("{doing}: {}", plain(&chain(error)));
-    if text.contains("invalid peer certificate") {
-        return Failed::ForGood(ProviderFault::Misconfigured(format!(
-            "{text}: what answers there is not who it should be: check the address and its authorities, or what stands between \
-             the broker and it"
-        )));
-    }
-    // Of nothing else is it sure that the call did not arrive.
-    if refused(error) {
-        Failed::Harmlessly(ProviderFault::Unreachable(text))
-    } else {
-        Failed::ForGood(ProviderFault::Unreachable(text))
-    }
-}
-
-fn refused(error: &(dyn Error + 'static)) -> bool {
-    let io = |error: &(dyn Error + 'static)| error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    core::iter::successors(Some(error), |error| (*error).source())
-        .any(|error| io(error) == Some(std::io::ErrorKind::ConnectionRefused))
-}
-
-/// The error and its causes.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<String> =
-        core::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
-    causes.join(": ")
+    http::of_transport(doing, error, "check the address and its authorities, or what stands between the broker and it")
 }
 
 /// Entra, or what it asks in its turn, is in trouble: 90012 and 90033 of its own, 50196 too many calls of one client.

@@ -15,7 +15,7 @@ use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::TargetName;
 use writ_provider_calls::{Failed, plain, repeated, within};
 use writ_provider_source::{Fetched, SecretSource};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
 use crate::ambient::Ambient;
 use crate::cloud::{Cloud, Scope};
@@ -174,7 +174,7 @@ impl KeyVaultSecret {
         let call = call.header(AUTHORIZATION, bearer(&token).map_err(Failed::ForGood)?);
         let answer = call.send().await.map_err(|error| again(fault::of_transport(doing, &error.without_url())))?;
         let status = answer.status().as_u16();
-        let body = body(answer).await.map(Zeroizing::new).ok_or_else(|| again(fault::cut_short(doing)))?;
+        let body = body(answer).await.ok_or_else(|| again(fault::cut_short(doing)))?;
         if status == 200 {
             // A parser's words may quote the secret.
             return serde_json::from_slice(&body).map_err(|_| again(fault::cut_short(doing)));

@@ -11,7 +11,8 @@ use azure_core::error::{Error, ErrorKind};
 use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Method, Request};
 use reqwest::{Certificate, Client, Response};
-use writ_provider_calls::Failed;
+use writ_provider_calls::{Failed, http};
+use zeroize::Zeroizing;
 
 use crate::config::ConfigFault;
 use crate::fault;
@@ -32,13 +33,7 @@ pub(crate) fn metadata_client(limit: Duration) -> Result<Client, ConfigFault> {
 }
 
 fn builder(limit: Duration, authorities: Option<(&str, &[u8])>) -> Result<reqwest::ClientBuilder, ConfigFault> {
-    let builder = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .timeout(limit)
-        .connect_timeout(CONNECT);
+    let builder = http::client(CONNECT).timeout(limit);
     let Some((setting, pem)) = authorities else { return Ok(builder) };
     let bundle = Certificate::from_pem_bundle(pem).ok().filter(|bundle| !bundle.is_empty());
     let none = || ConfigFault::new(format!("`{setting}` has no certificate of an authority in PEM"));
@@ -50,15 +45,8 @@ fn built(builder: reqwest::ClientBuilder) -> Result<Client, ConfigFault> {
 }
 
 /// The body of an answer, if it is whole and not too long.
-pub(crate) async fn body(mut response: Response) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if body.len() + chunk.len() > LONGEST {
-            return None;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Some(body)
+pub(crate) async fn body(response: Response) -> Option<Zeroizing<Vec<u8>>> {
+    http::body(response, LONGEST).await.ok()
 }
 
 /// What became of a call that the SDK made.
@@ -137,9 +125,9 @@ impl Carrier {
         let answer =
             call.send().await.map_err(|error| failed(fault::of_transport(&self.doing, &error.without_url())))?;
         let status = answer.status().as_u16();
-        let body = body(answer).await.ok_or_else(|| failed(fault::cut_short(&self.doing)))?;
-        self.saw(Seen::Answer(status, if status == 200 { Vec::new() } else { body.clone() }));
-        Ok(AsyncRawResponse::from_bytes(status.into(), Headers::new(), body))
+        let mut body = body(answer).await.ok_or_else(|| failed(fault::cut_short(&self.doing)))?;
+        self.saw(Seen::Answer(status, if status == 200 { Vec::new() } else { body.to_vec() }));
+        Ok(AsyncRawResponse::from_bytes(status.into(), Headers::new(), core::mem::take(&mut *body)))
     }
 }
 

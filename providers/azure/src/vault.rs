@@ -17,6 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use writ_core::assertion::AssertionSigner;
 use writ_core::provider::{Pending, ProviderFault};
+use writ_provider_calls::der::PublicKey;
+use writ_provider_calls::signing::{self, Form};
 use writ_provider_calls::{Failed, plain, repeated, within};
 
 use crate::ambient::Ambient;
@@ -97,22 +99,6 @@ struct Vault {
     key: KeyId,
     /// The key, where the vault is dialled.
     url: String,
-}
-
-/// What a key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    P256,
-    Rsa,
-}
-
-impl Form {
-    const fn algorithm(self) -> &'static str {
-        match self {
-            Self::P256 => "ES256",
-            Self::Rsa => "RS256",
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -317,18 +303,9 @@ fn audience(headers: &HeaderMap) -> Option<String> {
 /// A public key as a JWK (RFC 7517), if it is one that can sign assertions.
 fn jwk(key: &Key) -> Option<(Form, Value)> {
     let number = |text: &Option<String>| URL_SAFE_NO_PAD.decode(text.as_ref()?.trim_end_matches('=')).ok();
-    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     match (key.kty.as_str(), key.crv.as_deref()) {
-        ("EC" | "EC-HSM", Some("P-256")) => {
-            let (x, y) = (number(&key.x)?, number(&key.y)?);
-            let whole = x.len() == 32 && y.len() == 32;
-            whole.then(|| (Form::P256, json!({ "kty": "EC", "crv": "P-256", "x": text(&x), "y": text(&y) })))
-        }
-        ("RSA" | "RSA-HSM", None) => {
-            let (n, e) = (number(&key.n)?, number(&key.e)?);
-            let long = n.len() >= 256 && n.first() != Some(&0);
-            long.then(|| (Form::Rsa, json!({ "kty": "RSA", "n": text(&n), "e": text(&e) })))
-        }
+        ("EC" | "EC-HSM", Some("P-256")) => signing::jwk(&PublicKey::P256 { x: &number(&key.x)?, y: &number(&key.y)? }),
+        ("RSA" | "RSA-HSM", None) => signing::jwk(&PublicKey::Rsa { n: &number(&key.n)?, e: &number(&key.e)? }),
         _ => None,
     }
 }

@@ -4,6 +4,8 @@
 //! did nothing and to come back. Whoever repeats anything else mints two credentials for one writ.
 
 pub mod der;
+pub mod http;
+pub mod signing;
 
 use std::future::Future;
 use std::time::Duration;

@@ -7,7 +7,8 @@ use core::error::Error;
 
 use serde_json::Value;
 use writ_core::provider::ProviderFault;
-use writ_provider_calls::{Failed, plain};
+pub(crate) use writ_provider_calls::http::chain;
+use writ_provider_calls::{Failed, http, plain};
 
 const GUIDE: &str = "see docs/providers/gcp.md";
 
@@ -20,32 +21,7 @@ pub(crate) fn cut_short(doing: &str) -> Failed {
 
 /// What came instead of an answer.
 pub(crate) fn of_transport(doing: &str, error: &(dyn Error + 'static)) -> Failed {
-    let text = format!("{doing}: {}", plain(&chain(error)));
-    if text.contains("invalid peer certificate") {
-        return Failed::ForGood(ProviderFault::Misconfigured(format!(
-            "{text}: what answers there is not who it should be: check the endpoint, or what stands between the broker and \
-             Google"
-        )));
-    }
-    // Of nothing else is it sure that the call did not arrive.
-    if refused(error) {
-        Failed::Harmlessly(ProviderFault::Unreachable(text))
-    } else {
-        Failed::ForGood(ProviderFault::Unreachable(text))
-    }
-}
-
-fn refused(error: &(dyn Error + 'static)) -> bool {
-    let io = |error: &(dyn Error + 'static)| error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    core::iter::successors(Some(error), |error| (*error).source())
-        .any(|error| io(error) == Some(std::io::ErrorKind::ConnectionRefused))
-}
-
-/// The error and its causes.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<String> =
-        core::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
-    causes.join(": ")
+    http::of_transport(doing, error, "check the endpoint, or what stands between the broker and Google")
 }
 
 /// What STS says of an exchange.

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use writ_core::assertion::AssertionSigner;
 use writ_core::provider::{Pending, ProviderFault};
-use writ_provider_calls::der::{self, PublicKey};
+use writ_provider_calls::der;
+use writ_provider_calls::signing::{Form, of_der};
 use writ_provider_calls::{Failed, plain as shown, repeated, within};
 
 use crate::ambient::Ambient;
@@ -71,13 +72,6 @@ pub struct KmsSigner {
     key: String,
     form: Form,
     public: Value,
-}
-
-/// What a key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    P256,
-    Rsa,
 }
 
 impl fmt::Debug for KmsSigner {
@@ -224,16 +218,7 @@ impl KmsSigner {
 fn of_pem(pem: &str) -> Option<(Form, Value)> {
     let body = pem.trim().strip_prefix("-----BEGIN PUBLIC KEY-----")?.strip_suffix("-----END PUBLIC KEY-----")?;
     let body: String = body.split_ascii_whitespace().collect();
-    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    match der::public_key(&STANDARD.decode(body).ok()?)? {
-        PublicKey::P256 { x, y } => {
-            Some((Form::P256, json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) })))
-        }
-        PublicKey::Rsa { n, e } if n.len() >= 256 => {
-            Some((Form::Rsa, json!({ "kty": "RSA", "n": text(n), "e": text(e) })))
-        }
-        PublicKey::Rsa { .. } => None,
-    }
+    of_der(&STANDARD.decode(body).ok()?)
 }
 
 fn misconfigured(fault: ConfigFault) -> ProviderFault {
@@ -242,10 +227,7 @@ fn misconfigured(fault: ConfigFault) -> ProviderFault {
 
 impl AssertionSigner for KmsSigner {
     fn algorithm(&self) -> &'static str {
-        match self.form {
-            Form::P256 => "ES256",
-            Form::Rsa => "RS256",
-        }
+        self.form.algorithm()
     }
 
     fn public(&self) -> Value {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, redirect, retry};
+use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use writ_core::credential::Secret;
 use writ_core::provider::ProviderFault;
 use writ_core::time::Timestamp;
+use writ_provider_calls::http::{body, causes, client as http_client};
 use writ_provider_calls::{Failed, plain, repeated};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::config::ConfigFault;
 
@@ -63,9 +64,9 @@ impl Api {
     pub(crate) fn new(connecting: Duration) -> Result<Self, ConfigFault> {
         // GitHub refuses whoever does not say who it is.
         let agent = concat!("writ/", env!("CARGO_PKG_VERSION"));
-        let builder = Client::builder().no_proxy().redirect(redirect::Policy::none()).retry(retry::never());
+        let builder = http_client(connecting);
         // With HTTP/1.1 a call that ran out of time takes its connection with it; with HTTP/2 the next would wait on the same.
-        let builder = builder.http1_only().referer(false).user_agent(agent).connect_timeout(connecting);
+        let builder = builder.http1_only().user_agent(agent);
         let built = builder.pool_idle_timeout(IDLE).pool_max_idle_per_host(4).build();
         let client = built.map_err(|error| ConfigFault::new(format!("no client: {}", plain(&error.to_string()))))?;
         Ok(Self { client })
@@ -119,11 +120,11 @@ async fn once(
     let response = match request.send().await {
         Ok(response) => response,
         // There was no connection, so that nothing was asked.
-        Err(error) if error.is_connect() => return Err(Failed::Harmlessly(unreachable(chain(&error)))),
-        Err(error) => return Err(failed(unreachable(chain(&error)))),
+        Err(error) if error.is_connect() => return Err(Failed::Harmlessly(unreachable(causes(&error)))),
+        Err(error) => return Err(failed(unreachable(causes(&error)))),
     };
     let (status, head) = (response.status(), response.headers().clone());
-    let body = body(response).await.map_err(|problem| failed(unreachable(problem)))?;
+    let body = body(response, ANSWER_LIMIT).await.map_err(|problem| failed(unreachable(problem)))?;
     if status.is_success() {
         return Ok(Ok(body));
     }
@@ -179,32 +180,4 @@ fn http_date(text: &str) -> Option<i64> {
 pub(crate) fn read<T: DeserializeOwned>(doing: &str, body: &[u8]) -> Result<T, ProviderFault> {
     let broken = |_| ProviderFault::Unreachable(format!("{doing}: the answer is broken off, or none of GitHub's"));
     serde_json::from_slice(body).map_err(broken)
-}
-
-async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut body = Zeroizing::new(Vec::new());
-    while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
-        if body.len() + chunk.len() > ANSWER_LIMIT {
-            return Err(format!("the answer is longer than {ANSWER_LIMIT} bytes"));
-        }
-        // A vector that grows leaves what it held behind.
-        if body.capacity() - body.len() < chunk.len() {
-            let mut larger = Vec::with_capacity((body.len() + chunk.len()) * 2);
-            larger.extend_from_slice(&body);
-            body.zeroize();
-            *body = larger;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// An error with its causes. Addresses in it are the API's; no header and no body is.
-fn chain(error: &reqwest::Error) -> String {
-    let (mut text, mut cause) = (String::from("no answer"), std::error::Error::source(error));
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    plain(&text)
 }

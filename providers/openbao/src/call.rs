@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Method, Response, Url, redirect, retry};
+use reqwest::{Certificate, Client, Method, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::time::Instant;
 use writ_core::credential::Secret;
 use writ_core::provider::ProviderFault;
+use writ_provider_calls::http::{body, causes, client as http_client, is_untrusted};
 use writ_provider_calls::{Failed, plain, repeated};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::config::{ConfigFault, OpenbaoConfig};
 
@@ -36,10 +37,10 @@ impl Server {
     /// Reads `ca_file`. Does not connect.
     pub(crate) fn new(config: &OpenbaoConfig) -> Result<Self, ConfigFault> {
         let agent = concat!("writ/", env!("CARGO_PKG_VERSION"));
-        let mut builder = Client::builder().no_proxy().redirect(redirect::Policy::none()).retry(retry::never());
+        let mut builder = http_client(config.call_timeout());
         // With HTTP/1.1 a call that ran out of time takes its connection with it; with HTTP/2 the next would wait on the same.
-        builder = builder.https_only(true).http1_only().referer(false).user_agent(agent);
-        builder = builder.connect_timeout(config.call_timeout()).pool_idle_timeout(IDLE).pool_max_idle_per_host(4);
+        builder = builder.https_only(true).http1_only().user_agent(agent);
+        builder = builder.pool_idle_timeout(IDLE).pool_max_idle_per_host(4);
         if let Some(path) = &config.ca_file {
             let unread = |error| ConfigFault::new(format!("`ca_file`: `{}` cannot be read: {error}", path.display()));
             let pem = std::fs::read(path).map_err(unread)?;
@@ -206,10 +207,10 @@ async fn once<T: DeserializeOwned>(
     let response = match request.send().await {
         Ok(response) => response,
         Err(error) if error.is_connect() => return Err(unconnected(call.doing, &error)),
-        Err(error) => return Err(failed(unreachable(chain(&error)))),
+        Err(error) => return Err(failed(unreachable(causes(&error)))),
     };
     let status = response.status();
-    let body = body(response).await.map_err(|problem| failed(unreachable(problem)))?;
+    let body = body(response, ANSWER_LIMIT).await.map_err(|problem| failed(unreachable(problem)))?;
     if status.is_success() {
         let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
         // A parser's words may quote the answer, which may be a secret.
@@ -234,24 +235,6 @@ async fn once<T: DeserializeOwned>(
     }
 }
 
-async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut body = Zeroizing::new(Vec::new());
-    while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
-        if body.len() + chunk.len() > ANSWER_LIMIT {
-            return Err(format!("the answer is longer than {ANSWER_LIMIT} bytes"));
-        }
-        // A vector that grows leaves what it held behind.
-        if body.capacity() - body.len() < chunk.len() {
-            let mut larger = Vec::with_capacity((body.len() + chunk.len()) * 2);
-            larger.extend_from_slice(&body);
-            body.zeroize();
-            *body = larger;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 fn denied(code: u16, body: &[u8]) -> Denied {
     #[derive(Deserialize, Default)]
     struct Errors {
@@ -267,34 +250,11 @@ fn denied(code: u16, body: &[u8]) -> Denied {
 
 /// There was no connection, so that nothing was asked; or the other end is not whom the authorities know.
 fn unconnected(doing: &str, error: &reqwest::Error) -> Failed {
-    let text = chain(error);
-    if untrusted(error) {
+    let text = causes(error);
+    if is_untrusted(error) {
         return Failed::ForGood(ProviderFault::Misconfigured(format!(
             "{doing}: its certificate is not vouched for: {text}: write its authority into `ca_file`"
         )));
     }
     Failed::Harmlessly(ProviderFault::Unreachable(format!("{doing}: {text}")))
-}
-
-fn untrusted(error: &reqwest::Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        // An I/O error shows what it wraps here alone: its source is that one's source.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = wrapped.map_or_else(|| error.source(), |inner| Some(inner as &(dyn std::error::Error + 'static)));
-    }
-    false
-}
-
-/// An error with its causes. Addresses in it are OpenBao's; no header and no body is.
-fn chain(error: &reqwest::Error) -> String {
-    let (mut text, mut cause) = (String::from("no answer"), std::error::Error::source(error));
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    plain(&text)
 }

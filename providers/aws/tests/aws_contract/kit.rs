@@ -10,11 +10,12 @@ use writ_core::writ::Writ;
 use writ_fakes::dead::{Silent, refusing};
 use writ_fakes::sts;
 use writ_provider_aws::By;
+use writ_provider_kit::under::Under;
 use writ_provider_kit::{Harness, LiveSession, Trouble};
 
 use crate::canary;
 use crate::eyes::{Database, Eyes};
-use crate::providers::{Showing, Troubled, Under, aws, eks, rds};
+use crate::providers::{Showing, Troubled, aws, eks, rds};
 use crate::world::World;
 
 /// A provider over the account, and the account's eyes.

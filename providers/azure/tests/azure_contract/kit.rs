@@ -10,6 +10,7 @@ use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 use writ_fakes::dead::{Silent, refusing};
 use writ_fakes::entra;
+use writ_provider_kit::under::Under;
 use writ_provider_kit::{Harness, LiveSession, Trouble};
 
 use crate::canary;
@@ -47,10 +48,9 @@ impl Kit {
     fn new(world: &Arc<World>, audience: &'static str, make: impl Fn(&str) -> Box<dyn Provider>) -> Self {
         let silence = Silent::start().unwrap();
         let url = world.entra.url();
-        let troubled = TROUBLES.into_iter().map(|(kind, trouble)| {
-            let troubled = Troubled { provider: make(url), world: Arc::clone(world), trouble };
-            (kind, Box::new(troubled) as Box<dyn Provider>)
-        });
+        let troubled = TROUBLES
+            .into_iter()
+            .map(|(kind, trouble)| (kind, Under::of(make(url), Troubled(Arc::clone(world), trouble))));
         Self {
             sound: make(url),
             down: make(&format!("https://127.0.0.1:{}", refusing().unwrap())),

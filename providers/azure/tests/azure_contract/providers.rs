@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 use writ_core::assertion::Assertions;
 use writ_core::credential::Credential;
-use writ_core::id::WritId;
-use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::proof::Minted;
+use writ_core::provider::{Provider, ProviderFault};
 use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
 use writ_core::writ::Writ;
 use writ_fakes::entra::Trouble;
 use writ_provider_azure::{AzureConfig, AzureDatabaseConfig, AzureDatabaseProvider, AzureProvider};
+use writ_provider_kit::under::Circumstances;
 
 use crate::world::{DEADLINE, World};
 use crate::{canary, documented};
@@ -95,66 +95,15 @@ pub(crate) fn token(credential: &Credential) -> &str {
     std::str::from_utf8(credential.secret.expose()).unwrap()
 }
 
-/// The provider while Entra is in trouble.
-pub(crate) struct Troubled {
-    pub(crate) provider: Box<dyn Provider>,
-    pub(crate) world: Arc<World>,
-    pub(crate) trouble: Trouble,
-}
+/// Entra is in trouble.
+pub(crate) struct Troubled(pub(crate) Arc<World>, pub(crate) Trouble);
 
-impl std::fmt::Debug for Troubled {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.provider.fmt(f)
-    }
-}
-
-impl Provider for Troubled {
-    fn describe(&self) -> Description {
-        self.provider.describe()
+impl Circumstances for Troubled {
+    fn before(&self) {
+        self.0.entra.trouble(Some(self.1));
     }
 
-    fn mint<'a>(
-        &'a self,
-        target: &'a Target,
-        intended: Intended,
-        deadline: Duration,
-    ) -> Pending<'a, Result<Minted, ProviderFault>> {
-        Box::pin(async move {
-            self.world.entra.trouble(Some(self.trouble));
-            let minted = self.provider.mint(target, intended, deadline).await;
-            self.world.entra.trouble(None);
-            minted
-        })
-    }
-
-    fn revoke<'a>(
-        &'a self,
-        target: &'a Target,
-        writ: &'a Writ,
-        deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        self.provider.revoke(target, writ, deadline)
-    }
-
-    fn probe<'a>(&'a self, target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {
-        self.provider.probe(target, deadline)
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        target: &'a Target,
-        live: &'a [WritId],
-        deadline: Duration,
-    ) -> Pending<'a, Result<Swept, ProviderFault>> {
-        self.provider.sweep(target, live, deadline)
-    }
-
-    fn present<'a>(
-        &'a self,
-        target: &'a Target,
-        credential: &'a Credential,
-        deadline: Duration,
-    ) -> Pending<'a, Result<Option<Presented>, ProviderFault>> {
-        self.provider.present(target, credential, deadline)
+    fn after(&self) {
+        self.0.entra.trouble(None);
     }
 }

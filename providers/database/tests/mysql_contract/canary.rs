@@ -1,62 +1,29 @@
 //! What must show nowhere: every secret of every test is noted here, and looked for in all that the program would log, and in
 //! the server's own logs.
 
-use std::io;
-use std::sync::{Mutex, Once, PoisonError};
-
 use base64::Engine as _;
-use tracing::Level;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::util::SubscriberInitExt as _;
 use writ_core::credential::Credential;
+use writ_provider_kit::canary;
 
 use crate::server::{PASSWORD, Server};
 
-static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-static SAID: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
 /// Begins to keep all that the program would log if it were told to log everything.
 pub(crate) fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false).with_writer(Ears).finish().init();
-        tracing::trace!(target: "canary", "listening");
-    });
-}
-
-struct Ears;
-
-impl io::Write for Ears {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        SAID.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Ears {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        Self
-    }
+    canary::listen(&[]);
 }
 
 /// Takes note of a password.
 pub(crate) fn note(credential: &Credential) {
     let text = std::str::from_utf8(credential.secret.expose()).unwrap();
     assert!(text.len() >= 32);
-    SECRETS.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+    canary::note(text);
 }
 
 /// No password that was minted, in any form, is in what was logged here or there; the users' names are.
 pub(crate) fn nothing_shows(server: &Server) {
-    let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut secrets = canary::secrets();
     assert!(secrets.len() > 3);
-    let said = String::from_utf8_lossy(&SAID.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
+    let said = canary::said();
     assert!(said.contains("listening"));
     let (log, binary) = (server.world.log(), server.world.binary_log());
     let binary = String::from_utf8_lossy(&binary).into_owned();

@@ -10,12 +10,13 @@ use writ_core::writ::Writ;
 use writ_fakes::dead::{Silent, refusing};
 use writ_fakes::gcp;
 use writ_provider_gcp::By;
+use writ_provider_kit::under::Under;
 use writ_provider_kit::{Harness, LiveSession, Trouble};
 
 use crate::canary;
 use crate::documented;
 use crate::eyes::{Database, Eyes};
-use crate::providers::{self, Showing, Troubled, Under, cloudsql};
+use crate::providers::{self, Showing, Troubled, cloudsql};
 use crate::world::World;
 
 /// A provider over the project, and the targets' eyes.

@@ -4,16 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use writ_core::credential::{Credential, Secret};
-use writ_core::id::WritId;
-use writ_core::proof::{Asker, Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::proof::{Intended, Minted};
+use writ_core::provider::{Provider, ProviderFault};
 use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
-use writ_core::time::Timestamp;
-use writ_core::workload::{TokenId, TokenKind, Workload};
 use writ_core::writ::Writ;
 use writ_fakes::gcp::Trouble;
 use writ_provider_gcp::{By, CloudSqlConfig, CloudSqlProvider, GcpConfig, GcpProvider};
+use writ_provider_kit::under::{Circumstances, shown};
 
 use crate::canary;
 use crate::documented;
@@ -91,21 +88,6 @@ pub(crate) fn writ(world: &World, role: Option<&str>, life: Duration) -> Writ {
     writ
 }
 
-/// A writ as it comes from the broker, with the token that the workload showed.
-pub(crate) fn asked(intended: Intended, token: &str) -> Intended {
-    let writ = intended.writ();
-    let workload = Workload {
-        issuer: writ.issuer.clone(),
-        subject: writ.subject.clone(),
-        claims: std::collections::BTreeMap::new(),
-        token_kind: TokenKind::Workload,
-        token_id: TokenId::Jti("jti".to_owned()),
-        token_expires: writ.expires,
-        bound_target: None,
-    };
-    intended.asked_by(Asker { workload, token: Secret::new(token.as_bytes().to_vec()) })
-}
-
 /// Mints for a writ whose workload showed a sound token, and takes note of what must not show.
 pub(crate) async fn mint(world: &World, provider: &dyn Provider, writ: &Writ) -> Result<Minted, ProviderFault> {
     mint_showing(world, provider, writ, &world.token_of(&world.claims())).await
@@ -118,7 +100,7 @@ pub(crate) async fn mint_showing(
     writ: &Writ,
     token: &str,
 ) -> Result<Minted, ProviderFault> {
-    let intended = asked(writ_provider_kit::intended(writ), token);
+    let intended = shown(writ_provider_kit::intended(writ), token);
     let minted = provider.mint(&target(world), intended, DEADLINE).await;
     canary::say(&format!("{provider:?} {minted:?}"));
     match &minted {
@@ -132,35 +114,12 @@ pub(crate) async fn mint_showing(
     minted
 }
 
-/// Mints under some circumstances, and does everything else as the provider within does.
-pub(crate) struct Under<F> {
-    provider: Box<dyn Provider>,
-    circumstances: F,
-}
-
-impl<F> std::fmt::Debug for Under<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.provider.fmt(f)
-    }
-}
-
-/// What happens to what is asked, and around the minting.
-pub(crate) trait Circumstances: Send + Sync {
-    fn asked(&self, intended: Intended) -> Intended {
-        intended
-    }
-
-    fn before(&self) {}
-
-    fn after(&self) {}
-}
-
 /// The workload shows its token.
 pub(crate) struct Showing(pub(crate) Arc<World>);
 
 impl Circumstances for Showing {
     fn asked(&self, intended: Intended) -> Intended {
-        asked(intended, &self.0.token_of(&self.0.claims()))
+        shown(intended, &self.0.token_of(&self.0.claims()))
     }
 }
 
@@ -174,74 +133,5 @@ impl Circumstances for Troubled {
 
     fn after(&self) {
         self.0.google.trouble(None);
-    }
-}
-
-impl<F: Circumstances> Under<F> {
-    pub(crate) fn of(provider: Box<dyn Provider>, circumstances: F) -> Box<dyn Provider>
-    where
-        F: 'static,
-    {
-        Box::new(Self { provider, circumstances })
-    }
-}
-
-impl<F: Circumstances> Provider for Under<F> {
-    fn describe(&self) -> Description {
-        self.provider.describe()
-    }
-
-    fn mint<'a>(
-        &'a self,
-        target: &'a Target,
-        intended: Intended,
-        deadline: Duration,
-    ) -> Pending<'a, Result<Minted, ProviderFault>> {
-        Box::pin(async move {
-            self.circumstances.before();
-            let minted = self.provider.mint(target, self.circumstances.asked(intended), deadline).await;
-            self.circumstances.after();
-            minted
-        })
-    }
-
-    fn revoke<'a>(
-        &'a self,
-        target: &'a Target,
-        writ: &'a Writ,
-        deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        self.provider.revoke(target, writ, deadline)
-    }
-
-    fn probe<'a>(&'a self, target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {
-        self.provider.probe(target, deadline)
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        target: &'a Target,
-        live: &'a [WritId],
-        deadline: Duration,
-    ) -> Pending<'a, Result<Swept, ProviderFault>> {
-        self.provider.sweep(target, live, deadline)
-    }
-
-    fn present<'a>(
-        &'a self,
-        target: &'a Target,
-        credential: &'a Credential,
-        deadline: Duration,
-    ) -> Pending<'a, Result<Option<Presented>, ProviderFault>> {
-        self.provider.present(target, credential, deadline)
-    }
-
-    fn revoke_older<'a>(
-        &'a self,
-        target: &'a Target,
-        before: Timestamp,
-        deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        self.provider.revoke_older(target, before, deadline)
     }
 }

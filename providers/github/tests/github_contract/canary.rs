@@ -1,36 +1,11 @@
 //! No secret shows: not in what is logged at the finest level, not in what is printed of values and faults.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 use writ_core::provider::Provider as _;
 use writ_fakes::github::Trouble;
+use writ_provider_kit::canary::Log;
 
 use crate::world::{DEADLINE, World, mint, target, writ};
-
-/// Everything that is logged, in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
 
 #[tokio::test]
 async fn neither_key_nor_jwt_nor_token_shows_anywhere() {
@@ -54,7 +29,7 @@ async fn neither_key_nor_jwt_nor_token_shows_anywhere() {
     world.github.trouble(None);
     provider.revoke(&target(), &sound, DEADLINE).await.unwrap();
     tracing::trace!("the log is seen");
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert!(logged.contains("the log is seen"));
     shown.push_str(&logged);
     let pem = std::fs::read_to_string(world.key()).unwrap();

@@ -1,40 +1,15 @@
 //! Every token and secret that OpenBao gives is noted on its way, and looked for in whatever is logged or said.
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tracing::Level;
-use tracing_subscriber::fmt::MakeWriter;
 use writ_core::provider::Provider as _;
 use writ_provider_kit as kit;
 
 use crate::https::{Https, forward};
 use crate::world::{Place, World, provider};
 use crate::{DEADLINE, LIFE};
-
-/// What is logged.
-#[derive(Clone, Default)]
-struct Ears(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Ears {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Ears {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
 
 pub(crate) async fn check(world: &World) {
     let (port, pem) = (world.bao.port(), world.bao.ca_pem().to_owned());
@@ -48,7 +23,7 @@ pub(crate) async fn check(world: &World) {
         note(&noted, &serde_json::from_str(body).unwrap_or_default());
         answer
     });
-    let ears = Ears::default();
+    let ears = kit::canary::Log::default();
     let all = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false).with_writer(ears.clone());
     let subscriber = all.finish();
     let place = Place::of(&before, world.files.path());
@@ -64,7 +39,7 @@ pub(crate) async fn check(world: &World) {
     let fault = failing.mint(&world.target, kit::intended(&failed), DEADLINE).await.unwrap_err();
     said.push_str(&format!("{fault:?} {fault} {}", fault.detail()));
     drop(guard);
-    said.push_str(&String::from_utf8_lossy(&ears.0.lock().unwrap_or_else(PoisonError::into_inner)));
+    said.push_str(&ears.text());
     assert!(said.contains("listening"));
     let secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(secrets.len() > 6, "{}", secrets.len());

@@ -1,36 +1,11 @@
 //! No secret shows: not in what is logged at the finest level, not in what is printed of values and faults.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 use writ_core::provider::Provider as _;
+use writ_provider_kit::canary::Log;
 use writ_world::sshd::split;
 
 use crate::world::{DEADLINE, World, mint, minted, secret, target, writ_off};
-
-/// Everything that is logged, in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
 
 #[tokio::test]
 async fn neither_key_shows_anywhere() {
@@ -45,7 +20,7 @@ async fn neither_key_shows_anywhere() {
     provider.probe(&target(), DEADLINE).await.unwrap();
     provider.revoke(&target(), &writ, DEADLINE).await.unwrap();
     tracing::trace!("the log is seen");
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert!(logged.contains("the log is seen"));
     let credential = minted.credential().unwrap();
     let shown = format!("{logged}{minted:?}{credential:?}{provider:?}{fault:?}{fault}{:?}", world.authority("web"));
