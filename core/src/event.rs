@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::approval::ApprovalState;
+use crate::credential::Fingerprint;
 use crate::freeze::FreezeScope;
 use crate::grant::{Obligations, PolicyHash};
 use crate::id::{ApprovalId, FreezeId, GatewayId, RequestId, SessionId, WritId};
+use crate::rotation::{TurnFault, TurnState};
 use crate::target::{Labels, TargetName};
 use crate::time::Timestamp;
 use crate::workload::{Delegate, Issuer, Subject, TokenId, TokenKind};
@@ -122,6 +124,15 @@ pub struct WorkloadFacts {
     /// Through whom it acts, where its token says so: the one that acts first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<Delegate>,
+}
+
+/// An operator's order that a password is changed now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnOrder {
+    /// Who ordered it.
+    pub by: Actor,
+    /// Why, as they said.
+    pub reason: String,
 }
 
 /// How a session ended.
@@ -355,6 +366,24 @@ pub enum Event {
         /// Why, in words.
         detail: String,
     },
+    /// A turn of a target's password came so far: another user's password is set, tried, and put where the secret is kept.
+    CredentialTurned {
+        /// The target.
+        target: TargetName,
+        /// The user whose turn it is; absent where the secret could not be read.
+        user: Option<String>,
+        /// How far it came.
+        state: TurnState,
+        /// Where the secret is, and in which version; absent before it is written there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Fingerprint>,
+        /// Who ordered it and why, with its beginning; absent where it was due by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<Box<TurnOrder>>,
+        /// Why it stopped, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<Box<TurnFault>>,
+    },
     /// A certificate of an SSH host was signed. It left the broker after this was written.
     HostCertified {
         /// The target whose authority signs.
@@ -580,6 +609,7 @@ impl Event {
             Self::OlderRevocationOrdered { .. } => "older_revocation_ordered",
             Self::OlderRevoked { .. } => "older_revoked",
             Self::OlderRevocationFailed { .. } => "older_revocation_failed",
+            Self::CredentialTurned { .. } => "credential_turned",
             Self::HostCertified { .. } => "host_certified",
             Self::CredentialRevoked { .. } => "credential_revoked",
             Self::CredentialLeft { .. } => "credential_left",

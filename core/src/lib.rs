@@ -4,7 +4,7 @@
 //! and the proofs that one part hands to the next. Read in this order: [`workload`] and [`target`] (who asks for what),
 //! [`grant`] (what policy answered), [`writ`] (what the answer is written down as), [`provider`] and [`credential`]
 //! (what is minted for it), [`command`], [`statement`] and [`verdict`] (what is asked through it), [`event`] (what of all this is
-//! evidence), [`assertion`] (how Writ shows itself to targets), [`ssh`] (what hosts must know of an authority), [`freeze`] (what an operator forbids at once), [`proof`] (the chain of trust between these, as values that cannot be forged).
+//! evidence), [`assertion`] (how Writ shows itself to targets), [`ssh`] (what hosts must know of an authority), [`rotation`] (passwords that are changed in turns), [`freeze`] (what an operator forbids at once), [`proof`] (the chain of trust between these, as values that cannot be forged).
 
 pub mod approval;
 pub mod assertion;
@@ -18,6 +18,7 @@ pub mod id;
 pub mod mask;
 pub mod proof;
 pub mod provider;
+pub mod rotation;
 pub mod ssh;
 pub mod statement;
 pub mod target;

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::credential::Credential;
 use crate::proof::{Intended, Minted};
+use crate::rotation::Rotation;
 use crate::ssh::SshAuthority;
 use crate::target::Target;
 use crate::time::Timestamp;
@@ -166,6 +167,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// The authority that signs its certificates, where it mints SSH certificates. Hosts look up there what was taken back:
     /// [`Self::revoke`] of such a provider changes nothing at the target, and the broker lists the writs that ended.
     fn ssh(&self) -> Option<&dyn SshAuthority> {
+        None
+    }
+
+    /// What changes its password in turns, where its configuration asks for that.
+    fn rotation(&self) -> Option<&dyn Rotation> {
         None
     }
 }
