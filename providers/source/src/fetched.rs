@@ -8,7 +8,7 @@ use writ_core::proof::Intended;
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::TargetName;
 
-use crate::Source;
+use crate::{ConfigFault, SecretKeeper, Source};
 
 /// Where a secret is fetched from.
 pub trait SecretSource: Send + Sync + fmt::Debug {
@@ -25,6 +25,14 @@ pub trait SecretSource: Send + Sync + fmt::Debug {
         intended: Option<&'a Intended>,
         limit: Duration,
     ) -> Pending<'a, Result<Fetched, ProviderFault>>;
+
+    /// The same as a place where the secret is replaced.
+    ///
+    /// # Errors
+    /// If it cannot be, as it is configured: what to write instead.
+    fn keeper(&self) -> Result<&dyn SecretKeeper, ConfigFault> {
+        Err(ConfigFault::new(format!("{} cannot be written, and a rotated secret must be: keep it elsewhere", self.named())))
+    }
 }
 
 /// What was fetched.
@@ -39,6 +47,10 @@ pub struct Fetched {
 impl SecretSource for Source {
     fn named(&self) -> String {
         self.to_string()
+    }
+
+    fn keeper(&self) -> Result<&dyn SecretKeeper, ConfigFault> {
+        self.writable().map(|_| self as &dyn SecretKeeper)
     }
 
     /// Reads off the runtime's threads: a file may be on a disk that does not answer.

@@ -1,7 +1,8 @@
 //! Where a provider's own secret is read from: a file or an environment variable, never the configuration itself; and the seam
-//! behind which one is fetched from elsewhere, [`SecretSource`].
+//! behind which one is fetched from elsewhere, [`SecretSource`], and replaced there, [`SecretKeeper`].
 
 mod fetched;
+mod kept;
 
 use std::fs::File;
 use std::io::Read;
@@ -11,6 +12,7 @@ use writ_core::credential::Secret;
 use zeroize::Zeroizing;
 
 pub use fetched::{Fetched, SecretSource};
+pub use kept::{PasswordSetter, SecretKeeper};
 
 /// A mistake in a provider's configuration, in words for whoever wrote it: what is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
