@@ -5,6 +5,8 @@ pub mod mysql;
 pub mod postgres;
 mod roots;
 
+pub use mysql::passwords::{MysqlPasswords, MysqlPasswordsConfig};
 pub use mysql::{MysqlConfig, MysqlProvider};
 pub use postgres::config::{ConfigFault, DatabaseConfig};
+pub use postgres::passwords::{PostgresPasswords, PostgresPasswordsConfig};
 pub use postgres::provider::DatabaseProvider;

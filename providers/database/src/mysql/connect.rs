@@ -35,6 +35,8 @@ pub(crate) struct Connector {
     opts: Opts,
     place: String,
     limit: Duration,
+    /// Whether the login makes users, and must be able to end what it makes.
+    makes: bool,
 }
 
 /// A connection as the broker's own login, and what it is connected to.
@@ -75,10 +77,15 @@ impl Connector {
             // Known here, so that the client does not ask for it with each connection; the server's own is what holds.
             .wait_timeout(Some(28_800))
             .connect_attribute("program_name", "writ-broker");
-        Ok(Self { opts: opts.into(), place: format!("`{host}:{port}`"), limit: own.call_timeout() })
+        Ok(Self { opts: opts.into(), place: format!("`{host}:{port}`"), limit: own.call_timeout(), makes: true })
     }
 
-    /// Connects as the broker's own login, which must be able to end what it makes: a session, and an account.
+    /// The same for a login that makes no users, and needs less.
+    pub(crate) fn for_passwords(self) -> Self {
+        Self { makes: false, ..self }
+    }
+
+    /// Connects as the broker's own login, which must be able to end what it makes, if it does: a session, and an account.
     pub(crate) async fn connect(&self) -> Result<Session, ProviderFault> {
         let doing = format!("connecting to {}", self.place);
         let said = |error| fault::of(&doing, &error);
@@ -93,8 +100,10 @@ impl Connector {
             }
         };
         conn.query_drop(limits).await.map_err(said)?;
-        let grants: Vec<String> = conn.query("SHOW GRANTS").await.map_err(said)?;
-        rights::suffice(server, &grants, self.opts.user().unwrap_or_default())?;
+        if self.makes {
+            let grants: Vec<String> = conn.query("SHOW GRANTS").await.map_err(said)?;
+            rights::suffice(server, &grants, self.opts.user().unwrap_or_default())?;
+        }
         Ok(Session { conn, server })
     }
 

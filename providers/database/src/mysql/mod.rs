@@ -12,13 +12,15 @@
 //!
 //! Read [`config`], then [`provider`], then one file for each verb: [`mint`], [`revoke`], [`sweep`], [`probe`], [`present`].
 //! Below them are [`dialect`] (where the two servers differ), [`roles`] (which may be granted), [`verifier`], [`pool`] (bounded
-//! connections), [`connect`] (TLS), [`rights`] (of the broker's login) and [`fault`] (who is to blame).
+//! connections), [`connect`] (TLS), [`rights`] (of the broker's login) and [`fault`] (who is to blame). [`passwords`] is apart: it
+//! sets those of users that stay, for the provider `static`.
 
 pub mod config;
 mod connect;
 mod dialect;
 mod fault;
 mod mint;
+pub mod passwords;
 mod pool;
 mod present;
 mod probe;

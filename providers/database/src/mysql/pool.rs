@@ -77,6 +77,14 @@ impl Pool {
 }
 
 impl Loan {
+    /// Takes leave of the server: nothing is running on the connection.
+    pub(crate) async fn end(mut self) {
+        if let Some(session) = self.session.take() {
+            // It is closed either way.
+            let _ = session.conn.disconnect().await;
+        }
+    }
+
     /// What it is connected to.
     pub(crate) const fn server(&self) -> Server {
         self.server

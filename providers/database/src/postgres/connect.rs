@@ -54,6 +54,22 @@ impl Connector {
         self.connect_with(&config).await
     }
 
+    /// Connects as another user, whose password is tried.
+    pub(crate) async fn connect_as(&self, user: &str, password: &Secret) -> Result<Client, ProviderFault> {
+        let mut config = self.config.clone();
+        config.user(user).password(password.expose());
+        self.connect_with(&config).await.map_err(|fault| match fault {
+            ProviderFault::Misconfigured(text) => {
+                let said = text.split_once(": set `").map_or(text.as_str(), |(said, _)| said);
+                ProviderFault::Refused(format!(
+                    "as `{}`, with its new password: {said}: let it log in to `database` from where the broker is",
+                    fault::plain(user)
+                ))
+            }
+            other => other,
+        })
+    }
+
     async fn connect_with(&self, config: &Config) -> Result<Client, ProviderFault> {
         let said = |error| fault::of(&format!("connecting to {}", self.place), &error);
         match &self.tls {

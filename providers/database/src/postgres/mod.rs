@@ -11,12 +11,14 @@
 //! `docs/providers/database.md`.
 //!
 //! Read [`config`], then [`provider`], then one file for each verb: [`mint`], [`revoke`], [`sweep`], [`probe`]. Below
-//! them are [`pool`] (bounded connections), [`connect`] (TLS), [`scram`] (the verifier) and [`fault`] (who is to blame).
+//! them are [`pool`] (bounded connections), [`connect`] (TLS), [`scram`] (the verifier) and [`fault`] (who is to blame). [`passwords`] is apart: it sets those of users that
+//! stay, for the provider `static`.
 
 pub mod config;
 mod connect;
 mod fault;
 mod mint;
+pub mod passwords;
 mod pool;
 mod probe;
 pub mod provider;

@@ -65,6 +65,11 @@ impl Pool {
 }
 
 impl Loan {
+    /// Closes the connection: nothing is running on it.
+    pub(crate) fn end(mut self) {
+        self.client = None;
+    }
+
     /// Sends `statements` in one round trip, as one transaction.
     pub(crate) async fn run(
         &self,
