@@ -62,9 +62,42 @@ impl<'a> Fields<'a> {
         Ok(text.to_owned())
     }
 
+    /// Puts text where a field was, or was not.
+    pub(crate) fn put(&mut self, name: &str, text: &[u8]) {
+        let text = Value::String(String::from_utf8_lossy(text).into_owned());
+        if let Some(mut before) = self.all.insert(name.to_owned(), text) {
+            wipe(&mut before);
+        }
+    }
+
+    /// All of them, as JSON.
+    pub(crate) fn written(&self) -> Result<Secret, ProviderFault> {
+        // Of the right size from the start: what grows leaves its first bytes behind.
+        let mut length = Counted(0);
+        let said = |_| self.unusable(&format!("{} cannot be written as JSON", self.place));
+        serde_json::to_writer(&mut length, &self.all).map_err(said)?;
+        let mut bytes = Vec::with_capacity(length.0);
+        serde_json::to_writer(&mut bytes, &self.all).map_err(said)?;
+        Ok(Secret::new(bytes))
+    }
+
     /// The password.
     pub(crate) fn secret(&self, name: &str) -> Result<Secret, ProviderFault> {
         self.found(name).map(|text| Secret::new(text.as_bytes().to_vec()))
+    }
+}
+
+/// Counts what is written.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

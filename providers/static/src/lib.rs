@@ -6,11 +6,14 @@
 //! name no end, and carry a fingerprint of *where* the password was, in which version, never of the password, which may be
 //! guessable.
 //!
+//! Where the configuration asks for it, the password is changed in turns of two users, by [`rotation`].
+//!
 //! What this must never do: stand in when a minting provider fails, keep the password beyond the call, or put it into an
 //! error or a log.
 
 pub mod config;
 mod field;
+mod rotation;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,17 +23,22 @@ use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation}
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::rotation::Rotation;
 use writ_core::target::{Target, TargetName};
 use writ_core::writ::Writ;
 use writ_provider_source::SecretSource;
 
-pub use config::{ConfigFault, NoSource, StaticConfig};
+pub use config::{ConfigFault, NoRotation, NoSource, StaticConfig};
+pub use rotation::RotationSettings;
+
+use rotation::Rotating;
 
 /// Gives out one configured password.
 pub struct StaticProvider {
     whom: Whom,
     field: Option<String>,
     source: Arc<dyn SecretSource>,
+    rotation: Option<Rotating>,
 }
 
 /// Whom the target knows by the password.
@@ -42,25 +50,38 @@ enum Whom {
 
 impl StaticProvider {
     /// Checks the configuration; a password on this machine is read once. One that is kept elsewhere is not: a service that is
-    /// down must not keep the broker from starting. `elsewhere` is what `source` stands for.
+    /// down must not keep the broker from starting. `elsewhere` is what `source` stands for, `turns` what `rotation` does.
     ///
     /// # Errors
     /// What is wrong, and what to write instead.
-    pub fn new<S>(config: &StaticConfig<S>, elsewhere: Option<Arc<dyn SecretSource>>) -> Result<Self, ConfigFault> {
+    pub fn new<S, R>(
+        config: &StaticConfig<S, R>,
+        elsewhere: Option<Arc<dyn SecretSource>>,
+        turns: Option<RotationSettings>,
+    ) -> Result<Self, ConfigFault> {
         config.validate()?;
+        let (user, user_field) = config.whom();
         let source: Arc<dyn SecretSource> = match config.here()? {
             Some(here) => {
                 let value = here.read()?;
-                field::looked_at(config.field.as_deref(), &value, &here.to_string())?;
+                field::looked_at(config.field(), &value, &here.to_string())?;
                 Arc::new(here)
             }
             None => elsewhere.ok_or_else(|| ConfigFault::new("`source`: nothing here fetches from there"))?,
         };
-        let whom = match (&config.user, &config.user_field) {
-            (Some(user), _) => Whom::Named(user.clone()),
-            (None, field) => Whom::Field(field.clone().unwrap_or_default()),
+        let rotation = match (&config.rotation, turns) {
+            (None, None) => None,
+            (Some(_), Some(turns)) => {
+                let field = |name: Option<&str>| name.unwrap_or_default().to_owned();
+                Some(Rotating::new(turns, Arc::clone(&source), field(user_field), field(config.field()))?)
+            }
+            _ => return Err(ConfigFault::new("`rotation`: nothing here changes passwords")),
         };
-        Ok(Self { whom, field: config.field.clone(), source })
+        let whom = match (user, user_field) {
+            (Some(user), _) => Whom::Named(user.to_owned()),
+            (None, field) => Whom::Field(field.unwrap_or_default().to_owned()),
+        };
+        Ok(Self { whom, field: config.field().map(str::to_owned), source, rotation })
     }
 
     /// The credential, as it is now.
@@ -126,9 +147,18 @@ impl Provider for StaticProvider {
         Box::pin(async { Ok(()) })
     }
 
-    /// Whether the password can be read. Whether the target takes it shows at the first session.
+    /// Whether the password can be read, and whose turn it is be told. Whether the target takes it shows at the first session.
     fn probe<'a>(&'a self, target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async move { self.read(&target.name, None, deadline).await.map(drop) })
+        Box::pin(async move {
+            match &self.rotation {
+                Some(rotation) => rotation.begin(target, deadline).await.map(drop),
+                None => self.read(&target.name, None, deadline).await.map(drop),
+            }
+        })
+    }
+
+    fn rotation(&self) -> Option<&dyn Rotation> {
+        self.rotation.as_ref().map(|rotating| rotating as &dyn Rotation)
     }
 
     fn sweep<'a>(

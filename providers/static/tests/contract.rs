@@ -28,14 +28,14 @@ impl Server {
         root.batch_execute(&format!("CREATE ROLE legacy LOGIN PASSWORD '{PASSWORD}'")).await.unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("{PASSWORD}\r\n")).unwrap();
-        let provider = StaticProvider::new(&from_file(file.path()), None).unwrap();
+        let provider = StaticProvider::new(&from_file(file.path()), None, None).unwrap();
         Self { cluster, provider, file }
     }
 }
 
 fn legacy() -> StaticConfig {
     let user = Some("legacy".to_owned());
-    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None }
+    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None, rotation: None }
 }
 
 fn from_file(path: &Path) -> StaticConfig {
@@ -153,7 +153,7 @@ async fn a_field_of_a_secret_in_json_is_the_password() {
         ..from_file(&path)
     };
     for (user_field, user) in [(None, "other"), (Some("username"), "legacy")] {
-        let provider = StaticProvider::new(&field(user_field, "password"), None).unwrap();
+        let provider = StaticProvider::new(&field(user_field, "password"), None, None).unwrap();
         let writ = kit::writ(None, Duration::from_secs(60));
         let minted = provider.mint(&target(), kit::intended(&writ), LONG).await.unwrap();
         let credential = minted.credential().unwrap();
@@ -162,11 +162,11 @@ async fn a_field_of_a_secret_in_json_is_the_password() {
     }
     for (name, words) in [("absent", "has no field"), ("port", "is empty or no text"), ("none", "is empty or no text")]
     {
-        let fault = StaticProvider::new(&field(None, name), None).unwrap_err().to_string();
+        let fault = StaticProvider::new(&field(None, name), None, None).unwrap_err().to_string();
         assert!(fault.contains(words) && !fault.contains("canary"), "{fault}");
     }
     std::fs::write(&path, "no-json-canary").unwrap();
-    let fault = StaticProvider::new(&field(None, "password"), None).unwrap_err().to_string();
+    let fault = StaticProvider::new(&field(None, "password"), None, None).unwrap_err().to_string();
     assert!(fault.contains("is no JSON object") && !fault.contains("canary"), "{fault}");
 }
 
@@ -189,7 +189,7 @@ fn one_user_and_one_place_are_written() {
     }
     let elsewhere = StaticConfig { source: Some(()), ..open() };
     elsewhere.validate().unwrap();
-    assert!(StaticProvider::new(&elsewhere, None).unwrap_err().to_string().contains("nothing here fetches"));
+    assert!(StaticProvider::new(&elsewhere, None, None).unwrap_err().to_string().contains("nothing here fetches"));
     let twice = StaticConfig { password_env: Some("PASSWORD".to_owned()), ..elsewhere };
     assert!(twice.validate().unwrap_err().to_string().contains("write one place"));
 }
@@ -197,14 +197,14 @@ fn one_user_and_one_place_are_written() {
 /// Settings with a place of another's.
 fn open() -> StaticConfig<()> {
     let user = Some("legacy".to_owned());
-    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None }
+    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None, rotation: None }
 }
 
 #[tokio::test]
 async fn what_cannot_be_a_password_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("password");
-    let mistake = |config: &StaticConfig| StaticProvider::new(config, None).unwrap_err().to_string();
+    let mistake = |config: &StaticConfig| StaticProvider::new(config, None, None).unwrap_err().to_string();
     assert!(mistake(&from_file(&path)).contains("cannot read"));
     assert!(mistake(&from_file(directory.path())).contains("not a regular file"));
     std::fs::write(&path, "\n").unwrap();
@@ -215,9 +215,9 @@ async fn what_cannot_be_a_password_is_named() {
     assert!(mistake(&variable("WRIT_TEST_NO_SUCH_VARIABLE")).contains("is not set"));
     assert!(mistake(&variable("A=B")).contains("not a name"));
     // Any variable will do: `PATH` is set wherever tests run.
-    StaticProvider::new(&variable("PATH"), None).unwrap();
+    StaticProvider::new(&variable("PATH"), None, None).unwrap();
     std::fs::write(&path, "sound").unwrap();
-    let provider = StaticProvider::new(&from_file(&path), None).unwrap();
+    let provider = StaticProvider::new(&from_file(&path), None, None).unwrap();
     std::fs::remove_file(&path).unwrap();
     let writ = kit::writ(None, Duration::from_secs(60));
     let fault = provider.mint(&target(), kit::intended(&writ), LONG).await.unwrap_err();
