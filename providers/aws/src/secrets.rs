@@ -1,4 +1,5 @@
-//! A secret of AWS Secrets Manager, asked for with the broker's own identity each time that it is needed.
+//! A secret of AWS Secrets Manager, asked for with the broker's own identity each time that it is needed, and replaced there where
+//! its password is changed in turns.
 //!
 //! The request is signed as every other; the writ's id stands in its `User-Agent`, which CloudTrail shows as `userAgent`.
 
@@ -10,15 +11,15 @@ use aws_sigv4::sign::v4;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Url};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use writ_core::credential::Secret;
 use writ_core::proof::Intended;
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::TargetName;
 use writ_provider_calls::{Failed, plain, repeated};
-use writ_provider_source::{Fetched, SecretSource};
-use zeroize::Zeroize as _;
+use writ_provider_source::{Fetched, SecretKeeper, SecretSource};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::ambient::Ambient;
 use crate::client::{body, plain_client};
@@ -27,7 +28,10 @@ use crate::fault;
 use crate::region::{self, Region, shown};
 
 const JSON: &str = "application/x-amz-json-1.1";
-const OPERATION: &str = "secretsmanager.GetSecretValue";
+const GET: &str = "secretsmanager:GetSecretValue";
+const PUT: &str = "secretsmanager:PutSecretValue";
+/// The label of the version that is asked for where none is named.
+const CURRENT: &str = "AWSCURRENT";
 /// How long Secrets Manager may take at most.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -117,6 +121,26 @@ impl Drop for Value {
     }
 }
 
+/// What Secrets Manager is to keep.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct NewValue<'a> {
+    secret_id: &'a str,
+    client_request_token: &'a str,
+    secret_string: &'a str,
+}
+
+/// What it says when it has.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Kept {
+    #[serde(rename = "ARN")]
+    arn: String,
+    version_id: String,
+    #[serde(default)]
+    version_stages: Vec<String>,
+}
+
 #[derive(Deserialize, Default)]
 struct Said {
     #[serde(rename = "__type", default)]
@@ -169,18 +193,50 @@ impl SecretsManager {
     }
 
     async fn asked(&self, doing: &str, agent: &str) -> Result<Value, Failed> {
-        let identity = self.ambient.credentials().await.map_err(Failed::ForGood)?;
         let asked = match (&self.config.version, &self.config.stage) {
             (Some(version), _) => json!({ "SecretId": self.config.secret, "VersionId": version }),
             (None, Some(stage)) => json!({ "SecretId": self.config.secret, "VersionStage": stage }),
             (None, None) => json!({ "SecretId": self.config.secret }),
         };
-        let asked = asked.to_string();
+        let answer = self.call(doing, agent, GET, asked.to_string().into_bytes()).await?;
+        // A parser's words may quote the secret.
+        serde_json::from_slice(&answer).map_err(|_| again(fault::cut_short(doing)))
+    }
+
+    /// Puts a new version there, which is the current one from then on. It bears the token of the request, so that asking again
+    /// makes no second one.
+    async fn put(&self, value: &Secret, limit: Duration) -> Result<String, ProviderFault> {
+        let doing = format!("writing {}", self.named());
+        let text = core::str::from_utf8(value.expose())
+            .map_err(|_| ProviderFault::Misconfigured(format!("{doing}: the secret is not text")))?;
+        let token = token()?;
+        let new = NewValue { secret_id: &self.config.secret, client_request_token: &token, secret_string: text };
+        let wrong = |_| ProviderFault::Misconfigured(format!("{doing}: the request cannot be made"));
+        // Of the right size from the start: what grows leaves its first bytes behind.
+        let mut asked = Zeroizing::new(Vec::with_capacity(2 * text.len() + 4096));
+        serde_json::to_writer(&mut *asked, &new).map_err(wrong)?;
+        let agent = concat!("writ/", env!("CARGO_PKG_VERSION"));
+        let kept: Kept = repeated(&doing, limit.min(LIMIT), || async {
+            let answer = self.call(&doing, agent, PUT, asked.to_vec()).await?;
+            serde_json::from_slice(&answer).map_err(|_| again(fault::cut_short(&doing)))
+        })
+        .await?;
+        if kept.version_id != token || !kept.version_stages.iter().any(|stage| stage == CURRENT) {
+            let text = format!("{doing}: what it kept is not the current version: look at the secret's versions");
+            return Err(ProviderFault::Refused(text));
+        }
+        Ok(format!("aws-secretsmanager:{}@{}", plain(&kept.arn), plain(&kept.version_id)))
+    }
+
+    /// One signed request. It is made such that it may be asked again.
+    async fn call(&self, doing: &str, agent: &str, action: &str, asked: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, Failed> {
+        let identity = self.ambient.credentials().await.map_err(Failed::ForGood)?;
+        let operation = action.replace(':', ".");
         let unsigned = |error: &dyn core::error::Error| {
             let text = format!("{doing}: the request cannot be signed: {}", plain(&error.to_string()));
             Failed::ForGood(ProviderFault::Misconfigured(text))
         };
-        let headers = [("content-type", JSON), ("x-amz-target", OPERATION)];
+        let headers = [("content-type", JSON), ("x-amz-target", operation.as_str())];
         let signed = {
             let identity = identity.into();
             let parameters = v4::SigningParams::builder()
@@ -192,7 +248,7 @@ impl SecretsManager {
                 .build()
                 .map_err(|error| unsigned(&error))?
                 .into();
-            let body = SignableBody::Bytes(asked.as_bytes());
+            let body = SignableBody::Bytes(&asked);
             let request = SignableRequest::new("POST", self.url.as_str(), headers.into_iter(), body);
             sign(request.map_err(|error| unsigned(&error))?, &parameters)
                 .map_err(|error| unsigned(&error))?
@@ -203,26 +259,20 @@ impl SecretsManager {
         for (name, value) in headers.into_iter().chain(signed.headers()) {
             request = request.header(name, value);
         }
-        // Nothing changes by asking: it may be asked again.
-        let again = |failed: Failed| match failed {
-            Failed::ForGood(fault @ ProviderFault::Unreachable(_)) => Failed::Harmlessly(fault),
-            other => other,
-        };
         let sent = request.body(asked).send().await;
         let response = sent.map_err(|error| again(fault::of_transport(doing, &error)))?;
         let status = response.status().as_u16();
         let answer = body(response).await.ok_or_else(|| again(fault::cut_short(doing)))?;
         if status == 200 {
-            // A parser's words may quote the secret.
-            return serde_json::from_slice(&answer).map_err(|_| again(fault::cut_short(doing)));
+            return Ok(answer);
         }
         let said: Said = serde_json::from_slice(&answer).unwrap_or_default();
         let code = said.code.rsplit('#').next().unwrap_or_default();
-        Err(again(self.no(doing, code, &said.message, status)))
+        Err(again(self.no(doing, action, code, &said.message, status)))
     }
 
     /// Who is to blame for a no.
-    fn no(&self, doing: &str, code: &str, message: &str, status: u16) -> Failed {
+    fn no(&self, doing: &str, action: &str, code: &str, message: &str, status: u16) -> Failed {
         let text = format!("{doing}: {} ({}, status {status})", plain(message), plain(code));
         match code {
             "ResourceNotFoundException" => Failed::ForGood(ProviderFault::Refused(format!(
@@ -230,15 +280,21 @@ impl SecretsManager {
             ))),
             "AccessDeniedException" => {
                 let needed = json!({
-                    "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": self.config.secret,
+                    "Effect": "Allow", "Action": action, "Resource": self.config.secret,
                 });
                 Failed::ForGood(ProviderFault::Misconfigured(format!(
                     "{text}: give the broker's own identity this permission, with the secret's ARN: {needed}, and the use of its \
-                     key (`kms:Decrypt`) where that is not AWS's own"
+                     key (`kms:Decrypt`, to write it `kms:GenerateDataKey` too) where that is not AWS's own"
                 )))
             }
             "InvalidRequestException" => Failed::ForGood(ProviderFault::Refused(format!(
                 "{text}: it is about to be deleted, or not in use: restore it, or name another"
+            ))),
+            "ResourceExistsException" => Failed::ForGood(ProviderFault::Refused(format!(
+                "{text}: there is another version of this name: look at the secret's versions"
+            ))),
+            "EncryptionFailure" => Failed::ForGood(ProviderFault::Misconfigured(format!(
+                "{text}: let the broker's own identity use the secret's key (`kms:GenerateDataKey`), and see that it is enabled"
             ))),
             "DecryptionFailure" => Failed::ForGood(ProviderFault::Misconfigured(format!(
                 "{text}: let the broker's own identity use the secret's key (`kms:Decrypt`)"
@@ -261,4 +317,40 @@ impl SecretSource for SecretsManager {
     ) -> Pending<'a, Result<Fetched, ProviderFault>> {
         Box::pin(self.fetched(intended, limit))
     }
+
+    fn keeper(&self) -> Result<&dyn SecretKeeper, ConfigFault> {
+        if self.config.version.is_some() || self.config.stage.as_ref().is_some_and(|stage| stage != CURRENT) {
+            let text = "`version` or `stage` names one version, and a rotated secret has a new one with each turn: leave it out";
+            return Err(ConfigFault::new(text));
+        }
+        Ok(self)
+    }
+}
+
+impl SecretKeeper for SecretsManager {
+    fn replace<'a>(
+        &'a self,
+        _: &'a TargetName,
+        _: &'a Fetched,
+        value: &'a Secret,
+        limit: Duration,
+    ) -> Pending<'a, Result<String, ProviderFault>> {
+        Box::pin(self.put(value, limit))
+    }
+}
+
+/// Asking changes nothing, and putting the same again nothing more.
+fn again(failed: Failed) -> Failed {
+    match failed {
+        Failed::ForGood(fault @ ProviderFault::Unreachable(_)) => Failed::Harmlessly(fault),
+        other => other,
+    }
+}
+
+/// A name for a new version, which nobody else gives.
+fn token() -> Result<String, ProviderFault> {
+    let mut bytes = [0_u8; 32];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| ProviderFault::Refused("this machine gives no random numbers".to_owned()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

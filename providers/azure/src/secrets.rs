@@ -1,20 +1,22 @@
-//! A secret of Key Vault, asked for with the broker's own identity each time that it is needed. As for keys, the vault first says
+//! A secret of Key Vault, asked for with the broker's own identity each time that it is needed, and given a new version
+//! where its password is changed in turns. As for keys, the vault first says
 //! for whom tokens must be, and is shown none that would be of use elsewhere. The writ's id stands in the `User-Agent`, which the
 //! vault's log shows.
 
 use core::fmt;
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, USER_AGENT};
+use reqwest::{Client, Method};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::OnceCell;
 use writ_core::credential::Secret;
 use writ_core::proof::Intended;
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::TargetName;
 use writ_provider_calls::{Failed, plain, repeated, within};
-use writ_provider_source::{Fetched, SecretSource};
+use writ_provider_source::{Fetched, SecretKeeper, SecretSource};
 use zeroize::Zeroize as _;
 
 use crate::ambient::Ambient;
@@ -111,10 +113,13 @@ impl fmt::Debug for KeyVaultSecret {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Bundle {
     id: String,
     #[serde(default)]
     value: String,
+    content_type: Option<String>,
+    tags: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Drop for Bundle {
@@ -156,22 +161,64 @@ impl KeyVaultSecret {
         };
         let hear = || challenged(&self.client, &self.url, &self.id.audience, &doing);
         self.challenged.get_or_try_init(hear).await?;
-        let found = repeated(&doing, limit, || self.asked(&doing, &agent)).await?;
-        let version = found.id.strip_prefix(&self.id.bare).and_then(|rest| rest.strip_prefix('/'));
-        let version = version.filter(|version| self.id.version.as_deref().is_none_or(|wanted| wanted == *version));
-        let other = || ProviderFault::Refused(format!("{doing}: the vault answers for `{}`", shown(&found.id)));
-        let label = format!("azure-keyvault:{}@{}", self.id.bare, plain(version.ok_or_else(other)?));
+        let found = repeated(&doing, limit, || self.called(&doing, &agent, Method::GET, None)).await?;
+        let label = self.label(&doing, &found)?;
         if found.value.is_empty() {
             return Err(ProviderFault::Misconfigured(format!("{doing}: it has no value: set one")));
         }
         Ok(Fetched { value: Secret::new(found.value.as_bytes().to_vec()), label })
     }
 
-    async fn asked(&self, doing: &str, agent: &str) -> Result<Bundle, Failed> {
+    /// Sets a new version, which is the newest from then on, with the content type and the tags of the one before. Not asked twice: a
+    /// second version would be none's.
+    async fn set(&self, before: &Fetched, value: &Secret) -> Result<String, ProviderFault> {
+        let doing = format!("writing {}", self.named());
+        let text = core::str::from_utf8(value.expose())
+            .map_err(|_| ProviderFault::Misconfigured(format!("{doing}: the secret is not text")))?;
+        let hear = || challenged(&self.client, &self.url, &self.id.audience, &doing);
+        self.challenged.get_or_try_init(hear).await?;
+        let agent = concat!("writ/", env!("CARGO_PKG_VERSION"));
+        let settled = |failed| match failed {
+            Failed::Harmlessly(fault) | Failed::ForGood(fault) => fault,
+        };
+        let found = self.called(&doing, agent, Method::GET, None).await.map_err(settled)?;
+        if self.label(&doing, &found)? != before.label {
+            let text = format!("{doing}: it has a newer version of somebody else's, and is left as it is");
+            return Err(ProviderFault::Refused(text));
+        }
+        let mut new = serde_json::Map::from_iter([("value".to_owned(), json!(text))]);
+        new.extend(found.content_type.as_ref().map(|content_type| ("contentType".to_owned(), json!(content_type))));
+        new.extend(found.tags.as_ref().map(|tags| ("tags".to_owned(), json!(tags))));
+        let set = self.called(&doing, agent, Method::PUT, Some(&new)).await.map_err(settled);
+        if let Some(serde_json::Value::String(text)) = new.get_mut("value") {
+            text.zeroize();
+        }
+        self.label(&doing, &set?)
+    }
+
+    fn label(&self, doing: &str, found: &Bundle) -> Result<String, ProviderFault> {
+        let version = found.id.strip_prefix(&self.id.bare).and_then(|rest| rest.strip_prefix('/'));
+        let version = version.filter(|version| self.id.version.as_deref().is_none_or(|wanted| wanted == *version));
+        let other = || ProviderFault::Refused(format!("{doing}: the vault answers for `{}`", shown(&found.id)));
+        Ok(format!("azure-keyvault:{}@{}", self.id.bare, plain(version.ok_or_else(other)?)))
+    }
+
+    async fn called(
+        &self,
+        doing: &str,
+        agent: &str,
+        method: Method,
+        new: Option<&serde_json::Map<String, serde_json::Value>>,
+    ) -> Result<Bundle, Failed> {
+        let writes = new.is_some();
         let scope = Scope::of_vault(&self.id.audience);
         let token = self.ambient.token(self.id.cloud, &scope).await.map_err(Failed::ForGood)?;
-        let call = self.client.get(&self.url).header(USER_AGENT, agent);
+        let call = self.client.request(method, &self.url).header(USER_AGENT, agent);
         let call = call.header(AUTHORIZATION, bearer(&token).map_err(Failed::ForGood)?);
+        let call = match new {
+            Some(new) => call.json(new),
+            None => call,
+        };
         let answer = call.send().await.map_err(|error| again(fault::of_transport(doing, &error.without_url())))?;
         let status = answer.status().as_u16();
         let body = body(answer).await.ok_or_else(|| again(fault::cut_short(doing)))?;
@@ -179,11 +226,11 @@ impl KeyVaultSecret {
             // A parser's words may quote the secret.
             return serde_json::from_slice(&body).map_err(|_| again(fault::cut_short(doing)));
         }
-        Err(again(self.refused(doing, status, &body)))
+        Err(again(self.refused(doing, writes, status, &body)))
     }
 
     /// Who is to blame for a no.
-    fn refused(&self, doing: &str, status: u16, body: &[u8]) -> Failed {
+    fn refused(&self, doing: &str, writes: bool, status: u16, body: &[u8]) -> Failed {
         let said = crate::vault::said(doing, status, body);
         let disabled = said.contains("disabled") || said.contains("SecretDisabled");
         Failed::ForGood(match status {
@@ -192,6 +239,9 @@ impl KeyVaultSecret {
                 "{said}: the vault does not take the token of the broker's own identity: it must be of the vault's tenant"
             )),
             403 if disabled => ProviderFault::Refused(format!("{said}: enable it, or name another")),
+            403 if writes => ProviderFault::Misconfigured(format!(
+                "{said}: let the broker's own identity write it: the role `Key Vault Secrets Officer` on the secret"
+            )),
             403 => ProviderFault::Misconfigured(format!(
                 "{said}: let the broker's own identity read it: the role `Key Vault Secrets User` on the secret"
             )),
@@ -224,5 +274,26 @@ impl SecretSource for KeyVaultSecret {
     ) -> Pending<'a, Result<Fetched, ProviderFault>> {
         let limit = limit.min(LIMIT);
         Box::pin(within("asking for a secret", limit, self.fetched(intended, limit)))
+    }
+
+    fn keeper(&self) -> Result<&dyn SecretKeeper, ConfigFault> {
+        match self.id.version {
+            None => Ok(self),
+            Some(_) => Err(ConfigFault::new(
+                "`secret` names one version, and a rotated secret has a new one with each turn: leave `/VERSION` out",
+            )),
+        }
+    }
+}
+
+impl SecretKeeper for KeyVaultSecret {
+    fn replace<'a>(
+        &'a self,
+        _: &'a TargetName,
+        before: &'a Fetched,
+        value: &'a Secret,
+        limit: Duration,
+    ) -> Pending<'a, Result<String, ProviderFault>> {
+        Box::pin(within("writing a secret", limit.min(LIMIT), self.set(before, value)))
     }
 }

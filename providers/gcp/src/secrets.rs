@@ -1,5 +1,5 @@
-//! A secret of Secret Manager, asked for with the broker's own identity each time that it is needed. The request's reason is the
-//! writ, as in all of Google's; the value carries a checksum.
+//! A secret of Secret Manager, asked for with the broker's own identity each time that it is needed, and given a new
+//! version where its password is changed in turns. The request's reason is the writ, as in all of Google's; the value carries a checksum.
 
 use core::fmt;
 use std::time::Duration;
@@ -8,12 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Url};
 use serde::Deserialize;
+use serde_json::json;
 use writ_core::credential::Secret;
 use writ_core::proof::Intended;
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::TargetName;
 use writ_provider_calls::{Failed, plain, repeated, within};
-use writ_provider_source::{Fetched, SecretSource};
+use writ_provider_source::{Fetched, SecretKeeper, SecretSource};
 use zeroize::Zeroize as _;
 
 use crate::ambient::Ambient;
@@ -28,6 +29,12 @@ const OWN: &str = "https://secretmanager.googleapis.com";
 const LIMIT: Duration = Duration::from_secs(10);
 /// The reason of requests that are for no writ.
 const PROBE: &str = "writ-probe";
+/// The reason of requests that put a new password there.
+const ROTATION: &str = "writ-rotation";
+/// The role that reads.
+const ACCESSOR: &str = "roles/secretmanager.secretAccessor";
+/// The role that adds versions.
+const ADDER: &str = "roles/secretmanager.secretVersionAdder";
 
 /// The secret.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -97,6 +104,12 @@ struct Payload {
     data_crc32c: Option<String>,
 }
 
+/// A version that was added.
+#[derive(Deserialize)]
+struct Added {
+    name: String,
+}
+
 impl Drop for Payload {
     fn drop(&mut self) {
         self.data.zeroize();
@@ -132,7 +145,7 @@ impl SecretManager {
             let request = self.client.get(&address).bearer_auth(token.as_str()).header(REASON, &reason);
             let answer = client::send(&doing, request).await.map_err(again)?;
             if answer.status != 200 {
-                return Err(again(self.no(&doing, answer.status, &answer.body)));
+                return Err(again(self.no(&doing, ACCESSOR, answer.status, &answer.body)));
             }
             // A parser's words may quote the secret.
             serde_json::from_slice(&answer.body).map_err(|_| again(fault::cut_short(&doing)))
@@ -143,11 +156,7 @@ impl SecretManager {
 
     fn read(&self, doing: &str, found: &Version) -> Result<Fetched, ProviderFault> {
         let refused = |why: &str| ProviderFault::Refused(format!("{doing}: {why}"));
-        // The project stands there by its number.
-        let (_, secret) = self.config.secret.split_once("/secrets/").unwrap_or_default();
-        let named = found.name.strip_prefix("projects/").and_then(|rest| rest.split_once("/secrets/"));
-        let version =
-            named.and_then(|(_, rest)| rest.strip_prefix(secret)?.strip_prefix("/versions/")?.parse::<u64>().ok());
+        let version = self.version_of(&found.name);
         let version = version.filter(|version| self.config.version.is_none_or(|wanted| wanted == *version));
         let version = version.ok_or_else(|| refused(&format!("it answers for `{}`", plain(&found.name))))?;
         let value = STANDARD.decode(&found.payload.data).map(Secret::new);
@@ -161,11 +170,39 @@ impl SecretManager {
         Ok(Fetched { value, label: format!("gcp-secretmanager:{}@{version}", self.config.secret) })
     }
 
+    /// The version that a resource's name ends with, if it is one of this secret. The project stands there by its number.
+    fn version_of(&self, name: &str) -> Option<u64> {
+        let (_, secret) = self.config.secret.split_once("/secrets/").unwrap_or_default();
+        let (_, rest) = name.strip_prefix("projects/")?.split_once("/secrets/")?;
+        rest.strip_prefix(secret)?.strip_prefix("/versions/")?.parse().ok()
+    }
+
+    /// Adds a version, which is the newest from then on. Not asked twice: a second version would be none's.
+    async fn add(&self, value: &Secret) -> Result<String, ProviderFault> {
+        let doing = format!("writing {}", self.named());
+        let token = self.ambient.token().await?;
+        let address = at(&self.endpoint, &format!("/v1/{}:addVersion", self.config.secret));
+        let mut encoded = STANDARD.encode(value.expose());
+        let sum = crc32c(value.expose()).to_string();
+        let new = json!({ "payload": { "data": encoded.as_str(), "dataCrc32c": sum } });
+        encoded.zeroize();
+        let request = self.client.post(&address).bearer_auth(token.as_str()).header(REASON, ROTATION).json(&new);
+        let answer = client::send(&doing, request).await.map_err(client::settled)?;
+        if answer.status != 200 {
+            return Err(client::settled(self.no(&doing, ADDER, answer.status, &answer.body)));
+        }
+        let added: Added =
+            serde_json::from_slice(&answer.body).map_err(|_| client::settled(fault::cut_short(&doing)))?;
+        let version = self.version_of(&added.name);
+        let version = version.ok_or_else(|| client::settled(fault::cut_short(&doing)))?;
+        Ok(format!("gcp-secretmanager:{}@{version}", self.config.secret))
+    }
+
     /// Who is to blame for a no.
-    fn no(&self, doing: &str, status: u16, body: &[u8]) -> Failed {
+    fn no(&self, doing: &str, role: &str, status: u16, body: &[u8]) -> Failed {
         match (status, fault::of_status(doing, status, body)) {
             (403, Failed::ForGood(fault)) => Failed::ForGood(ProviderFault::Misconfigured(format!(
-                "{}: give the broker's own identity `roles/secretmanager.secretAccessor` on `{}`",
+                "{}: give the broker's own identity `{role}` on `{}`",
                 words(&fault, status),
                 self.config.secret
             ))),
@@ -212,5 +249,26 @@ impl SecretSource for SecretManager {
     ) -> Pending<'a, Result<Fetched, ProviderFault>> {
         let limit = limit.min(LIMIT);
         Box::pin(within("asking for a secret", limit, self.fetched(intended, limit)))
+    }
+
+    fn keeper(&self) -> Result<&dyn SecretKeeper, ConfigFault> {
+        match self.config.version {
+            None => Ok(self),
+            Some(_) => Err(ConfigFault::new(
+                "`version` names one version, and a rotated secret has a new one with each turn: leave it out",
+            )),
+        }
+    }
+}
+
+impl SecretKeeper for SecretManager {
+    fn replace<'a>(
+        &'a self,
+        _: &'a TargetName,
+        _: &'a Fetched,
+        value: &'a Secret,
+        limit: Duration,
+    ) -> Pending<'a, Result<String, ProviderFault>> {
+        Box::pin(within("writing a secret", limit.min(LIMIT), self.add(value)))
     }
 }

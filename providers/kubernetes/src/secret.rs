@@ -1,4 +1,5 @@
-//! One key of one Secret, for targets that know nothing better than a password: read by its name, each time that it is needed.
+//! One key of one Secret, for targets that know nothing better than a password: read by its name, each time that it is needed, and
+//! replaced there where it is changed in turns.
 //!
 //! It is apart from the provider, which never reads a Secret: whoever configures it gives the broker the right to `get` this
 //! Secret, and no other.
@@ -14,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1 as core_v1;
 use kube::Resource as _;
 use kube::core::Request;
-use kube::core::params::GetParams;
+use kube::core::params::{GetParams, Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
@@ -24,7 +25,7 @@ use writ_core::proof::Intended;
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::{Address, TargetName, UpstreamTls};
 use writ_provider_calls::{plain, within};
-use writ_provider_source::{Fetched, SecretSource};
+use writ_provider_source::{Fetched, SecretKeeper, SecretSource};
 use zeroize::Zeroize as _;
 
 use crate::access::{self, Access};
@@ -178,7 +179,7 @@ impl KubernetesSecret {
         let session = self.cluster.session(target, intended, Instant::now() + limit).await?;
         let path = Request::new(core_v1::Secret::url_path(&(), Some(self.secret.namespace())));
         let asked: Answer<Contents> = session.ask(&doing, path.get(self.secret.name(), &GetParams::default())).await;
-        let contents = asked?.map_err(|denied| self.no(&doing, &denied))?;
+        let contents = asked?.map_err(|denied| self.no(&doing, "get", &denied))?;
         let absent = || ProviderFault::Misconfigured(format!("{doing}: it has no such key: correct `key`"));
         let mut value = contents.data.0.get(&self.key).ok_or_else(absent)?.clone();
         let decoded = STANDARD.decode(&value);
@@ -187,12 +188,43 @@ impl KubernetesSecret {
         if decoded.is_empty() {
             return Err(ProviderFault::Misconfigured(format!("{doing}: it is empty: put the password there")));
         }
-        let version = plain(&contents.metadata.resource_version);
-        let label = format!("kubernetes-secret:{}#{}@{version}", self.secret, self.key);
-        Ok(Fetched { value: Secret::new(decoded), label })
+        Ok(Fetched { value: Secret::new(decoded), label: self.label(&contents) })
     }
 
-    fn no(&self, doing: &str, denied: &Denied) -> ProviderFault {
+    fn label(&self, contents: &Contents) -> String {
+        let version = plain(&contents.metadata.resource_version);
+        format!("kubernetes-secret:{}#{}@{version}", self.secret, self.key)
+    }
+
+    /// Puts the value where `before` was, and nothing else: if the Secret has still the version that was read.
+    async fn put(
+        &self,
+        target: &TargetName,
+        before: &Fetched,
+        value: &Secret,
+        limit: Duration,
+    ) -> Result<String, ProviderFault> {
+        let doing = format!("writing {}", self.named());
+        let (_, version) = before.label.rsplit_once('@').unwrap_or_default();
+        let session = self.cluster.session(target, None, Instant::now() + limit).await?;
+        let path = Request::new(core_v1::Secret::url_path(&(), Some(self.secret.namespace())));
+        let mut encoded = STANDARD.encode(value.expose());
+        let change = Patch::Merge(json!({
+            "metadata": { "resourceVersion": version }, "data": { self.key.as_str(): encoded.as_str() },
+        }));
+        encoded.zeroize();
+        let patch = path.patch(self.secret.name(), &PatchParams::default(), &change);
+        let asked: Answer<Contents> = session.ask(&doing, patch).await;
+        asked?.map(|contents| self.label(&contents)).map_err(|denied| match denied.code {
+            409 => ProviderFault::Refused(format!(
+                "{doing}: it was changed by somebody else meanwhile, and is left as it is: {}",
+                denied.words
+            )),
+            _ => self.no(&doing, "patch", &denied),
+        })
+    }
+
+    fn no(&self, doing: &str, verb: &str, denied: &Denied) -> ProviderFault {
         match denied.code {
             401 => fault::unknown(doing, self.cluster.named(), &denied.words),
             403 => {
@@ -200,7 +232,8 @@ impl KubernetesSecret {
                     "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
                     "metadata": { "name": format!("writ-{}", self.secret.name()), "namespace": self.secret.namespace() },
                     "rules": [{
-                        "apiGroups": [""], "resources": ["secrets"], "resourceNames": [self.secret.name()], "verbs": ["get"],
+                        "apiGroups": [""], "resources": ["secrets"], "resourceNames": [self.secret.name()],
+                        "verbs": if verb == "get" { vec!["get"] } else { vec!["get", verb] },
                     }],
                 });
                 ProviderFault::Misconfigured(format!(
@@ -230,5 +263,22 @@ impl SecretSource for KubernetesSecret {
     ) -> Pending<'a, Result<Fetched, ProviderFault>> {
         let limit = limit.min(LIMIT);
         Box::pin(within("reading a Secret", limit, self.fetched(target, intended, limit)))
+    }
+
+    fn keeper(&self) -> Result<&dyn SecretKeeper, ConfigFault> {
+        Ok(self)
+    }
+}
+
+impl SecretKeeper for KubernetesSecret {
+    fn replace<'a>(
+        &'a self,
+        target: &'a TargetName,
+        before: &'a Fetched,
+        value: &'a Secret,
+        limit: Duration,
+    ) -> Pending<'a, Result<String, ProviderFault>> {
+        let limit = limit.min(LIMIT);
+        Box::pin(within("writing a Secret", limit, self.put(target, before, value, limit)))
     }
 }

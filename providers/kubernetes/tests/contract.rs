@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use cluster::{AUDIENCE, Cluster, VIEWER, asserted, by_kubeconfig, claims, file, in_cluster, text};
 use serde_json::{Value, json};
-use writ_core::credential::CredentialKind;
+use writ_core::credential::{CredentialKind, Secret};
 use writ_core::provider::{Provider, ProviderFault, Swept};
 use writ_core::writ::CredentialFacts;
 use writ_provider_kit as kit;
@@ -363,6 +363,7 @@ async fn a_secret_is_read_by_its_name_alone(cluster: &Cluster) {
     let config = serde_json::from_value(settings).unwrap();
     let asserted = KubernetesSecret::new(&config, Some(Arc::clone(&cluster.issuer.trusted))).unwrap();
     assert_eq!(text_of(&asserted.fetch(target, None, DEADLINE).await.unwrap()), "legacy-canary");
+    one_is_replaced_by_whoever_may(cluster, &source("shop/legacy", "password"), role).await;
     for (settings, words) in [
         (json!({ "secret": "legacy", "key": "a", "in_cluster": true }), "`namespace/name`"),
         (json!({ "secret": "a/b", "key": "", "in_cluster": true }), "no key of a Secret"),
@@ -374,6 +375,42 @@ async fn a_secret_is_read_by_its_name_alone(cluster: &Cluster) {
         let fault = config.validate().unwrap_err().to_string();
         assert!(fault.contains(words), "{settings}: {fault}");
     }
+}
+
+/// With the verb more that the documentation names.
+async fn one_is_replaced_by_whoever_may(cluster: &Cluster, source: &KubernetesSecret, role: &str) {
+    let (server, target) = (&cluster.server, &cluster.target.name);
+    let value = Secret::new(b"turned-canary".to_vec());
+    let before = source.fetch(target, None, DEADLINE).await.unwrap();
+    let keeper = source.keeper().unwrap();
+    let fault = keeper.replace(target, &before, &value, DEADLINE).await.unwrap_err();
+    let ProviderFault::Misconfigured(text) = &fault else { panic!("{fault:?}") };
+    let given = text.split_once("`kubectl apply -f -`: ").unwrap().1;
+    let wider = role.replace("verbs: [\"get\"]", "verbs: [\"get\", \"patch\"]");
+    assert_ne!(wider, role);
+    server.apply(&wider).unwrap();
+    let shown = server.admin(&["get", "role", "writ-legacy", "-n", "shop", "-o", "json"]).unwrap();
+    let (shown, given): (Value, Value) =
+        (serde_json::from_slice(&shown.stdout).unwrap(), serde_json::from_str(given).unwrap());
+    assert_eq!(shown["rules"], given["rules"]);
+    let until = Instant::now() + Duration::from_secs(60);
+    let label = loop {
+        match keeper.replace(target, &before, &value, DEADLINE).await {
+            Ok(label) => break label,
+            Err(fault) => assert!(Instant::now() < until, "{fault:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let now = source.fetch(target, None, DEADLINE).await.unwrap();
+    assert_eq!((text_of(&now), &now.label), ("turned-canary", &label));
+    assert_ne!(now.label, before.label);
+    // The other key is as it was, and somebody else's change is not written over.
+    let kept = server.admin(&["get", "secret", "legacy", "-n", "shop", "-o", "json"]).unwrap();
+    let kept: Value = serde_json::from_slice(&kept.stdout).unwrap();
+    assert_eq!(kept["data"]["empty"], "");
+    let fault = keeper.replace(target, &before, &value, DEADLINE).await.unwrap_err();
+    assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("by somebody else")), "{fault:?}");
+    assert!(!format!("{fault:?} {label}").contains("canary"));
 }
 
 fn text_of(fetched: &Fetched) -> &str {

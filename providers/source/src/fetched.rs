@@ -31,7 +31,10 @@ pub trait SecretSource: Send + Sync + fmt::Debug {
     /// # Errors
     /// If it cannot be, as it is configured: what to write instead.
     fn keeper(&self) -> Result<&dyn SecretKeeper, ConfigFault> {
-        Err(ConfigFault::new(format!("{} cannot be written, and a rotated secret must be: keep it elsewhere", self.named())))
+        Err(ConfigFault::new(format!(
+            "{} cannot be written, and a rotated secret must be: keep it elsewhere",
+            self.named()
+        )))
     }
 }
 

@@ -111,7 +111,9 @@ fn replace(source: &Source, path: &Path, before: &Secret, value: &Secret) -> Res
     }
     let found = source.read().map_err(|fault| ProviderFault::Misconfigured(fault.to_string()))?;
     if found != *before {
-        return Err(ProviderFault::Refused(format!("{source} was changed by somebody else meanwhile: it is left as it is")));
+        return Err(ProviderFault::Refused(format!(
+            "{source} was changed by somebody else meanwhile: it is left as it is"
+        )));
     }
     let (directory, partial) = (directory(path), partial(path));
     let made = make(&partial, value).and_then(|()| std::fs::rename(&partial, path));
@@ -121,7 +123,8 @@ fn replace(source: &Source, path: &Path, before: &Secret, value: &Secret) -> Res
         return Err(said(error));
     }
     // The name is durable with its directory. From here on the new secret may be read: what fails is not known to have failed.
-    let lost = |error: io::Error| ProviderFault::Unreachable(format!("{source} is written, perhaps not for good: {error}"));
+    let lost =
+        |error: io::Error| ProviderFault::Unreachable(format!("{source} is written, perhaps not for good: {error}"));
     File::open(&directory).and_then(|directory| directory.sync_all()).map_err(lost)
 }
 

@@ -11,13 +11,13 @@ use writ_core::credential::{Fingerprint, Secret};
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::rotation::{Reached, Rotation, Turn};
 use writ_core::target::{Target, TargetName};
-use writ_provider_source::{Fetched, PasswordSetter, SecretKeeper, SecretSource};
+use writ_provider_source::{Fetched, PasswordSetter, SecretSource};
 
 use crate::config::ConfigFault;
 use crate::field::Fields;
 
 /// The shortest time between turns.
-pub const LEAST: Duration = Duration::from_hours(1);
+const LEAST: Duration = Duration::from_hours(1);
 /// And the longest.
 const MOST: Duration = Duration::from_hours(24 * 366);
 
@@ -50,7 +50,8 @@ impl RotationSettings {
                 return Err(ConfigFault::new("`users` holds an empty name, or one that is not plain text"));
             }
             if user == login {
-                let text = format!("`users` names `{user}`, the login that sets their passwords: write a login of its own");
+                let text =
+                    format!("`users` names `{user}`, the login that sets their passwords: write a login of its own");
                 return Err(ConfigFault::new(text));
             }
         }

@@ -35,7 +35,15 @@ impl Server {
 
 fn legacy() -> StaticConfig {
     let user = Some("legacy".to_owned());
-    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None, rotation: None }
+    StaticConfig {
+        user,
+        password_file: None,
+        password_env: None,
+        source: None,
+        field: None,
+        user_field: None,
+        rotation: None,
+    }
 }
 
 fn from_file(path: &Path) -> StaticConfig {
@@ -197,7 +205,15 @@ fn one_user_and_one_place_are_written() {
 /// Settings with a place of another's.
 fn open() -> StaticConfig<()> {
     let user = Some("legacy".to_owned());
-    StaticConfig { user, password_file: None, password_env: None, source: None, field: None, user_field: None, rotation: None }
+    StaticConfig {
+        user,
+        password_file: None,
+        password_env: None,
+        source: None,
+        field: None,
+        user_field: None,
+        rotation: None,
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Secrets of Secrets Manager: with the permission that the documentation shows, and no other; versions; what is not there.
 
 use serde_json::{Value, json};
+use writ_core::credential::Secret;
 use writ_core::provider::ProviderFault;
 use writ_fakes::Keys;
 use writ_provider_aws::{SecretsManager, SecretsManagerConfig};
@@ -121,6 +122,50 @@ async fn versions_are_the_newest_a_label_or_one() {
     // botocore takes text for bytes, and writes them in Base64.
     let binary = made(&world, "prod/binary", json!({ "SecretBinary": "bytes" })).0;
     assert_eq!(text(&fetched(&world, &source(&world, &world.admin, &binary, json!({}))).await.unwrap()), "bytes");
+}
+
+#[tokio::test]
+async fn a_turn_puts_a_current_version_there_with_the_documented_permission() {
+    let world = shared();
+    for secret in [FIRST, SECOND] {
+        canary::note(secret);
+    }
+    let (arn, first) = made(&world, "prod/rotated", json!({ "SecretString": FIRST }));
+    let shown = STATIC.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(STATIC.contains("`secretsmanager:PutSecretValue` on the secret"));
+    let shown = shown.replace("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/legacy-AbCdEf", &arn);
+    let both = r#"["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]"#;
+    let writer = session(&world, "rotated-writer", &shown.replace("\"secretsmanager:GetSecretValue\"", both));
+    let reader = session(&world, "rotated-reader", &shown);
+    let (target, value) = (target(&world).name, Secret::new(SECOND.as_bytes().to_vec()));
+    let kept = source(&world, &writer, &arn, json!({}));
+    let before = fetched(&world, &kept).await.unwrap();
+    let label = kept.keeper().unwrap().replace(&target, &before, &value, DEADLINE).await.unwrap();
+    let now = fetched(&world, &kept).await.unwrap();
+    assert_eq!((text(&now), &now.label), (SECOND, &label));
+    let former = source(&world, &writer, &arn, json!({ "stage": "AWSPREVIOUS" }));
+    let former = fetched(&world, &former).await.unwrap();
+    assert_eq!((text(&former), former.label), (FIRST, format!("aws-secretsmanager:{arn}@{first}")));
+
+    let reading = source(&world, &reader, &arn, json!({}));
+    let fault = reading.keeper().unwrap().replace(&target, &before, &value, DEADLINE).await.unwrap_err();
+    canary::say(&format!("{fault:?}"));
+    let ProviderFault::Misconfigured(words) = &fault else { panic!("{fault:?}") };
+    assert!(words.contains("\"Action\":\"secretsmanager:PutSecretValue\""), "{words}");
+    for more in [json!({ "stage": "AWSPREVIOUS" }), json!({ "version": first })] {
+        let pinned = source(&world, &writer, &arn, more);
+        assert!(pinned.keeper().err().unwrap().to_string().contains("leave it out"));
+    }
+    source(&world, &writer, &arn, json!({ "stage": "AWSCURRENT" })).keeper().unwrap();
+    let absent = source(&world, &world.admin, "prod/absent", json!({}));
+    let fault = absent.keeper().unwrap().replace(&target, &before, &value, DEADLINE).await.unwrap_err();
+    assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("no such secret")), "{fault:?}");
+    let down = format!("http://127.0.0.1:{}", writ_fakes::dead::refusing().unwrap());
+    let down = source(&world, &writer, &arn, json!({ "endpoint": down }));
+    let limit = std::time::Duration::from_millis(300);
+    let fault = down.keeper().unwrap().replace(&target, &before, &value, limit).await.unwrap_err();
+    assert!(matches!(fault, ProviderFault::Unreachable(_)), "{fault:?}");
+    canary::check();
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Secrets of Key Vault, for the provider `static`.
 
 use serde_json::json;
+use writ_core::credential::Secret;
 use writ_core::provider::ProviderFault;
 use writ_core::target::TargetName;
 use writ_fakes::entra::{App, Machine, VaultSecret};
@@ -23,7 +24,7 @@ fn identity() -> App {
 fn version(version: &str, value: &str) -> VaultSecret {
     canary::note(value);
     let (version, value, users) = (version.to_owned(), value.to_owned(), vec![BROKER_OBJECT.to_owned()]);
-    VaultSecret { version, value, enabled: true, users }
+    VaultSecret { version, value, enabled: true, users, writers: Vec::new(), content_type: None, tags: None }
 }
 
 fn source(world: &World, machine: &Machine, secret: &str) -> KeyVaultSecret {
@@ -88,6 +89,49 @@ async fn what_cannot_be_had_is_said() {
         let fault = fetched(&world, &machine, secret).await.unwrap_err();
         assert!(fault.code() == code && fault.detail().contains(words), "{secret}: {fault:?}");
     }
+    canary::check();
+}
+
+#[tokio::test]
+async fn a_new_version_is_set_and_keeps_what_the_one_before_said_of_itself() {
+    let world = World::start("reports");
+    let machine = Machine::start(&world.entra, identity()).unwrap();
+    let tags = [("owner".to_owned(), "shop".to_owned())].into();
+    let first = VaultSecret {
+        writers: vec![BROKER_OBJECT.to_owned()],
+        content_type: Some("application/json".to_owned()),
+        tags: Some(tags),
+        ..version(FIRST, "azure-secret-canary-5")
+    };
+    let secret = world.entra.vault_secret("turned", first);
+    let target = TargetName::new("legacy").unwrap();
+    let source = source(&world, &machine, &secret);
+    let keeper = source.keeper().unwrap();
+    let before = source.fetch(&target, None, LIMIT).await.unwrap();
+    let next = "azure-secret-canary-6";
+    canary::note(next);
+    let value = Secret::new(next.as_bytes().to_vec());
+    let label = keeper.replace(&target, &before, &value, LIMIT).await.unwrap();
+    let now = source.fetch(&target, None, LIMIT).await.unwrap();
+    assert_eq!((now.value.expose(), &now.label), (next.as_bytes(), &label));
+    assert_ne!(now.label, before.label);
+    let bodies = world.entra.secrets_asked();
+    let put: serde_json::Value = bodies.iter().find_map(|asked| serde_json::from_str(&asked.body).ok()).unwrap();
+    assert_eq!((&put["contentType"], &put["tags"]["owner"]), (&json!("application/json"), &json!("shop")));
+    // Somebody else's newer version stays, and so does one that may be read alone.
+    let fault = keeper.replace(&target, &before, &value, LIMIT).await.unwrap_err();
+    assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("somebody else's")), "{fault:?}");
+    let locked = world.entra.vault_secret("read", version(FIRST, "azure-secret-canary-7"));
+    let locked = super::secrets::source(&world, &machine, &locked);
+    let before = locked.fetch(&target, None, LIMIT).await.unwrap();
+    let fault = locked.keeper().unwrap().replace(&target, &before, &value, LIMIT).await.unwrap_err();
+    assert!(
+        matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("Key Vault Secrets Officer")),
+        "{fault:?}"
+    );
+    canary::say(&format!("{fault:?} {label}"));
+    let pinned = super::secrets::source(&world, &machine, &format!("{secret}/{FIRST}"));
+    assert!(pinned.keeper().err().unwrap().to_string().contains("leave `/VERSION` out"));
     canary::check();
 }
 

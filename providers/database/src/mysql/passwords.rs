@@ -56,7 +56,8 @@ impl MysqlPasswordsConfig {
     /// The first mistake, and what to write instead.
     pub fn validate(&self, users: &[String]) -> Result<(), ConfigFault> {
         if let Some(user) = users.iter().find(|user| !sql::can_name(user) || user.starts_with("writ-")) {
-            let text = format!("`users` holds `{}`: write a name of 1 to 32 characters, none of a writ's", fault::plain(user));
+            let text =
+                format!("`users` holds `{}`: write a name of 1 to 32 characters, none of a writ's", fault::plain(user));
             return Err(ConfigFault::new(text));
         }
         self.login().validate()
@@ -152,7 +153,9 @@ impl MysqlPasswords {
             Some(_) => {
                 "has SUPER, CREATE USER, GRANT OPTION or SYSTEM_USER for the whole server: let users without them take turns"
             }
-            None => "is not there with this host part: make it, with the rights of the other one, or correct `client_host`",
+            None => {
+                "is not there with this host part: make it, with the rights of the other one, or correct `client_host`"
+            }
         };
         Err(ProviderFault::Misconfigured(format!("the user `{name}`@`{host}` {wrong}; {GUIDE}")))
     }
@@ -179,7 +182,9 @@ fn guided(fault: ProviderFault) -> ProviderFault {
     match fault {
         ProviderFault::Misconfigured(text) => {
             let said = text.split_once(": the broker's login needs").map_or(text.as_str(), |(said, _)| said);
-            ProviderFault::Misconfigured(format!("{said}: the login needs CREATE USER, and SELECT on `mysql.user`, at MySQL on `mysql.global_grants` too; {GUIDE}"))
+            ProviderFault::Misconfigured(format!(
+                "{said}: the login needs CREATE USER, and SELECT on `mysql.user`, at MySQL on `mysql.global_grants` too; {GUIDE}"
+            ))
         }
         other => other,
     }

@@ -61,7 +61,10 @@ impl PostgresPasswordsConfig {
     /// The first mistake, and what to write instead.
     pub fn validate(&self, users: &[String]) -> Result<(), ConfigFault> {
         if let Some(user) = users.iter().find(|user| !sql::can_name_a_role(user) || user.starts_with("writ-")) {
-            let text = format!("`users` holds `{}`: write a role's name of 1 to 63 bytes, none of a writ's", fault::plain(user));
+            let text = format!(
+                "`users` holds `{}`: write a role's name of 1 to 63 bytes, none of a writ's",
+                fault::plain(user)
+            );
             return Err(ConfigFault::new(text));
         }
         self.login().validate()
@@ -158,7 +161,9 @@ async fn set(loan: &Loan, user: &str, verifier: &str) -> Result<(), ProviderFaul
     let rows = loan.run(&question).await.map_err(|error| fault::of(&doing, &error))?;
     let wrong = match first(&rows) {
         Some("") => None,
-        Some("power") => Some("is a superuser, or has CREATEROLE, REPLICATION or BYPASSRLS: let users without them take turns"),
+        Some("power") => {
+            Some("is a superuser, or has CREATEROLE, REPLICATION or BYPASSRLS: let users without them take turns")
+        }
         Some("login") => Some("may not log in: run `ALTER ROLE` with LOGIN as an admin, or name another"),
         Some(_) => Some("has ended: run `ALTER ROLE` with VALID UNTIL 'infinity' as an admin"),
         None => Some("is not there: make it, with the rights of the other one"),

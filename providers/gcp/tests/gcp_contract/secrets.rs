@@ -1,6 +1,7 @@
 //! Secrets of Secret Manager, for the provider `static`.
 
 use serde_json::{Value, json};
+use writ_core::credential::Secret;
 use writ_core::provider::ProviderFault;
 use writ_core::target::TargetName;
 use writ_fakes::gcp::Spoilt;
@@ -82,6 +83,38 @@ async fn what_cannot_be_had_is_said() {
         let fault = source.fetch(&target, None, std::time::Duration::from_secs(1)).await.unwrap_err();
         assert!(matches!(fault, ProviderFault::Unreachable(_)), "{fault:?}");
     }
+    canary::check();
+}
+
+#[tokio::test]
+async fn a_version_is_added_and_is_the_newest() {
+    let world = World::start("reports");
+    let values = ["gcp-secret-canary-4", "gcp-secret-canary-5"];
+    values.iter().for_each(|value| canary::note(value));
+    let adder = ("roles/secretmanager.secretVersionAdder", READER.1);
+    let secret = world.google.secret("turned", &[Some(values[0])], &[READER, adder]);
+    let target = TargetName::new("legacy").unwrap();
+    let turned = source(&world, &secret, &json!({}));
+    let before = turned.fetch(&target, None, LIMIT).await.unwrap();
+    let value = Secret::new(values[1].as_bytes().to_vec());
+    let label = turned.keeper().unwrap().replace(&target, &before, &value, LIMIT).await.unwrap();
+    assert_eq!(label, format!("gcp-secretmanager:{secret}@2"));
+    let now = turned.fetch(&target, None, LIMIT).await.unwrap();
+    assert_eq!((now.value.expose(), now.label), (values[1].as_bytes(), label));
+    let locked = world.google.secret("read", &[Some(values[0])], &[READER]);
+    let locked = source(&world, &locked, &json!({}));
+    let fault = locked.keeper().unwrap().replace(&target, &before, &value, LIMIT).await.unwrap_err();
+    canary::say(&format!("{fault:?}"));
+    assert!(
+        matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("`roles/secretmanager.secretVersionAdder` on")),
+        "{fault:?}"
+    );
+    let pinned = source(&world, &secret, &json!({ "version": 1 }));
+    assert!(pinned.keeper().err().unwrap().to_string().contains("leave it out"));
+    let down = format!("http://127.0.0.1:{}", writ_fakes::dead::refusing().unwrap());
+    let down = source(&world, &secret, &json!({ "endpoint": down }));
+    let fault = down.keeper().unwrap().replace(&target, &before, &value, LIMIT).await.unwrap_err();
+    assert!(matches!(fault, ProviderFault::Unreachable(_)), "{fault:?}");
     canary::check();
 }
 

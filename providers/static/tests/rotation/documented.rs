@@ -22,7 +22,8 @@ pub(crate) fn statements(server: &str) -> String {
 #[test]
 fn the_guide_names_every_setting() {
     for setting in
-        "users every postgres mysql user password_file password_env database client_host host port call_timeout_ms".split(' ')
+        "users every postgres mysql user password_file password_env database client_host host port call_timeout_ms"
+            .split(' ')
     {
         assert!(GUIDE.contains(&format!("`{setting}`")), "{setting}");
     }

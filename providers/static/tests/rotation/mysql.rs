@@ -108,7 +108,10 @@ async fn stop_everywhere(server: &Server) {
 async fn told_what_is_wrong(server: Server) {
     server.run("CREATE USER weak IDENTIFIED BY 'weak-canary'").await;
     let fault = server.setter_with("weak", "weak-canary").set("app_b", LIMIT).await.unwrap_err();
-    assert!(fault.detail().contains("the login needs CREATE USER") && fault.detail().contains("static.md"), "{fault:?}");
+    assert!(
+        fault.detail().contains("the login needs CREATE USER") && fault.detail().contains("static.md"),
+        "{fault:?}"
+    );
     let setter = server.setter();
     let fault = setter.set("x`; DROP USER app_b; --", LIMIT).await.unwrap_err();
     assert!(fault.detail().contains("is not there"), "{fault:?}");

@@ -82,7 +82,8 @@ impl Place {
 
     /// Nothing is left beside the secret, and it is its owner's.
     pub(crate) fn assert_tidy(&self) {
-        let names: Vec<_> = std::fs::read_dir(self.directory()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(self.directory()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["secret"]);
         assert_eq!(self.file().metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }

@@ -110,7 +110,9 @@ async fn a_login_without_its_rights_is_told_which() {
     let words = ["the login needs CREATEROLE", "ADMIN OPTION on `app_b`", "static.md"];
     assert!(words.iter().all(|word| fault.detail().contains(word)), "{fault:?}");
     let setter = server.setter();
-    for (user, words) in [("ended", "has ended"), ("app", "may not log in"), ("x'; DROP ROLE app_b; --", "is not there")] {
+    for (user, words) in
+        [("ended", "has ended"), ("app", "may not log in"), ("x'; DROP ROLE app_b; --", "is not there")]
+    {
         let fault = setter.set(user, LIMIT).await.unwrap_err();
         assert!(fault.detail().contains(words), "{fault:?}");
     }
