@@ -30,7 +30,7 @@ use crate::refusal::{Refusal, no_evidence};
 use crate::ssh::RevocationLists;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreFault};
-use crate::targets::Targets;
+use crate::targets::{Served, Targets};
 use crate::watch::ClockWatch;
 use crate::webhooks::Webhook;
 
@@ -114,6 +114,15 @@ pub enum StartFault {
     /// The session tokens' key.
     #[error(transparent)]
     SessionToken(#[from] SessionTokenFault),
+    /// A password that would be changed too often.
+    #[error(
+        "target `{target}`: its password is changed so often that sessions would outlive two turns: write a longer `every` \
+             than `broker.max_ttl`"
+    )]
+    Rotation {
+        /// Which.
+        target: String,
+    },
     /// A directory.
     #[error("`{path}` cannot be used: {source}")]
     Directory {
@@ -285,6 +294,7 @@ impl Broker {
         });
         set.spawn(crate::webhooks::run(Arc::downgrade(&broker), told, stopping.clone()));
         set.spawn(crate::revoke::run(Arc::downgrade(&broker), stopping.clone()));
+        set.spawn(crate::rotation::run(Arc::downgrade(&broker), stopping.clone()));
         set.spawn(crate::janitor::run(Arc::downgrade(&broker), abandoned, stopping));
         Ok((broker, Tasks { set, stop }))
     }
@@ -439,6 +449,11 @@ fn claim(state: &Path) -> Result<File, StartFault> {
 }
 
 fn load<P>(config: &BrokerConfig<P>, targets: Targets, sessions: &SessionIssuer) -> Result<Loaded, StartFault> {
+    let max_ttl = config.max_ttl.get();
+    let hasty = |served: &&Arc<Served>| served.provider.rotation().is_some_and(|rotation| rotation.every() <= max_ttl);
+    if let Some(served) = targets.iter().find(hasty) {
+        return Err(StartFault::Rotation { target: served.target.name.to_string() });
+    }
     Ok(Loaded {
         verifier: Verifier::new(&config.issuers, &config.audience, Some(sessions))?,
         targets,

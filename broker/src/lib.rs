@@ -1,7 +1,7 @@
 //! The control plane: verify, decide, mint, log, seal.
 //!
 //! Begin with [`issue`]: one issuance from token to sealed credential. [`evidence`] is the one place where the ledger grows,
-//! [`store`] what is remembered, [`identity`] who asks, [`janitor`] and [`revoke`] what is settled afterwards, [`freeze`] the kill switch, [`server`] the API.
+//! [`store`] what is remembered, [`identity`] who asks, [`janitor`] and [`revoke`] what is settled afterwards, [`freeze`] the kill switch, [`rotation`] passwords that are changed in turns, [`server`] the API.
 
 mod approvals;
 pub mod approve;
@@ -24,6 +24,7 @@ mod operations;
 pub mod rates;
 pub mod refusal;
 mod revoke;
+mod rotation;
 pub mod server;
 pub mod sessions;
 mod ssh;

@@ -15,9 +15,15 @@ use crate::targets::Served;
 
 impl Broker {
     /// Every target, by name.
-    #[must_use]
-    pub fn targets(&self) -> Vec<TargetFacts> {
-        self.loaded.load().targets.iter().map(|served| facts(served)).collect()
+    ///
+    /// # Errors
+    /// [`Refusal`] if the store fails.
+    pub async fn targets(&self) -> Result<Vec<TargetFacts>, Refusal> {
+        let loaded = self.loaded.load_full();
+        let turns = self.store.rotations().await?;
+        let facts =
+            |served: &Arc<Served>| TargetFacts { rotation: self.rotation_facts(served, &turns), ..facts(served) };
+        Ok(loaded.targets.iter().map(facts).collect())
     }
 
     /// Asks the provider of a target whether a mint would work: with its own identity, changing nothing.
@@ -81,6 +87,7 @@ fn facts(served: &Served) -> TargetFacts {
         revocable: description.revocable,
         scoped: description.scoped,
         resting_seconds: served.resting().map(|rest| rest.as_secs() + 1),
+        rotation: None,
     }
 }
 

@@ -13,6 +13,7 @@ use writ_core::event::SessionEnd;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, FreezeId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
+use writ_core::rotation::TurnRecord;
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
 use writ_core::workload::{Issuer, Subject};
@@ -98,6 +99,13 @@ pub enum Condition {
         /// Its version.
         version: u64,
     },
+    /// Nobody wrote of the target's turns since the last had this version; 0 where there was none.
+    Rotation {
+        /// The target.
+        target: TargetName,
+        /// The version.
+        version: u64,
+    },
 }
 
 /// A change of rows.
@@ -177,6 +185,8 @@ pub enum Change {
     Unfreeze(FreezeId),
     /// An approval's new form.
     Approval(Approval),
+    /// The new form of a target's last turn.
+    Rotation(TurnRecord),
 }
 
 /// A gateway as the store has it.
@@ -303,6 +313,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn orders(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<(SessionId, String)>, StoreFault>>;
     /// The freezes in force, newest first; at most [`MAX_FREEZES`].
     fn freezes(&self) -> Pending<'_, Result<Vec<Freeze>, StoreFault>>;
+    /// The last turn of each target whose password was changed in turns.
+    fn rotations(&self) -> Pending<'_, Result<Vec<TurnRecord>, StoreFault>>;
     /// One approval.
     fn approval(&self, id: ApprovalId) -> Pending<'_, Result<Option<Approval>, StoreFault>>;
     /// How many approvals are open.

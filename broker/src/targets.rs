@@ -34,7 +34,7 @@ pub struct Served {
 
 /// A provider keeps to its deadline and says what it was waiting for. One that does not is left after half as long again:
 /// no target can hold up an issuance, a revocation or the broker's own end.
-async fn held<T>(limit: Duration, call: Pending<'_, Result<T, ProviderFault>>) -> Result<T, ProviderFault> {
+pub(crate) async fn held<T>(limit: Duration, call: Pending<'_, Result<T, ProviderFault>>) -> Result<T, ProviderFault> {
     tokio::time::timeout(limit + limit / 2, call)
         .await
         .unwrap_or_else(|_| Err(ProviderFault::Unreachable("the provider did not end in its time".to_owned())))

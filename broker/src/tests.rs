@@ -12,6 +12,7 @@ mod issuance;
 mod provider;
 mod rates;
 mod recordings;
+mod rotation;
 mod settlement;
 mod spans;
 mod ssh;

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use writ_core::event::SessionEnd;
 use writ_core::freeze::FreezeScope;
 use writ_core::id::{GatewayId, SessionId};
+use writ_core::rotation::TurnRecord;
 use writ_core::target::{Protocol, TargetName};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -97,6 +98,22 @@ pub struct TargetFacts {
     pub scoped: bool,
     /// For how many seconds it is left alone because it does not answer.
     pub resting_seconds: Option<u64>,
+    /// How its password is changed in turns, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationFacts>,
+}
+
+/// How a target's password is changed, in turns of two users.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RotationFacts {
+    /// How often.
+    pub every_seconds: u64,
+    /// When the next turn is due.
+    #[schema(value_type = String)]
+    pub due: Timestamp,
+    /// The last turn, if there was one.
+    #[schema(value_type = Option<Object>)]
+    pub last: Option<TurnRecord>,
 }
 
 /// What was taken back.

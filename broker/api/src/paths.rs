@@ -22,6 +22,8 @@ pub const TARGETS: &str = "/v1/targets";
 pub const TARGET_PROBE: &str = "/v1/targets/{target}/probe";
 /// An operator takes back everything that was minted at a target until now.
 pub const TARGET_REVOKE_OLDER: &str = "/v1/targets/{target}/revoke-older";
+/// An operator has a target's password changed now, where it is changed in turns.
+pub const TARGET_ROTATE: &str = "/v1/targets/{target}/rotate";
 /// What SSH hosts must know of a target's authority.
 pub const TARGET_SSH: &str = "/v1/targets/{target}/ssh";
 /// An admin has a certificate of an SSH host signed.

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use writ_broker_api::admin::{
     FreezeRequest, Gateway, HostCertificateReply, HostCertificateRequest, JoinToken, JoinTokenRequest, ListQuery, Me,
-    OlderRevoked, Order, Page, RecordingKey, Session, SshFacts, TargetFacts, UnfreezeQuery,
+    OlderRevoked, Order, Page, RecordingKey, RotationFacts, Session, SshFacts, TargetFacts, UnfreezeQuery,
 };
 use writ_broker_api::sealed::Base64;
 use writ_core::freeze::Freeze;
@@ -85,8 +85,8 @@ pub(super) async fn kill_session(
     app.broker.kill_session(session, &order.reason, by.actor()).await.map(Json)
 }
 
-pub(super) async fn targets(State(app): State<App>, _: May<ToView>) -> Json<Vec<TargetFacts>> {
-    Json(app.broker.targets())
+pub(super) async fn targets(State(app): State<App>, _: May<ToView>) -> Answer<Vec<TargetFacts>> {
+    app.broker.targets().await.map(Json)
 }
 
 pub(super) async fn probe_target(
@@ -105,6 +105,15 @@ pub(super) async fn revoke_older(
     Checked(Json(order)): Checked<Json<Order>>,
 ) -> Answer<OlderRevoked> {
     app.broker.revoke_older(&target, &order.reason, by.actor()).await.map(Json)
+}
+
+pub(super) async fn rotate_target(
+    State(app): State<App>,
+    May { by, .. }: May<ToAdmin>,
+    Path(target): Path<String>,
+    Checked(Json(order)): Checked<Json<Order>>,
+) -> Answer<RotationFacts> {
+    app.broker.rotate_target(&target, &order.reason, by.actor()).await.map(Json)
 }
 
 pub(super) async fn ssh(State(app): State<App>, _: May<ToView>, Path(target): Path<String>) -> Answer<SshFacts> {

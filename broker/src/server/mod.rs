@@ -55,6 +55,7 @@ pub fn routes(broker: Arc<Broker>, metrics: Option<metrics_exporter_prometheus::
         .route(paths::TARGETS, get(admin::targets))
         .route(paths::TARGET_PROBE, post(admin::probe_target))
         .route(paths::TARGET_REVOKE_OLDER, post(admin::revoke_older))
+        .route(paths::TARGET_ROTATE, post(admin::rotate_target))
         .route(paths::TARGET_SSH, get(admin::ssh))
         .route(paths::TARGET_SSH_HOSTS, post(admin::certify_ssh_host))
         .route(paths::SSH_REVOCATIONS, get(public::ssh_revocations))

@@ -9,6 +9,7 @@ use writ_core::event::{Actor, SessionEnd};
 use writ_core::freeze::{Freeze, FreezeScope};
 use writ_core::grant::{Obligations, PolicyHash, RecordLevel};
 use writ_core::id::{FreezeId, GatewayId, SessionId, WritId};
+use writ_core::rotation::{TurnRecord, TurnState};
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::{Timestamp, after};
 use writ_core::workload::{Issuer, Subject};
@@ -41,6 +42,7 @@ pub(crate) async fn suite<P: Place>(fresh: impl Fn() -> P) {
     on(&fresh, gateways_join_renew_and_stay_revoked).await;
     on(&fresh, a_freeze_orders_what_it_covers_and_nothing_else).await;
     on(&fresh, a_freeze_refuses_what_it_covers_until_it_is_lifted).await;
+    on(&fresh, a_turn_is_written_by_whoever_knew_the_last_word_of_it).await;
     on(&fresh, policy_numbers_only_grow).await;
     on(&fresh, what_ended_is_forgotten_and_nothing_else).await;
     everything_survives_opening_again(&fresh()).await;
@@ -441,6 +443,33 @@ async fn a_freeze_refuses_what_it_covers_until_it_is_lifted(store: Arc<dyn Store
         assert!(holds(&store, clear(one.0, one.1, one.2)).await);
         assert!(!holds(&store, vec![Condition::Frozen(made.id)]).await);
     }
+}
+
+async fn a_turn_is_written_by_whoever_knew_the_last_word_of_it(store: Arc<dyn Store>) {
+    let turn = |target: &str, version| TurnRecord {
+        target: TargetName::new(target).unwrap(),
+        version,
+        user: Some("app_b".to_owned()),
+        state: TurnState::Begun,
+        begun: at(0),
+        ended: None,
+        claimed: Some(at(60)),
+        turned: None,
+        fingerprint: None,
+        failures: 0,
+        fault: None,
+    };
+    let write = async |turn: TurnRecord| {
+        let conditions = vec![Condition::Rotation { target: turn.target.clone(), version: turn.version - 1 }];
+        let request = Request { conditions, changes: vec![Change::Rotation(turn)], ..Request::default() };
+        commit(&store, vec![request]).await.taken == [true]
+    };
+    assert_eq!(store.rotations().await.unwrap(), []);
+    assert!(write(turn("b", 1)).await);
+    assert!(!write(turn("b", 1)).await, "somebody else was first");
+    assert!(!write(turn("a", 2)).await, "what is not there has no version");
+    assert!(write(turn("b", 2)).await && write(turn("a", 1)).await);
+    assert_eq!(store.rotations().await.unwrap(), [turn("a", 1), turn("b", 2)]);
 }
 
 async fn policy_numbers_only_grow(store: Arc<dyn Store>) {

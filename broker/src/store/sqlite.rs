@@ -13,6 +13,7 @@ use writ_core::approval::Approval;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
+use writ_core::rotation::TurnRecord;
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -24,6 +25,7 @@ mod checkpoint;
 mod freeze;
 mod migrate;
 mod read;
+mod rotation;
 mod rows;
 mod write;
 
@@ -259,6 +261,10 @@ impl Store for Sqlite {
 
     fn freezes(&self) -> Pending<'_, Result<Vec<Freeze>, StoreFault>> {
         self.read(freeze::all)
+    }
+
+    fn rotations(&self) -> Pending<'_, Result<Vec<TurnRecord>, StoreFault>> {
+        self.read(rotation::all)
     }
 
     fn policy_number(&self, policy_hash: &str) -> Pending<'_, Result<u64, StoreFault>> {

@@ -8,6 +8,7 @@ use writ_core::approval::Approval;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
+use writ_core::rotation::TurnRecord;
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -172,6 +173,10 @@ impl Store for Failing {
 
     fn freezes(&self) -> Answer<'_, Vec<Freeze>> {
         self.inner.freezes()
+    }
+
+    fn rotations(&self) -> Answer<'_, Vec<TurnRecord>> {
+        self.inner.rotations()
     }
 
     fn policy_number(&self, policy_hash: &str) -> Answer<'_, u64> {

@@ -31,10 +31,10 @@ async fn a_target_that_does_not_answer_is_left_alone() {
     assert_eq!((refusal.status, refusal.fault.code), (502, "target.resting"));
     assert_eq!(world.place.provider.minted().len(), minted, "it was not called");
     assert_eq!(refusals(&world.events().await).last().unwrap().1, "target.resting");
-    let rest = world.broker.targets().into_iter().find(|target| target.name.as_str() == TARGET).unwrap();
+    let rest = world.broker.targets().await.unwrap().into_iter().find(|target| target.name.as_str() == TARGET).unwrap();
     assert!(rest.resting_seconds.is_some());
     // Another target's rest is none of this one's.
-    assert!(world.broker.targets().iter().any(|target| target.resting_seconds.is_none()));
+    assert!(world.broker.targets().await.unwrap().iter().any(|target| target.resting_seconds.is_none()));
     world.place.provider.on_mint(Mode::Good);
     world.place.provider.on_revoke(Mode::Good);
     until("it is called again", async || world.open().await.is_ok()).await;
@@ -51,8 +51,8 @@ async fn a_client_that_is_stopped_before_the_target_is_called_keeps_nobody_from_
     }
     unanswered(&world).await;
     world.place.provider.on_mint(Mode::Good);
-    let rests = || world.broker.targets().iter().any(|target| target.resting_seconds.is_some());
-    until("the rest is over", async || !rests()).await;
+    let rests = async || world.broker.targets().await.unwrap().iter().any(|target| target.resting_seconds.is_some());
+    until("the rest is over", async || !rests().await).await;
     for _ in 0..3 {
         assert_eq!(world.open_with(used.clone(), TARGET).await.unwrap_err().fault.code, "token.used");
     }

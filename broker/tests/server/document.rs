@@ -234,6 +234,9 @@ fn humans() -> Vec<Operation> {
         )
         .body(JSON, order)
         .answer(JSON, named::<admin::OlderRevoked>),
+        human("post", paths::TARGET_ROTATE, "Has a target's password changed now, in its turn. Needs `admin`.")
+            .body(JSON, order)
+            .answer(JSON, named::<admin::RotationFacts>),
         human("get", paths::TARGET_SSH, "What SSH hosts must know of a target's authority. Needs `view`.")
             .answer(JSON, named::<admin::SshFacts>),
         human("post", paths::TARGET_SSH_HOSTS, "Signs a certificate of an SSH host. Needs `admin`.")

@@ -179,7 +179,7 @@ async fn filled(world: &World, request: RequestBuilder, method: &str, path: &str
             request.json(&json!({ "key": "a key", "names": ["web.test"], "life_seconds": 60 }))
         }
         ("post", paths::TRIALS) => request.json(&json!({ "target": "orders" })),
-        ("post", paths::WRIT_REVOKE | paths::SESSION_KILL | paths::TARGET_REVOKE_OLDER) => {
+        ("post", paths::WRIT_REVOKE | paths::SESSION_KILL | paths::TARGET_REVOKE_OLDER | paths::TARGET_ROTATE) => {
             request.json(&json!({ "reason": "a test" }))
         }
         // Nothing of the tests runs under this name: a row does not shut out those after it.

@@ -6,6 +6,7 @@ use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation,
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::rotation::{Reached, Rotation, Turn};
 use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
@@ -38,7 +39,49 @@ impl SshAuthority for InMemory {
     }
 }
 
+/// Turns of a password that nobody has.
+struct OneTurn(u8);
+
+impl Turn for OneTurn {
+    fn in_use(&self) -> &'static str {
+        "app_a"
+    }
+
+    fn due(&self) -> &'static str {
+        "app_b"
+    }
+
+    fn found(&self) -> Fingerprint {
+        Fingerprint::of_source("memory")
+    }
+
+    fn step(&mut self, _: Duration) -> Pending<'_, Result<Reached, ProviderFault>> {
+        Box::pin(async {
+            self.0 += 1;
+            Ok(match self.0 {
+                1 => Reached::Set,
+                2 => Reached::Verified,
+                _ => Reached::Switched(self.found()),
+            })
+        })
+    }
+}
+
+impl Rotation for InMemory {
+    fn every(&self) -> Duration {
+        Duration::from_hours(24 * 30)
+    }
+
+    fn begin<'a>(&'a self, _: &'a Target, _: Duration) -> Pending<'a, Result<Box<dyn Turn + 'a>, ProviderFault>> {
+        Box::pin(async { Ok(Box::new(OneTurn(0)) as Box<dyn Turn>) })
+    }
+}
+
 impl Provider for InMemory {
+    fn rotation(&self) -> Option<&dyn Rotation> {
+        Some(self)
+    }
+
     fn describe(&self) -> Description {
         Description { kind: "test", long_lived: false, revocable: true, scoped: false }
     }

@@ -6,7 +6,7 @@ use writ_core::time::{SignedDuration, Timestamp};
 use writ_core::writ::Writ;
 
 use super::rows::{micros, signed, unsigned, word};
-use super::{approval, fault, freeze, read};
+use super::{approval, fault, freeze, read, rotation};
 use crate::store::{Change, Committed, Condition, KEPT_APPROVALS, Request, Seal, StoreFault};
 
 pub(super) fn commit(
@@ -166,6 +166,7 @@ fn holds(transaction: &Transaction<'_>, condition: &Condition) -> Result<bool, S
         Condition::Approval { id, version } => {
             there("SELECT 1 FROM approvals WHERE id = $1 AND version = $2", &[&id.to_string(), &signed(*version)])
         }
+        Condition::Rotation { target, version } => rotation::is_at(transaction, target, *version),
         Condition::Frozen(id) => there("SELECT 1 FROM freezes WHERE id = $1", &[&id.to_string()]),
     }
 }
@@ -240,6 +241,7 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
         ),
         Change::Revoked(writ) => run("DELETE FROM revocations WHERE writ = $1", &[&writ.to_string()]),
         Change::Approval(approval) => approval::put(transaction, &approval),
+        Change::Rotation(turn) => rotation::put(transaction, &turn),
         Change::Freeze(freeze) => freeze::put(transaction, &freeze),
         Change::Unfreeze(id) => run("DELETE FROM freezes WHERE id = $1", &[&id.to_string()]),
     }
