@@ -1,7 +1,9 @@
-//! `writ targets`: what may be reached, whether a mint would work, and taking back what was minted.
+//! `writ targets`: what may be reached, whether a mint would work, taking back what was minted, and changing passwords.
 
 use clap::Subcommand;
-use writ_broker_api::admin::{OlderRevoked, Order, TargetFacts};
+use writ_broker_api::admin::{OlderRevoked, Order, RotationFacts, TargetFacts};
+use writ_core::credential::Fingerprint;
+use writ_core::rotation::{TurnRecord, TurnState};
 use writ_core::target::TargetName;
 
 use super::Connection;
@@ -16,6 +18,25 @@ pub(crate) enum Targets {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Show one target, and how its password is changed in turns, if it is.
+    Show {
+        /// The target.
+        #[arg(value_parser = name)]
+        target: TargetName,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a target's password now, in its turn, and say what came of it. The user before keeps its password for one turn: after a
+    /// leak, change it twice.
+    Rotate {
+        /// The target.
+        #[arg(value_parser = name)]
+        target: TargetName,
+        /// Why; it goes to the ledger.
+        #[arg(long)]
+        reason: String,
     },
     /// Ask a target's provider whether a mint would work, with the broker's own identity.
     Probe {
@@ -47,9 +68,29 @@ pub(crate) async fn run(command: Targets, connection: &Connection) -> Result<(),
             if json {
                 return super::print_json(&targets);
             }
-            let head = ["TARGET", "PROTOCOL", "PROVIDER", "TAKEN BACK", "LABELS", "STATE"].map(str::to_owned).to_vec();
+            let head = ["TARGET", "PROTOCOL", "PROVIDER", "TAKEN BACK", "CHANGED", "LABELS", "STATE"]
+                .map(str::to_owned)
+                .to_vec();
             let rows = targets.iter().map(row);
             out::raw(&out::table(&core::iter::once(head).chain(rows).collect::<Vec<_>>()));
+        }
+        Targets::Show { target, json } => {
+            let targets: Vec<TargetFacts> = api.get("/v1/targets").await?;
+            let found = targets.into_iter().find(|facts| facts.name == target);
+            let facts = found
+                .ok_or_else(|| Failure::new(format!("there is no target `{target}`")).help("see `writ targets ls`"))?;
+            if json {
+                return super::print_json(&facts);
+            }
+            out::raw(&out::table(&shown(&facts)));
+        }
+        Targets::Rotate { target, reason } => {
+            let facts: RotationFacts = api.post(&format!("/v1/targets/{target}/rotate"), &Order { reason }).await?;
+            let turn = facts.last.ok_or_else(|| Failure::new("the broker says nothing of the turn"))?;
+            let place = turn.fingerprint.as_ref().map(Fingerprint::as_str).unwrap_or_default();
+            let user = turn.user.as_deref().unwrap_or_default();
+            out::line(&format!("{target}: `{user}` has a new password, in use from now on ({place})"));
+            out::line(&format!("the next turn is due at {}", facts.due));
         }
         Targets::Probe { target } => {
             api.post_nothing(&format!("/v1/targets/{target}/probe")).await?;
@@ -65,21 +106,74 @@ pub(crate) async fn run(command: Targets, connection: &Connection) -> Result<(),
 }
 
 fn row(target: &TargetFacts) -> Vec<String> {
-    let taken_back = match (target.long_lived, target.revocable) {
-        (true, _) => "never: it is static",
-        (false, true) => "each",
-        (false, false) => "with its role, or at its end",
-    };
-    let labels: Vec<String> = target.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let state = target.resting_seconds.map_or_else(|| "good".to_owned(), |rest| format!("silent, asked in {rest} s"));
     vec![
         target.name.to_string(),
         target.protocol.as_str().to_owned(),
         target.provider.clone(),
-        taken_back.to_owned(),
-        labels.join(","),
-        state,
+        taken_back(target).to_owned(),
+        target.rotation.as_ref().map_or_else(|| "-".to_owned(), changed),
+        labels(target),
+        state(target),
     ]
+}
+
+fn taken_back(target: &TargetFacts) -> &'static str {
+    match (target.long_lived, target.revocable) {
+        (true, _) => "never: it is static",
+        (false, true) => "each",
+        (false, false) => "with its role, or at its end",
+    }
+}
+
+fn labels(target: &TargetFacts) -> String {
+    let labels: Vec<String> = target.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    labels.join(",")
+}
+
+fn state(target: &TargetFacts) -> String {
+    target.resting_seconds.map_or_else(|| "good".to_owned(), |rest| format!("silent, asked in {rest} s"))
+}
+
+/// When its password was changed last, and whether the turn after that failed.
+fn changed(rotation: &RotationFacts) -> String {
+    let last = rotation.last.as_ref();
+    let turned = last.and_then(|last| last.turned).map_or_else(|| "never".to_owned(), |turned| turned.to_string());
+    match last.map_or(0, |last| last.failures) {
+        0 => turned,
+        failures => format!("{turned}, failed since: {failures}"),
+    }
+}
+
+/// One target, a line for each fact.
+fn shown(target: &TargetFacts) -> Vec<Vec<String>> {
+    let mut lines = vec![
+        ("target", target.name.to_string()),
+        ("protocol", target.protocol.as_str().to_owned()),
+        ("provider", target.provider.clone()),
+        ("taken back", taken_back(target).to_owned()),
+        ("labels", labels(target)),
+        ("state", state(target)),
+    ];
+    if let Some(rotation) = &target.rotation {
+        lines.push(("password changed", changed(rotation)));
+        lines.push(("next turn due", rotation.due.to_string()));
+        lines.extend(rotation.last.iter().map(|last| ("last turn", told(last))));
+    }
+    lines.into_iter().map(|(fact, value)| vec![fact.to_owned(), value]).collect()
+}
+
+fn told(turn: &TurnRecord) -> String {
+    let user = turn.user.as_deref().unwrap_or("nobody");
+    match (&turn.fault, turn.state) {
+        (Some(fault), _) => {
+            format!("of `{user}`, stopped while {}: {} ({})", fault.step.doing(), fault.detail, fault.code)
+        }
+        (None, TurnState::Ended) => {
+            let place = turn.fingerprint.as_ref().map(Fingerprint::as_str).unwrap_or_default();
+            format!("of `{user}`, begun {}, put into {place}", turn.begun)
+        }
+        (None, _) => format!("of `{user}`, begun {}, under way", turn.begun),
+    }
 }
 
 pub(super) fn name(text: &str) -> Result<TargetName, String> {

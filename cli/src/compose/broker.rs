@@ -226,7 +226,10 @@ fn served(config: &TargetConfig<ProviderTable>, given: &Given) -> Result<Served,
         ProviderTable::Mysql(settings) => Arc::new(MysqlProvider::new(settings.clone(), &address).doing(doing)?),
         ProviderTable::Static(settings) => {
             let source = settings.source.as_ref().map(|source| source.open(assertions)).transpose();
-            Arc::new(StaticProvider::new(settings, source.doing(doing.clone())?).doing(doing)?)
+            let source = source.doing(doing.clone())?;
+            let turns =
+                settings.rotation.as_ref().map(|turns| turns.open(&address)).transpose().doing(doing.clone())?;
+            Arc::new(StaticProvider::new(settings, source, turns).doing(doing)?)
         }
         ProviderTable::Aws(settings) => Arc::new(AwsProvider::new(settings, assertions).doing(doing)?),
         ProviderTable::Rds(settings) => Arc::new(RdsProvider::new(settings, &address, assertions).doing(doing)?),

@@ -23,6 +23,7 @@ use crate::compose::kms;
 use crate::compose::place;
 use crate::compose::sources::SourceTable;
 use crate::compose::telemetry::LogConfig;
+use crate::compose::turns::RotationTable;
 use crate::failure::Failure;
 use crate::toml_file::{self, Mistake};
 
@@ -93,7 +94,7 @@ pub(crate) enum ProviderTable {
     /// Users of MySQL or MariaDB, one for each writ.
     Mysql(MysqlConfig),
     /// A password that somebody configured.
-    Static(StaticConfig<SourceTable>),
+    Static(Box<StaticConfig<SourceTable, RotationTable>>),
     /// Sessions of AWS roles.
     Aws(AwsConfig),
     /// Login tokens of RDS and Aurora.
@@ -149,7 +150,8 @@ impl ProviderTable {
             Self::Mysql(settings) => settings.validate(),
             Self::Static(settings) => {
                 let source = settings.source.as_ref().map_or(Ok(()), SourceTable::validate);
-                source.and_then(|()| settings.validate())
+                let turns = settings.rotation.as_ref().map_or(Ok(()), RotationTable::validate);
+                source.and(turns).and_then(|()| settings.validate())
             }
             Self::Aws(settings) => settings.validate(),
             Self::Rds(settings) => settings.validate(),
@@ -183,7 +185,11 @@ impl ProviderTable {
             Self::Gcp(_) => Some(Protocol::Gcp),
             Self::Ssh(_) => Some(Protocol::Ssh),
             Self::Github(_) => Some(Protocol::Github),
-            Self::Static(_) | Self::Openbao(_) => None,
+            Self::Static(settings) => match &settings.rotation {
+                Some(turns) => Some(turns.protocol()),
+                None => None,
+            },
+            Self::Openbao(_) => None,
         }
     }
 
@@ -199,7 +205,8 @@ impl ProviderTable {
             }
             Self::Static(settings) => {
                 let elsewhere = settings.source.iter().flat_map(SourceTable::files);
-                settings.password_file.iter().map(PathBuf::as_path).chain(elsewhere).collect()
+                let turns = settings.rotation.iter().flat_map(RotationTable::files);
+                settings.password_file.iter().map(PathBuf::as_path).chain(elsewhere).chain(turns).collect()
             }
             Self::Openbao(settings) => settings.ca_file.iter().map(PathBuf::as_path).collect(),
             // A scope's file is read when the settings are checked.
@@ -314,7 +321,15 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
             }
             _ => None,
         };
-        let problems = target.provider.mistake().into_iter().chain(misfit).chain(wordless);
+        let hasty = match &target.provider {
+            ProviderTable::Static(settings) => settings.rotation.as_ref().filter(|turns| turns.every <= broker.max_ttl),
+            _ => None,
+        };
+        let hasty = hasty.map(|turns| {
+            let (every, max_ttl) = (turns.every, broker.max_ttl);
+            format!("`every` is `{every}`, and sessions last up to `{max_ttl}` (`broker.max_ttl`): write a longer time, so that none outlives two turns")
+        });
+        let problems = target.provider.mistake().into_iter().chain(misfit).chain(wordless).chain(hasty);
         problems.map(|problem| (format!("broker.target `{}`", target.name), problem))
     });
     let issues = broker.issues.iter().flat_map(|issues| {

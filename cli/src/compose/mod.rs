@@ -10,3 +10,4 @@ pub(crate) mod serve;
 pub(crate) mod sources;
 mod ssh;
 pub(crate) mod telemetry;
+pub(crate) mod turns;

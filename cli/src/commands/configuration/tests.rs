@@ -13,7 +13,7 @@ use writ_provider_aws::{
     AssumeConfig, AwsConfig, EksAccessConfig, EksConfig, RdsConfig, SecretsManagerConfig, Statement,
 };
 use writ_provider_azure::{AksAccessConfig, AzureConfig, AzureDatabaseConfig, EntraConfig, KeyVaultSecretConfig};
-use writ_provider_database::{DatabaseConfig, MysqlConfig};
+use writ_provider_database::{DatabaseConfig, MysqlConfig, MysqlPasswordsConfig, PostgresPasswordsConfig};
 use writ_provider_gcp::{
     CloudSqlConfig, FederationConfig, GcpConfig, GkeAccessConfig, GkeConfig, Rule, Scope, SecretManagerConfig,
 };
@@ -29,6 +29,7 @@ use crate::compose::config::{Config, LinkConfig, ProviderTable};
 use crate::compose::health::TelemetryConfig;
 use crate::compose::sources::SourceTable;
 use crate::compose::telemetry::LogConfig;
+use crate::compose::turns::RotationTable;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -63,7 +64,10 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<TargetConfig<ProviderTable>>("[[broker.target]]");
     same::<DatabaseConfig>("[broker.target.provider.database]");
     same::<MysqlConfig>("[broker.target.provider.mysql]");
-    same::<StaticConfig<SourceTable>>("[broker.target.provider.static]");
+    same::<StaticConfig<SourceTable, RotationTable>>("[broker.target.provider.static]");
+    same::<RotationTable>("[broker.target.provider.static.rotation]");
+    same::<PostgresPasswordsConfig>("[broker.target.provider.static.rotation.postgres]");
+    same::<MysqlPasswordsConfig>("[broker.target.provider.static.rotation.mysql]");
     same::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]");
     same::<SecretManagerConfig>("[broker.target.provider.static.source.gcp-secretmanager]");
     same::<KeyVaultSecretConfig>("[broker.target.provider.static.source.azure-keyvault]");
@@ -105,7 +109,7 @@ fn the_registry_names_what_the_types_have_and_nothing_else() {
     same::<WebhookConfig>("[[broker.webhook]]");
     same::<AnswersConfig>("[broker.webhook.answers]");
     same::<PersonConfig>("[[broker.webhook.answers.people]]");
-    assert_eq!(TABLES.len(), 52, "each table stands above");
+    assert_eq!(TABLES.len(), 55, "each table stands above");
 }
 
 /// The settings that stand in the table itself, as TOML.
@@ -164,6 +168,13 @@ fn maximal(provider: &str) -> String {
     if provider == "static" {
         let source = "[broker.target.provider.static.source.kubernetes-secret]";
         add(source, source, &[]);
+        for rotation in [
+            "[broker.target.provider.static.rotation]",
+            "[broker.target.provider.static.rotation.postgres]",
+            "[broker.target.provider.static.rotation.mysql]",
+        ] {
+            add(rotation, rotation, &[]);
+        }
     }
     if provider == "openbao" {
         for table in ["[broker.target.provider.openbao.kv]", "[broker.target.provider.openbao.dynamic]"] {
@@ -242,7 +253,10 @@ fn what_must_be_given_is_what_the_types_require() {
     required::<TargetConfig<ProviderTable>>("[[broker.target]]", provider);
     required::<DatabaseConfig>("[broker.target.provider.database]", "");
     required::<MysqlConfig>("[broker.target.provider.mysql]", "");
-    required::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
+    required::<StaticConfig<SourceTable, RotationTable>>("[broker.target.provider.static]", "");
+    required::<RotationTable>("[broker.target.provider.static.rotation]", "");
+    required::<PostgresPasswordsConfig>("[broker.target.provider.static.rotation.postgres]", "");
+    required::<MysqlPasswordsConfig>("[broker.target.provider.static.rotation.mysql]", "");
     required::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
     required::<SecretManagerConfig>("[broker.target.provider.static.source.gcp-secretmanager]", "");
     required::<KeyVaultSecretConfig>("[broker.target.provider.static.source.azure-keyvault]", "");
@@ -320,7 +334,10 @@ fn the_stated_defaults_are_the_types_own() {
     defaults::<TargetConfig<ProviderTable>>("[[broker.target]]", "[provider.static]\nuser = \"app\"\n");
     defaults::<DatabaseConfig>("[broker.target.provider.database]", "");
     defaults::<MysqlConfig>("[broker.target.provider.mysql]", "");
-    defaults::<StaticConfig<SourceTable>>("[broker.target.provider.static]", "");
+    defaults::<StaticConfig<SourceTable, RotationTable>>("[broker.target.provider.static]", "");
+    defaults::<RotationTable>("[broker.target.provider.static.rotation]", "");
+    defaults::<PostgresPasswordsConfig>("[broker.target.provider.static.rotation.postgres]", "");
+    defaults::<MysqlPasswordsConfig>("[broker.target.provider.static.rotation.mysql]", "");
     defaults::<SecretsManagerConfig>("[broker.target.provider.static.source.aws-secretsmanager]", "");
     defaults::<SecretManagerConfig>("[broker.target.provider.static.source.gcp-secretmanager]", "");
     defaults::<KeyVaultSecretConfig>("[broker.target.provider.static.source.azure-keyvault]", "");

@@ -264,6 +264,45 @@ fn an_admin_token_that_opens_nothing_is_named() {
 }
 
 #[test]
+fn a_rotation_that_cannot_work_is_named() {
+    let sound = Sound::new();
+    let at = sound.directory.path().display();
+    std::fs::write(sound.path("secret.json"), r#"{"username":"app_a","password":"hunter2"}"#).unwrap();
+    let database = format!(
+        "[broker.target.provider.database]\nuser = \"writ_broker\"\npassword_file = \"{at}/login.password\"\ndatabase = \"payments\"\n"
+    );
+    let rotated = |place: &str, rotation: &str, login: &str| {
+        let text = format!(
+            "[broker.target.provider.static]\n{place}\n\n[broker.target.provider.static.rotation]\n{rotation}\n\n\
+             [broker.target.provider.static.rotation.{login}]\nuser = \"rotator\"\npassword_file = \"{at}/login.password\"\n"
+        );
+        assert!(sound.text.contains(&database));
+        check(&sound.path("writ.toml"), &sound.text.replace(&database, &text))
+    };
+    let file = format!("password_file = \"{at}/secret.json\"");
+    let turns = "users = [\"app_a\", \"app_b\"]\nevery = \"30d\"";
+    assert_eq!(rotated(&file, turns, "postgres"), "nothing");
+    let secret = "source = { aws-secretsmanager = { region = \"eu-west-1\", secret = \"a\"";
+    for (place, rotation, login, words) in [
+        (file.as_str(), "users = [\"app_a\"]\nevery = \"30d\"", "postgres", "`users` names 1: write two"),
+        (&file, "users = [\"app_a\", \"rotator\"]\nevery = \"30d\"", "postgres", "write a login of its own"),
+        (&file, "users = [\"app_a\", \"app_b\"]\nevery = \"1h\"", "postgres", "sessions last up to `1h`"),
+        (&file, "users = [\"app_a\", \"app_b\"]\nevery = \"59m\"", "postgres", "write `1h` to `366d`"),
+        (&file, "users = [\"app_a\", \"app_b\"]\nevery = 30", "postgres", "text in quotes"),
+        (&file, turns, "mysql", "write `protocol = \"mysql\"`"),
+        (&format!("user = \"app_a\"\n{file}"), turns, "postgres", "leave `user` out"),
+        ("password_env = \"PATH\"", turns, "postgres", "keep it in a file or in one of the services"),
+        ("source = { env = \"PATH\" }", turns, "postgres", "keep it in a file or in one of the services"),
+        (&format!("{secret}, stage = \"AWSPREVIOUS\" }} }}"), turns, "postgres", "leave it out"),
+    ] {
+        let said = rotated(place, rotation, login);
+        assert!(said.contains(words) && !said.contains("hunter2"), "{place} {rotation}: {said}");
+    }
+    let none = rotated(&file, turns, "postgres.x");
+    assert!(none.contains("there is no setting `x`") || none.contains("missing"), "{none}");
+}
+
+#[test]
 fn every_mistake_is_reported_at_once() {
     let sound = Sound::new();
     let text =

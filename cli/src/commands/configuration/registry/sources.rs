@@ -25,6 +25,116 @@ pub(super) const STATIC: Table = Table {
         ),
         optional("field", "text", "", "The secret is JSON, and the password this field of it.", "\"password\""),
         optional("user_field", "text", "", "The secret is JSON, and the user this field of it.", "\"username\""),
+        optional(
+            "rotation",
+            "table",
+            "",
+            "The broker changes the password itself, in turns of two users. `user_field` and `field` are `username` and `password` then, where neither is written.",
+            "",
+        ),
+    ],
+};
+
+pub(super) const ROTATION: Table = Table {
+    head: "[broker.target.provider.static.rotation]",
+    about: "Two users whose rights are the same take turns; see [rotation](providers/static.md#rotation). Exactly one of `postgres` and `mysql` is written.",
+    settings: &[
+        required("users", "list of texts", "The two users.", "[\"app_a\", \"app_b\"]"),
+        required("every", "duration", "How often, `1h` to `366d`; longer than `broker.max_ttl`.", "\"30d\""),
+        optional("postgres", "table", "", "The login that sets passwords at a PostgreSQL.", ""),
+        optional("mysql", "table", "", "The login that sets passwords at a MySQL or MariaDB.", ""),
+    ],
+};
+
+pub(super) const ROTATION_POSTGRES: Table = Table {
+    head: "[broker.target.provider.static.rotation.postgres]",
+    about: "The login that sets passwords at a PostgreSQL. TLS is the target's own.",
+    settings: &[
+        required(
+            "user",
+            "text",
+            "The broker's own login at the server: CREATEROLE, and from PostgreSQL 16 on ADMIN OPTION on both users.",
+            "\"writ_rotator\"",
+        ),
+        optional(
+            "password_file",
+            "path",
+            "",
+            "The file that holds the login's password, and nothing else. This or `password_env`.",
+            "\"password\"",
+        ),
+        optional(
+            "password_env",
+            "text",
+            "",
+            "The name of the environment variable that holds the login's password.",
+            "\"ROTATOR_PASSWORD\"",
+        ),
+        optional(
+            "database",
+            "text",
+            "postgres",
+            "The database to log in to, for the login and, when a password is tried, for the users.",
+            "\"orders\"",
+        ),
+        optional(
+            "host",
+            "text",
+            "",
+            "Where the broker reaches the server, if not where the gateway does.",
+            "\"10.0.0.5\"",
+        ),
+        optional("port", "number", "", "Its port there.", "5433"),
+        optional(
+            "call_timeout_ms",
+            "milliseconds",
+            "5000",
+            "Longest time for one call to the server, 100 to 60000.",
+            "2000",
+        ),
+    ],
+};
+
+pub(super) const ROTATION_MYSQL: Table = Table {
+    head: "[broker.target.provider.static.rotation.mysql]",
+    about: "The login that sets passwords at a MySQL or MariaDB. Authorities are the target's own.",
+    settings: &[
+        required(
+            "user",
+            "text",
+            "The broker's own login at the server: CREATE USER, and SELECT on `mysql.user`, at MySQL on `mysql.global_grants` too.",
+            "\"writ_rotator\"",
+        ),
+        optional(
+            "password_file",
+            "path",
+            "",
+            "The file that holds the login's password, and nothing else. This or `password_env`.",
+            "\"password\"",
+        ),
+        optional(
+            "password_env",
+            "text",
+            "",
+            "The name of the environment variable that holds the login's password.",
+            "\"ROTATOR_PASSWORD\"",
+        ),
+        optional(
+            "host",
+            "text",
+            "",
+            "Where the broker reaches the server, if not where the gateway does.",
+            "\"10.0.0.5\"",
+        ),
+        optional("port", "number", "", "Its port there.", "3307"),
+        optional("client_host", "text", "%", "The host part of both users' names.", "\"10.0.8.7\""),
+        optional(
+            "call_timeout_ms",
+            "milliseconds",
+            "5000",
+            "Longest time for one call to the server, 100 to 60000.",
+            "2000",
+        ),
     ],
 };
 
