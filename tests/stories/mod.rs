@@ -34,6 +34,7 @@ mod raw;
 mod rds;
 mod refusals;
 mod reload;
+mod rotation;
 mod secrets;
 mod ssh;
 mod terraform;

@@ -5,7 +5,7 @@
 //! | `/{tenant}/oauth2/v2.0/token`: client credentials with a client assertion | this fake |
 //! | `/{tenant}/v2.0/.well-known/openid-configuration`, `/{tenant}/discovery/v2.0/keys` | this fake |
 //! | Azure Resource Manager: `GET /tenants` | this fake |
-//! | Key Vault: get a key, sign; get a secret | this fake |
+//! | Key Vault: get a key, sign; get a secret, set a secret | this fake |
 //! | the metadata service of a machine ([`Machine`]), over http | this fake |
 //! | Azure Database for PostgreSQL ([`postgres`]) | its login is this fake, the server behind it a real PostgreSQL |
 //!
@@ -148,6 +148,12 @@ pub struct VaultSecret {
     pub enabled: bool,
     /// Object ids of those who may read it.
     pub users: Vec<String>,
+    /// Object ids of those who may set the next one.
+    pub writers: Vec<String>,
+    /// What its value is, as whoever set it said.
+    pub content_type: Option<String>,
+    /// Tags.
+    pub tags: Option<BTreeMap<String, String>>,
 }
 
 /// What the handlers share.

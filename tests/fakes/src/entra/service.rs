@@ -43,6 +43,7 @@ async fn serve(State(directory): State<Arc<Directory>>, request: Request) -> Res
         }
         ("GET", ["tenants"]) => arm::tenants(&directory, &asked, &query),
         ("GET", ["secrets", name, rest @ ..]) => vault::secret(&directory, name, rest, &query, &asked),
+        ("PUT", ["secrets", name]) => vault::set_secret(&directory, name, &query, &asked),
         (method, ["keys", name, rest @ ..]) => vault::serve(&directory, method, name, rest, &query, &asked),
         _ => json_response(404, &json!({ "error": "not here" })),
     }

@@ -1,7 +1,8 @@
 //! The part of Key Vault that shows a key's public half and signs by it, and the part that gives out secrets.
 //!
 //! <https://learn.microsoft.com/rest/api/keyvault/keys/sign/sign>,
-//! <https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret>
+//! <https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret>,
+//! <https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret>
 
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
@@ -12,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::refusal::json_response;
-use super::{Asked, Directory, TENANT, VaultKey, held};
+use super::{Asked, Directory, TENANT, VaultKey, VaultSecret, held};
 use crate::random_hex;
 
 const VAULT: &str = "https://writ.vault.azure.net";
@@ -97,9 +98,47 @@ pub(super) fn secret(directory: &Directory, name: &str, rest: &[&str], query: &s
     if !found.enabled {
         return refused(403, "Forbidden", "Operation get is not allowed on a disabled secret.");
     }
+    json_response(200, &bundle(name, found))
+}
+
+fn bundle(name: &str, found: &VaultSecret) -> Value {
     let attributes = json!({ "enabled": true, "created": 1_700_000_000, "updated": 1_700_000_000 });
     let id = format!("{}/{}", secret_id(name), found.version);
-    json_response(200, &json!({ "value": found.value, "id": id, "attributes": attributes }))
+    let mut bundle = json!({ "value": found.value, "id": id, "attributes": attributes });
+    let members = bundle.as_object_mut().into_iter();
+    for members in members {
+        members.extend(found.content_type.as_ref().map(|text| ("contentType".to_owned(), json!(text))));
+        members.extend(found.tags.as_ref().map(|tags| ("tags".to_owned(), json!(tags))));
+    }
+    bundle
+}
+
+/// A new version of a secret that is there, which takes nothing from the one before but who may do what.
+pub(super) fn set_secret(directory: &Directory, name: &str, query: &str, asked: &Asked) -> Response<Body> {
+    held(&directory.vault_log).push(asked.clone());
+    let object = match caller(directory, query, asked) {
+        Ok(object) => object,
+        Err(response) => return *response,
+    };
+    let mut secrets = held(&directory.secrets);
+    let Some(versions) = secrets.get_mut(name) else {
+        return refused(403, "Forbidden", "Caller is not authorized to perform action on resource.");
+    };
+    let Some(newest) = versions.last().filter(|newest| newest.writers.contains(&object)).cloned() else {
+        return refused(403, "Forbidden", "Caller is not authorized to perform action on resource.");
+    };
+    let members = serde_json::from_str::<serde_json::Map<String, Value>>(&asked.body).unwrap_or_default();
+    let known = members.keys().all(|name| ["value", "contentType", "tags", "attributes"].contains(&name.as_str()));
+    let (Some(value), true) = (members.get("value").and_then(Value::as_str), known) else {
+        return refused(400, "BadParameter", "The parameter value is required, and others are not known.");
+    };
+    let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+    let tags = members.get("tags").and_then(|tags| serde_json::from_value(tags.clone()).ok());
+    let Ok(version) = random_hex(16) else { return refused(500, "InternalError", "no random numbers") };
+    let set = VaultSecret { version, value: value.to_owned(), content_type: text("contentType"), tags, ..newest };
+    let answer = bundle(name, &set);
+    versions.push(set);
+    json_response(200, &answer)
 }
 
 pub(super) fn serve(
