@@ -2,7 +2,7 @@
 //!
 //! sshd reads the files at any moment: half of one would shut everybody out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use writ_broker::duration::Span;
