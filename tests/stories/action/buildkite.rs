@@ -88,16 +88,15 @@ impl Step {
 
 /// What the agent makes of the plugin's configuration: the whole as JSON, and a variable for each text in it.
 fn given(properties: &serde_json::Map<String, Value>) -> Vec<(String, String)> {
-    let mut all =
-        vec![("BUILDKITE_PLUGIN_CONFIGURATION".to_owned(), Value::Object(properties.clone()).to_string())];
+    let mut all = vec![("BUILDKITE_PLUGIN_CONFIGURATION".to_owned(), Value::Object(properties.clone()).to_string())];
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (name, value) in properties {
         let name = format!("BUILDKITE_PLUGIN_WRIT_{}", name.to_uppercase().replace('-', "_"));
         match value {
-            Value::Array(many) => all.extend(
-                many.iter().enumerate().map(|(at, one)| (format!("{name}_{at}"), one.as_str().unwrap().to_owned())),
-            ),
-            Value::String(one) => all.push((name, one.clone())),
-            other => all.push((name, other.to_string())),
+            Value::Array(many) => {
+                all.extend(many.iter().enumerate().map(|(at, one)| (format!("{name}_{at}"), text(one))));
+            }
+            one => all.push((name, text(one))),
         }
     }
     all
@@ -141,7 +140,10 @@ fn a_step_of_buildkite_that_cannot_connect_says_so_and_stops() {
         (json!({ "targets": [TARGET, 7] }), "the plugin's `targets` has what is no plain text"),
         (json!({ "targets": [TARGET, "a\"],"] }), "the plugin's `targets` has what is no plain text"),
         (json!({ "gateway": "" }), "the plugin's `gateway` is not given"),
-        (json!({ "gateway": null, "audience": "\"gateway\":\"localhost:1\"" }), "`audience` is no plain text: write it in quotes"),
+        (
+            json!({ "gateway": null, "audience": "\"gateway\":\"localhost:1\"" }),
+            "`audience` is no plain text: write it in quotes",
+        ),
         (json!({ "ttl": 60 }), "`ttl` is no plain text: write it in quotes"),
         (json!({ "targets": "pay ments" }), "`pay ments` names no target"),
         (json!({ "audience": "other" }), "`buildkite-agent` gave no token: exit status: 9"),
@@ -229,11 +231,8 @@ fn the_plugin_is_well_formed() {
     let plugin = parsed(&std::fs::read_to_string(root().join("action/buildkite/plugin.yml")).unwrap());
     let hooks = std::fs::read_to_string(hook("pre-command")).unwrap();
     let stated: Vec<String> = plugin["configuration"]["properties"].as_object().unwrap().keys().cloned().collect();
-    let mut read: Vec<String> = hooks
-        .split("$(property ")
-        .skip(1)
-        .map(|rest| rest.split(')').next().unwrap().to_owned())
-        .collect();
+    let mut read: Vec<String> =
+        hooks.split("$(property ").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()).collect();
     read.sort();
     let mut sorted = stated.clone();
     sorted.sort();
