@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use writ_core::credential::Secret;
 use writ_core::proof::Intended;
 use writ_core::provider::{Pending, ProviderFault};
-use writ_core::target::Protocol;
+use writ_core::target::{Protocol, TargetName};
 use writ_core::time::{Timestamp, after};
 use writ_provider_kit::bench::{self, Failure};
 use writ_provider_kubernetes::{BearerSource, KubernetesConfig, KubernetesProvider, Seams};
