@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Url};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use writ_core::credential::Secret;
 use writ_core::proof::Intended;
 use writ_core::provider::{Pending, ProviderFault};
@@ -184,9 +184,12 @@ impl SecretManager {
         let address = at(&self.endpoint, &format!("/v1/{}:addVersion", self.config.secret));
         let mut encoded = STANDARD.encode(value.expose());
         let sum = crc32c(value.expose()).to_string();
-        let new = json!({ "payload": { "data": encoded.as_str(), "dataCrc32c": sum } });
+        let mut new = json!({ "payload": { "data": encoded.as_str(), "dataCrc32c": sum } });
         encoded.zeroize();
         let request = self.client.post(&address).bearer_auth(token.as_str()).header(REASON, ROTATION).json(&new);
+        if let Some(Value::String(data)) = new.pointer_mut("/payload/data") {
+            data.zeroize();
+        }
         let answer = client::send(&doing, request).await.map_err(client::settled)?;
         if answer.status != 200 {
             return Err(client::settled(self.no(&doing, ADDER, answer.status, &answer.body)));

@@ -17,7 +17,7 @@ use kube::Resource as _;
 use kube::core::Request;
 use kube::core::params::{GetParams, Patch, PatchParams};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use writ_core::assertion::Assertions;
 use writ_core::credential::Secret;
@@ -209,11 +209,14 @@ impl KubernetesSecret {
         let session = self.cluster.session(target, None, Instant::now() + limit).await?;
         let path = Request::new(core_v1::Secret::url_path(&(), Some(self.secret.namespace())));
         let mut encoded = STANDARD.encode(value.expose());
-        let change = Patch::Merge(json!({
+        let mut change = json!({
             "metadata": { "resourceVersion": version }, "data": { self.key.as_str(): encoded.as_str() },
-        }));
+        });
         encoded.zeroize();
-        let patch = path.patch(self.secret.name(), &PatchParams::default(), &change);
+        let patch = path.patch(self.secret.name(), &PatchParams::default(), &Patch::Merge(&change));
+        if let Some(Value::String(data)) = change.pointer_mut(&format!("/data/{}", self.key)) {
+            data.zeroize();
+        }
         let asked: Answer<Contents> = session.ask(&doing, patch).await;
         asked?.map(|contents| self.label(&contents)).map_err(|denied| match denied.code {
             409 => ProviderFault::Refused(format!(

@@ -145,7 +145,7 @@ async fn a_turn_puts_a_current_version_there_with_the_documented_permission() {
     assert_eq!((text(&now), &now.label), (SECOND, &label));
     let former = source(&world, &writer, &arn, json!({ "stage": "AWSPREVIOUS" }));
     let former = fetched(&world, &former).await.unwrap();
-    assert_eq!((text(&former), former.label), (FIRST, format!("aws-secretsmanager:{arn}@{first}")));
+    assert_eq!((text(&former), &former.label), (FIRST, &format!("aws-secretsmanager:{arn}@{first}")));
 
     let reading = source(&world, &reader, &arn, json!({}));
     let fault = reading.keeper().unwrap().replace(&target, &before, &value, DEADLINE).await.unwrap_err();
