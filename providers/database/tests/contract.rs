@@ -178,7 +178,7 @@ async fn two_revocations_at_once_settle(server: &Server) {
         server.provider.revoke(&server.target, &writ, DEADLINE),
         other.revoke(&server.target, &writ, DEADLINE),
     );
-    assert_eq!([one, two, three], [Ok(Revoked::Gone); 3]);
+    assert_eq!([one, two, three], [Ok(Revoked::Gone), Ok(Revoked::Gone), Ok(Revoked::Gone)]);
     assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
     admin(&server.cluster, "payments").await.batch_execute("DROP TABLE contended").await.unwrap();
 }
