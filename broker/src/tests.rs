@@ -9,6 +9,7 @@ mod evidence;
 mod freeze;
 mod gateways;
 mod issuance;
+mod panics;
 mod provider;
 mod rates;
 mod recordings;
