@@ -9,6 +9,7 @@ mod evidence;
 mod freeze;
 mod gateways;
 mod issuance;
+mod keys;
 mod provider;
 mod rates;
 mod recordings;
