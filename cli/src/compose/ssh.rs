@@ -47,9 +47,11 @@ impl SshKeys {
     }
 }
 
-/// The targets that would sign with another's own key, and what to write instead. An authority that a target did not name is
+/// The targets that would share what is another's own, and what to write instead. An authority that a target did not name is
 /// its alone: it is shared only where that is written in both.
-pub(super) fn taken<'a>(targets: impl Iterator<Item = (&'a TargetName, &'a SshConfig)> + Clone) -> Vec<(TargetName, String)> {
+pub(super) fn taken<'a>(
+    targets: impl Iterator<Item = (&'a TargetName, &'a SshConfig)> + Clone,
+) -> Vec<(TargetName, String)> {
     let mut found = Vec::new();
     for (target, settings) in targets.clone() {
         for name in settings.authority.iter().chain(&settings.other_authorities) {

@@ -136,10 +136,7 @@ pub(super) const ENDED_CERTIFICATES: &str = "SELECT id FROM writs WHERE (kind IS
     AND (ended IS NOT NULL OR state NOT IN ('intended', 'issued')) AND expires > $1 UNION SELECT id FROM writs \
     WHERE id IN (SELECT writ FROM revocations) AND (kind IS NULL OR kind = 'ssh_certificate') AND expires > $1";
 
-pub(super) fn ended_certificates(
-    connection: &Connection,
-    expire_after: Timestamp,
-) -> Result<Vec<WritId>, StoreFault> {
+pub(super) fn ended_certificates(connection: &Connection, expire_after: Timestamp) -> Result<Vec<WritId>, StoreFault> {
     let texts: Vec<String> = all(connection, ENDED_CERTIFICATES, [micros(expire_after)], |row| row.get(0))?;
     texts.iter().map(|text| parsed(text, "writ")).collect()
 }

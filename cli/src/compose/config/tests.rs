@@ -267,7 +267,9 @@ fn an_authority_is_shared_only_where_both_targets_say_so() {
         ("other_authorities = [\"other\"]", "", "other"),
     ] {
         let said = said(web, other);
-        let words = format!("the authority `{whose}` is the target `{whose}`'s own: write another name, or `authority = \"{whose}\"`");
+        let words = format!(
+            "the authority `{whose}` is the target `{whose}`'s own: write another name, or `authority = \"{whose}\"`"
+        );
         assert!(said.contains(&words) && said.matches("writ.toml:").count() == 1, "{web} {other}: {said}");
     }
     for (web, other) in [
