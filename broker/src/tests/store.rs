@@ -29,6 +29,7 @@ pub(super) struct Failing {
     /// Whoever holds it keeps lists of certificates from being read.
     pub(super) lists: RwLock<()>,
     listed: AtomicUsize,
+    panics: AtomicBool,
 }
 
 impl Failing {
@@ -41,6 +42,7 @@ impl Failing {
             lost: AtomicBool::new(false),
             lists: RwLock::default(),
             listed: AtomicUsize::new(0),
+            panics: AtomicBool::new(false),
         })
     }
 
@@ -67,6 +69,11 @@ impl Failing {
     /// How often a list of certificates was asked for.
     pub(super) fn listed(&self) -> usize {
         self.listed.load(Ordering::SeqCst)
+    }
+
+    /// Forgetting what has ended panics.
+    pub(super) fn panics_at_prune(&self, panics: bool) {
+        self.panics.store(panics, Ordering::SeqCst);
     }
 
     fn fails(&self, requests: &[Request]) -> bool {
@@ -194,6 +201,7 @@ impl Store for Failing {
     }
 
     fn prune(&self, now: Timestamp) -> Answer<'_, ()> {
+        assert!(!self.panics.load(Ordering::SeqCst), "a bug in the store");
         self.inner.prune(now)
     }
 }
