@@ -24,13 +24,17 @@ use writ_core::target::TargetName;
 use writ_core::time::{Timestamp, after};
 
 use crate::broker::Broker;
+use crate::caught::caught;
 use crate::evidence::EvidenceFault;
 use crate::operations::for_operators;
 use crate::refusal::Refusal;
 use crate::revoke::check_reason;
+use crate::steady::Anew;
 use crate::store::{Change, Condition, StoreFault};
 use crate::targets::{Served, held};
 
+/// Its name among the broker's tasks.
+const TASK: &str = "rotation";
 /// How often it looks whether a turn is due.
 const TICK: Duration = Duration::from_secs(10);
 /// How much longer a claim lasts than a step of the turn may take: for what is under way when the step is given up, and for the
@@ -39,6 +43,11 @@ const MARGIN: Duration = Duration::from_secs(30);
 
 /// Runs until the broker is gone. A turn that has begun is brought to its end first.
 pub(crate) async fn run(broker: Weak<Broker>, mut stop: watch::Receiver<bool>) {
+    let mut anew = Anew::of(TASK);
+    while caught(rounds(&broker, &mut stop)).await.is_err() && anew.again(&broker, &mut stop).await {}
+}
+
+async fn rounds(broker: &Weak<Broker>, stop: &mut watch::Receiver<bool>) {
     let mut tick = interval_at(Instant::now() + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -47,6 +56,7 @@ pub(crate) async fn run(broker: Weak<Broker>, mut stop: watch::Receiver<bool>) {
             _ = tick.tick() => {
                 let Some(broker) = broker.upgrade() else { return };
                 broker.turn_due().await;
+                broker.steady.came_round(TASK);
             }
         }
     }
@@ -167,7 +177,7 @@ impl Broker {
         }
         let record = before.unwrap_or_else(|| first(target.name.clone(), now));
         let mut account = Account { broker: self, record, order: order.map(Box::new) };
-        let mut turn = match held(limit, rotation.begin(target, limit)).await {
+        let mut turn = match held(limit, async { rotation.begin(target, limit).await }).await {
             Ok(turn) => turn,
             Err(fault) => return Err(account.failed(TurnStep::Read, fault).await),
         };
@@ -180,7 +190,7 @@ impl Broker {
         account.begun(turn.due()).await?;
         loop {
             let step = TurnStep::following(account.record.state);
-            match held(limit, turn.step(limit)).await {
+            match held(limit, async { turn.step(limit).await }).await {
                 Ok(Reached::Set) => account.reached(TurnState::Set).await?,
                 Ok(Reached::Verified) => account.reached(TurnState::Verified).await?,
                 Ok(Reached::Switched(fingerprint)) => {

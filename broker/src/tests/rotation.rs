@@ -9,7 +9,7 @@ use writ_core::credential::Fingerprint;
 use writ_core::event::Event;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::rotation::{Reached, Rotation, Turn, TurnRecord, TurnState, TurnStep};
 use writ_core::target::Target;
 use writ_core::writ::Writ;
@@ -174,8 +174,8 @@ impl Provider for Turning {
         Box::pin(async { Err(ProviderFault::Refused("nobody asks here".to_owned())) })
     }
 
-    fn revoke<'a>(&'a self, _: &'a Target, _: &'a Writ, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    fn revoke<'a>(&'a self, _: &'a Target, _: &'a Writ, _: Duration) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Left) })
     }
 
     fn probe<'a>(&'a self, _: &'a Target, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::rotation::{Reached, Rotation, Turn};
-use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
+use writ_core::ssh::{AuthorityKey, HostCertificate, HostRequest, SshAuthority};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -16,18 +16,28 @@ use writ_core::writ::Writ;
 pub(crate) const AUTHORITY: &str = "00ff";
 
 #[derive(Debug)]
-pub(crate) struct InMemory;
+pub(crate) struct InMemory(AuthorityKey);
+
+impl Default for InMemory {
+    fn default() -> Self {
+        Self(AuthorityKey { fingerprint: AUTHORITY.to_owned(), blob: Vec::new() })
+    }
+}
 
 impl SshAuthority for InMemory {
-    fn fingerprint(&self) -> &str {
-        AUTHORITY
+    fn key(&self) -> &AuthorityKey {
+        &self.0
+    }
+
+    fn others(&self) -> &[AuthorityKey] {
+        &[]
     }
 
     fn trusted(&self) -> Vec<String> {
         vec!["an authority".to_owned()]
     }
 
-    fn revocation_list(&self, ended: &[WritId], _: Timestamp) -> Vec<u8> {
+    fn revocation_list(&self, _: &[&AuthorityKey], ended: &[WritId], _: Timestamp) -> Vec<u8> {
         ended.iter().map(|writ| format!("{writ}\n")).collect::<String>().into_bytes()
     }
 
@@ -107,8 +117,8 @@ impl Provider for InMemory {
         })
     }
 
-    fn revoke<'a>(&'a self, _: &'a Target, _: &'a Writ, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    fn revoke<'a>(&'a self, _: &'a Target, _: &'a Writ, _: Duration) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Gone) })
     }
 
     fn probe<'a>(&'a self, _: &'a Target, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {

@@ -6,7 +6,6 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mysql_async::prelude::Queryable as _;
 use serde::Deserialize;
 use writ_core::credential::Secret;
 use writ_core::provider::{Pending, ProviderFault};
@@ -17,7 +16,7 @@ use super::config::MysqlConfig;
 use super::connect::Connector;
 use super::dialect::Server;
 use super::pool::{Loan, Pool};
-use super::{fault, sql, verifier};
+use super::{fault, rows, sql, verifier};
 
 /// The login with which passwords are set. Host, port and authorities are the target's own unless named here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -163,15 +162,14 @@ impl MysqlPasswords {
     async fn tried(&self, user: &str, password: &Secret) -> Result<(), ProviderFault> {
         let mut conn = self.pool.connector().connect_as(user, password).await?;
         let doing = format!("asking as whom `{}` was seen", fault::plain(user));
-        let said = |error| fault::of(&doing, &error);
-        let seen: Option<String> = conn.query_first("SELECT CURRENT_USER()").await.map_err(said)?;
-        conn.disconnect().await.map_err(said)?;
+        let seen: Vec<String> = rows::asked(&mut conn, &doing, "SELECT CURRENT_USER()").await?;
+        conn.disconnect().await.map_err(|error| fault::of(&doing, &error))?;
         let account = format!("{user}@{}", self.config.client_host);
-        match seen {
+        match seen.first() {
             Some(seen) if seen.eq_ignore_ascii_case(&account) => Ok(()),
             seen => Err(ProviderFault::Refused(format!(
                 "{doing}: the server took it for `{}`: an account whose host part is narrower stands before it",
-                fault::plain(&seen.unwrap_or_default())
+                fault::plain(seen.map_or("", String::as_str))
             ))),
         }
     }
