@@ -26,6 +26,7 @@ pub(super) struct Failing {
     after_next: AtomicBool,
     lost: AtomicBool,
     panics: AtomicBool,
+    commit_panics: AtomicBool,
 }
 
 impl Failing {
@@ -37,6 +38,7 @@ impl Failing {
             after_next: AtomicBool::new(false),
             lost: AtomicBool::new(false),
             panics: AtomicBool::new(false),
+            commit_panics: AtomicBool::new(false),
         })
     }
 
@@ -65,6 +67,11 @@ impl Failing {
         self.panics.store(panics, Ordering::SeqCst);
     }
 
+    /// Every commit panics.
+    pub(super) fn panics_at_commit(&self) {
+        self.commit_panics.store(true, Ordering::SeqCst);
+    }
+
     fn fails(&self, requests: &[Request]) -> bool {
         let outcome = |change: &Change| matches!(change, Change::Writ(writ) if writ.credential.is_some());
         let mut changes = requests.iter().flat_map(|request| &request.changes);
@@ -76,6 +83,7 @@ type Answer<'a, T> = Pending<'a, Result<T, StoreFault>>;
 
 impl Store for Failing {
     fn commit(&self, requests: Vec<Request>, expected: u64, seal: Seal) -> Answer<'_, Committed> {
+        assert!(!self.commit_panics.load(Ordering::SeqCst), "a bug in the store");
         if self.fails(&requests) {
             return Box::pin(async { Err(StoreFault("the disk is full".to_owned())) });
         }
