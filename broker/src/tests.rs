@@ -9,6 +9,7 @@ mod evidence;
 mod freeze;
 mod gateways;
 mod issuance;
+mod keys;
 mod panics;
 mod provider;
 mod rates;
