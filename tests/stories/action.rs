@@ -342,16 +342,16 @@ fn a_process_that_was_killed_is_missed() {
 fn what_a_step_started_that_never_was_ready_is_ended() {
     let world = world();
     // Fakes of the program, none of which is ever ready. The first cancels the step once it has said what it started.
-    let cancelled = |states: &Path| {
+    let cancel = |states: &Path| {
         let saved = format!("grep -q '^process<<' '{}'/save_state_*", states.display());
         format!("for try in $(seq 100); do {saved} && break; sleep 0.1; done; kill -INT $PPID")
     };
-    let lost = |_: &Path| "rm \"$TMPDIR/events\"".to_owned();
-    let cases: [(&str, &dyn Fn(&Path) -> String); 2] = [("cancelled", &cancelled), ("its record is lost", &lost)];
-    for (name, script) in cases {
+    let lost = "rm \"$TMPDIR/events\"";
+    for (name, cancelled) in [("cancelled", true), ("its record is lost", false)] {
         let mut runner = Runner::new(&world);
         let program = runner.workspace().join("writ");
-        let script = script(&runner.temporary().join("_runner_file_commands"));
+        let script =
+            if cancelled { cancel(&runner.temporary().join("_runner_file_commands")) } else { lost.to_owned() };
         std::fs::write(&program, format!("#!/bin/sh\n{script}\nsleep 60\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
         let mut inputs = only(&world, TARGET);
