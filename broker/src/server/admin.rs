@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use writ_broker_api::admin::{
-    FreezeRequest, Gateway, HostCertificateReply, HostCertificateRequest, JoinToken, JoinTokenRequest, ListQuery, Me,
+    FreezeRequest, Gateway, HostCertificateReply, HostCertificateRequest, JoinToken, JoinTokenRequest, ListQuery, Me, SessionsQuery,
     OlderRevoked, Order, Page, RecordingKey, Session, SshFacts, TargetFacts, UnfreezeQuery,
 };
 use writ_broker_api::sealed::Base64;
@@ -63,9 +63,9 @@ pub(super) async fn revoke_writ(
 pub(super) async fn sessions(
     State(app): State<App>,
     _: May<ToView>,
-    Checked(Query(query)): Checked<Query<ListQuery>>,
+    Checked(Query(query)): Checked<Query<SessionsQuery>>,
 ) -> Answer<Page<Session>> {
-    app.broker.sessions(&query).await.map(Json)
+    app.broker.sessions(query).await.map(Json)
 }
 
 pub(super) async fn session(
