@@ -115,6 +115,7 @@ fn what_happens_is_told_line_by_line() {
     let ready = listening.event();
     assert_eq!((&ready["event"], &ready["targets"][0]["name"]), (&"ready".into(), &TARGET.into()));
     let socket = ready["targets"][0]["host"].as_str().unwrap().to_owned();
+    assert_eq!(ready["key"].as_str().map(str::len), Some(43), "the run's key, by its thumbprint");
     assert!(Path::new(&socket).starts_with(workload.path("tmp")) && ready["until"].as_str().unwrap().ends_with('Z'));
     assert_eq!(fs::metadata(&services).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(psql(&socket, "5432").unwrap(), "42");
