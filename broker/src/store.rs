@@ -299,11 +299,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// One session.
     fn session(&self, session: SessionId) -> Pending<'_, Result<Option<Session>, StoreFault>>;
     /// Sessions; with a key those alone whose clients proved it.
-    fn sessions(
-        &self,
-        rows: Rows<SessionId>,
-        key: Option<&ClientKey>,
-    ) -> Pending<'_, Result<Vec<Session>, StoreFault>>;
+    fn sessions(&self, rows: Rows<SessionId>, key: Option<&ClientKey>)
+    -> Pending<'_, Result<Vec<Session>, StoreFault>>;
     /// Sessions of a gateway that did not end.
     fn open_sessions(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<Session>, StoreFault>>;
     /// Writs that are intended since before a time, or whose session should have ended before it.

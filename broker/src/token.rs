@@ -127,7 +127,8 @@ impl Broker {
             if let Ok(Some(uses)) = uses
                 && uses.holder != shown
             {
-                let words = "a token was used with another key before, or without one: get a fresh token, and prove one key";
+                let words =
+                    "a token was used with another key before, or without one: get a fresh token, and prove one key";
                 let holder = uses.holder.map_or_else(|| "no key".to_owned(), |key| format!("the key {key}"));
                 let detail = format!("`{}` was first used with {holder}", workload.subject);
                 return Some(Refusal { detail, ..Refusal::new("token.bound", "invalid_request", words) });

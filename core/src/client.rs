@@ -39,7 +39,11 @@ impl FromStr for ClientKey {
     fn from_str(text: &str) -> Result<Self, NoThumbprint> {
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let ends = text.as_bytes().last().is_some_and(|last| LAST.contains(last));
-        if text.len() == THUMBPRINT && text.bytes().all(letter) && ends { Ok(Self(text.into())) } else { Err(NoThumbprint) }
+        if text.len() == THUMBPRINT && text.bytes().all(letter) && ends {
+            Ok(Self(text.into()))
+        } else {
+            Err(NoThumbprint)
+        }
     }
 }
 
@@ -78,7 +82,9 @@ pub enum NoReason {
     #[error("the reason has {0} bytes, more than the {LONGEST_REASON} that it may have")]
     TooLong(usize),
     /// It holds what steers a terminal, ends a line, or is not seen.
-    #[error("the reason holds a character that is not seen: a line's end, a control character, or one that turns the writing around")]
+    #[error(
+        "the reason holds a character that is not seen: a line's end, a control character, or one that turns the writing around"
+    )]
     Unseen,
 }
 

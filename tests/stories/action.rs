@@ -113,7 +113,10 @@ fn a_job_reaches_its_targets_and_leaves_nothing_behind() {
     let listed = listed["items"].as_array().unwrap();
     assert_eq!(listed.iter().map(|one| one["writ"]["id"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), writs);
     let shown = admin(&world.stack, &["sessions", "show", listed[0]["id"].as_str().unwrap()]).unwrap();
-    assert!(shown.contains(&format!("client key    {id}\n")) && shown.contains("reason        migration 42 <b>\n"), "{shown}");
+    assert!(
+        shown.contains(&format!("client key    {id}\n")) && shown.contains("reason        migration 42 <b>\n"),
+        "{shown}"
+    );
     for writ in writs {
         let shown = admin(&world.stack, &["writs", "show", &writ]).unwrap();
         assert!(shown.contains("octo-repo"), "{shown}");
@@ -209,7 +212,8 @@ fn there_is_nothing_to_mask() {
     assert_eq!(minted(&fingerprints, &places), Vec::<String>::new());
     // Nor the key that the run proves: in PEM, or in PKCS #8, where the curve's name stands before the secret's octets.
     for private in [b"PRIVATE KEY-----".as_slice(), b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x6d"] {
-        let holding: Vec<&str> = places.iter().filter(|place| contains(&place.bytes, private)).map(|place| place.name.as_str()).collect();
+        let holding: Vec<&str> =
+            places.iter().filter(|place| contains(&place.bytes, private)).map(|place| place.name.as_str()).collect();
         assert_eq!(holding, Vec::<&str>::new());
     }
 

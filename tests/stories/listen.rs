@@ -144,6 +144,7 @@ fn a_port_is_told_to_who_reads() {
     let mut listening = Listening::start(workload.listen(&[&format!("{TARGET}=0")]));
     let line = listening.line();
     let port = line.strip_prefix("payments: 127.0.0.1, port ").unwrap().to_owned();
+    assert!(listening.line().starts_with("sessions: writ sessions ls --key="));
     assert_eq!(listening.line(), "listening until a signal ends it");
     assert_eq!(psql("127.0.0.1", &port).unwrap(), "42");
     assert!(listening.line().starts_with("payments: connection 1 opened under writ-"));

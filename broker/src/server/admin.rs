@@ -6,8 +6,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use writ_broker_api::admin::{
-    FreezeRequest, Gateway, HostCertificateReply, HostCertificateRequest, JoinToken, JoinTokenRequest, ListQuery, Me, SessionsQuery,
-    OlderRevoked, Order, Page, RecordingKey, Session, SshFacts, TargetFacts, UnfreezeQuery,
+    FreezeRequest, Gateway, HostCertificateReply, HostCertificateRequest, JoinToken, JoinTokenRequest, ListQuery, Me,
+    OlderRevoked, Order, Page, RecordingKey, Session, SessionsQuery, SshFacts, TargetFacts, UnfreezeQuery,
 };
 use writ_broker_api::sealed::Base64;
 use writ_core::freeze::Freeze;

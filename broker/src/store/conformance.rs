@@ -201,7 +201,11 @@ async fn a_token_is_its_first_holders(store: Arc<dyn Store>) {
     assert!(holds(&store, vec![used_with("t", 3, a.clone())]).await);
     assert!(!holds(&store, vec![used_with("t", 3, b.clone())]).await, "another key");
     assert!(!holds(&store, vec![used("t", 3)]).await, "no key");
-    assert_eq!(store.uses("t").await.unwrap(), Some(Uses { used: 1, holder: a.clone() }), "who is refused takes nothing");
+    assert_eq!(
+        store.uses("t").await.unwrap(),
+        Some(Uses { used: 1, holder: a.clone() }),
+        "who is refused takes nothing"
+    );
     assert!(holds(&store, vec![used_with("t", 3, a.clone())]).await);
     assert!(holds(&store, vec![used("u", 3)]).await);
     assert!(!holds(&store, vec![used_with("u", 3, a.clone())]).await, "a token without a holder gets none");
@@ -209,10 +213,10 @@ async fn a_token_is_its_first_holders(store: Arc<dyn Store>) {
     let both = vec![used_with("v", 3, a.clone()), used_with("t", 3, b)];
     assert!(!holds(&store, both).await);
     assert_eq!(store.uses("v").await.unwrap(), None, "and its holder was given back");
-    let at_once: Vec<Request> = ['a', 'b', 'a'].into_iter().map(|letter| Request {
-        conditions: vec![used_with("w", 3, Some(key(letter)))],
-        ..Request::default()
-    }).collect();
+    let at_once: Vec<Request> = ['a', 'b', 'a']
+        .into_iter()
+        .map(|letter| Request { conditions: vec![used_with("w", 3, Some(key(letter)))], ..Request::default() })
+        .collect();
     assert_eq!(commit(&store, at_once).await.taken, [true, false, true], "in one commit too");
     store.prune(at(101)).await.unwrap();
     assert_eq!(store.uses("t").await.unwrap(), None);

@@ -37,7 +37,9 @@ async fn code(world: &World, token: &str, key: Option<ClientKey>) -> &'static st
 fn details(events: &[Event]) -> Vec<&str> {
     let of = |event: &Event| matches!(event, Event::Refused { code, .. } if code == "token.bound");
     let refused = events.iter().filter(|event| of(event));
-    refused.filter_map(|event| if let Event::Refused { detail, .. } = event { Some(detail.as_str()) } else { None }).collect()
+    refused
+        .filter_map(|event| if let Event::Refused { detail, .. } = event { Some(detail.as_str()) } else { None })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,10 +48,10 @@ async fn a_token_is_taken_with_the_key_that_it_was_first_used_with() {
     let token = world.place.token();
     assert_eq!(code(&world, &token, Some(key('a'))).await, "opened");
     let stolen = open(&world, &shown(&token, None)).await.unwrap_err();
-    assert_eq!((stolen.code, stolen.public.as_ref()), (
-        "token.bound",
-        "the token was used before with a key that this connection did not prove",
-    ));
+    assert_eq!(
+        (stolen.code, stolen.public.as_ref()),
+        ("token.bound", "the token was used before with a key that this connection did not prove",)
+    );
     assert!(stolen.help.unwrap().contains("get a fresh token"));
     let other = open(&world, &shown(&token, Some(key('b')))).await.unwrap_err();
     assert_eq!((other.code, other.public.as_ref()), ("token.bound", "the token was used before with another key"));
@@ -82,7 +84,8 @@ async fn a_token_that_was_used_without_a_key_is_nobodys_with_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn key_and_reason_stand_in_the_evidence_and_lead_to_the_session() {
     let world = world().await;
-    let asked = OpenRequest { reason: Some("ticket 42".parse().unwrap()), ..shown(&world.place.token(), Some(key('a'))) };
+    let asked =
+        OpenRequest { reason: Some("ticket 42".parse().unwrap()), ..shown(&world.place.token(), Some(key('a'))) };
     let opened = open(&world, &asked).await.unwrap();
     world.open().await.unwrap();
     let session = world.broker.session(opened.session).await.unwrap();

@@ -76,7 +76,10 @@ mod tests {
     fn the_thumbprint_is_that_of_the_standard() {
         // RFC 9449, 4.1 and 6.1.
         let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
-        let (x, y) = (decoded("l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"), decoded("9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"));
+        let (x, y) = (
+            decoded("l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"),
+            decoded("9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"),
+        );
         let point = [[4].as_slice(), &x, &y].concat();
         assert_eq!(thumbprint(&point).as_deref(), Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"));
         assert_eq!(thumbprint(&[[2].as_slice(), &x].concat()), None);

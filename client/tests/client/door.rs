@@ -28,7 +28,10 @@ struct Opened {
 
 impl Opened {
     fn to(gateway: &FakeGateway, most: usize) -> Self {
-        Self::by(Gateway::new(&format!("localhost:{}", gateway.port), Some(gateway.ca_pem.as_bytes()), None).unwrap(), most)
+        Self::by(
+            Gateway::new(&format!("localhost:{}", gateway.port), Some(gateway.ca_pem.as_bytes()), None).unwrap(),
+            most,
+        )
     }
 
     fn by(gateway: Gateway, most: usize) -> Self {

@@ -10,7 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerMisbehaved, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerMisbehaved, SignatureScheme,
+};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use writ_core::client::ClientKey;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -82,7 +84,9 @@ fn thumbprint(key: &SubjectPublicKeyInfo<'_>) -> Result<ClientKey, Unproved> {
     let canonical = match (key.algorithm.algorithm.to_id_string().as_str(), curve.as_deref()) {
         (EC, Some(P256)) => point("P-256", 32),
         (EC, Some(P384)) => point("P-384", 48),
-        (ED25519, None) if bits.len() == 32 => Some(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encoded(bits))),
+        (ED25519, None) if bits.len() == 32 => {
+            Some(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encoded(bits)))
+        }
         (RSA, _) => match key.parsed() {
             Ok(PublicKey::RSA(rsa)) => {
                 let (modulus, exponent) = (unpadded(rsa.modulus), unpadded(rsa.exponent));

@@ -104,14 +104,23 @@ pub(super) fn sessions(
     rows: Rows<SessionId>,
     key: Option<&ClientKey>,
 ) -> Result<Vec<Session>, StoreFault> {
-    // Said as a condition that may be absent, no index would be used for it.
-    let of_key = if key.is_some() { "client_key = $3" } else { "$3 IS NULL" };
-    let sql = format!(
-        "SELECT {SESSION} FROM writs WHERE ($1 IS NULL OR session < $1) AND ($2 = 0 OR ended IS NULL) AND {of_key} \
-         ORDER BY session DESC LIMIT $4"
-    );
     let (after, live) = (rows.after.map(|after| after.to_string()), i64::from(rows.live));
-    let found = all(connection, &sql, (after, live, key.map(ClientKey::as_str), rows.limit), SessionRow::read)?;
+    let found = match key {
+        None => {
+            let sql = format!(
+                "SELECT {SESSION} FROM writs WHERE ($1 IS NULL OR session < $1) AND ($2 = 0 OR ended IS NULL) \
+                 ORDER BY session DESC LIMIT $3"
+            );
+            all(connection, &sql, (after, live, rows.limit), SessionRow::read)?
+        }
+        Some(key) => {
+            let sql = format!(
+                "SELECT {SESSION} FROM writs WHERE client_key = $1 AND ($2 IS NULL OR session < $2) \
+                 AND ($3 = 0 OR ended IS NULL) ORDER BY session DESC LIMIT $4"
+            );
+            all(connection, &sql, (key.as_str(), after, live, rows.limit), SessionRow::read)?
+        }
+    };
     found.into_iter().map(|row| with_segments(connection, row)).collect()
 }
 

@@ -208,7 +208,18 @@ fn case(file: &Path, index: usize, defaults: &Setting, written: Spanned<Written>
         Names::Many(names) => names.clone(),
     };
     let Written {
-        target, labels, role, database, search_path, client_address, client_key, now, before, statement, verdict, ..
+        target,
+        labels,
+        role,
+        database,
+        search_path,
+        client_address,
+        client_key,
+        now,
+        before,
+        statement,
+        verdict,
+        ..
     } = written.value;
     let target = target.or_else(|| defaults.target.clone()).ok_or_else(|| mistake("no `target` is named"))?;
     if statement.is_none() && !before.is_empty() {

@@ -53,10 +53,8 @@ fn thumbprints_are_those_of_the_standards() {
     assert_eq!(rsa(&decoded(RSA_N)).unwrap(), RSA_THUMBPRINT);
     let ed25519 = der(0x06, &[&[0x2b, 0x65, 0x70]]);
     assert_eq!(of_spki(&[&ed25519], &decoded(ED25519_X)).unwrap(), ED25519_THUMBPRINT);
-    let (ec, p256) = (
-        der(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]]),
-        der(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]]),
-    );
+    let (ec, p256) =
+        (der(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]]), der(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]]));
     let point = [[4].as_slice(), &decoded(P256_X), &decoded(P256_Y)].concat();
     assert_eq!(of_spki(&[&ec, &p256], &point).unwrap(), P256_THUMBPRINT);
 
@@ -152,7 +150,8 @@ const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rust
 #[test]
 fn a_handshake_proves_the_key_of_each_kind_and_only_the_key_counts() {
     let rsa = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
-    let others = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519].map(|of| pair(of));
+    let others =
+        [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519].map(|of| pair(of));
     for version in VERSIONS {
         assert_eq!(handshake(version, None), Ok(None));
         for key in others.iter().chain([&rsa]) {
@@ -160,7 +159,11 @@ fn a_handshake_proves_the_key_of_each_kind_and_only_the_key_counts() {
             let proved = handshake(version, Some((vec![one], key))).unwrap().unwrap();
             let spki = key.subject_public_key_info();
             assert_eq!(Ok(&proved), thumbprint(&SubjectPublicKeyInfo::from_der(&spki).unwrap().1).as_ref());
-            assert_eq!(handshake(version, Some((vec![other], key))), Ok(Some(proved)), "another certificate of the key");
+            assert_eq!(
+                handshake(version, Some((vec![other], key))),
+                Ok(Some(proved)),
+                "another certificate of the key"
+            );
         }
     }
 }
