@@ -22,6 +22,7 @@ TARGETS = {
     "mint_openbao_overhead_p99": (1, True),
     "mint_gcp_overhead_p99": (1, True),
     "mint_github_overhead_p99": (1, True),
+    "mint_mysql_overhead_p99": (1, True),
     "ssh_certificates_per_second": (10_000, False),
     "held_statement": (16, True),
     "verdict_remembered_short_p99": (2, True),

@@ -102,7 +102,7 @@ var paths = (directory) => ({
   events: join(directory, "events"),
   complaints: join(directory, "complaints")
 });
-var start = async (program, inputs, authority, directory) => {
+var start = async (program, inputs, authority, directory, begun) => {
   const { services, events, complaints } = paths(directory);
   const [out, err] = [events, complaints].map((file) => openSync(file, "wx", 384));
   const targets2 = inputs.targets.map(({ name, port }) => port === void 0 ? name : `${name}=${port}`);
@@ -116,6 +116,8 @@ var start = async (program, inputs, authority, directory) => {
     stdio: ["ignore", out, err],
     env: { ...own, TMPDIR: directory }
   });
+  child.unref();
+  if (child.pid !== void 0) begun(identify(child.pid));
   [out, err].forEach((file) => closeSync(file));
   let ended;
   child.on("error", (error) => ended = `it cannot be run: ${error.message}`);
@@ -123,10 +125,7 @@ var start = async (program, inputs, authority, directory) => {
   for (const until = Date.now() + READY; ; await wait(PAUSE)) {
     const all = heard(events);
     const ready = all.find(({ event }) => event === "ready");
-    if (ready && (ended === void 0 || all.some(({ event }) => event === "ended"))) {
-      child.unref();
-      return { process: identify(child.pid), ready };
-    }
+    if (ready && (ended === void 0 || all.some(({ event }) => event === "ended"))) return ready;
     if (ended !== void 0 || Date.now() > until) {
       if (ended === void 0) child.kill("SIGKILL");
       throw complaint(readFileSync(complaints, "utf8"), ended ?? `it does not listen within ${READY / 1e3} seconds`);
@@ -297,8 +296,7 @@ await step(async () => {
   saveState("reason", inputs.reason);
   const authority = authorityFile(inputs.authority, directory);
   const program = await obtain(inputs, directory);
-  const { process: started, ready } = await start(program, inputs, authority, directory);
-  saveState("process", started);
+  const ready = await start(program, inputs, authority, directory, (process2) => saveState("process", process2));
   if (process.env.PGSERVICEFILE) warn("`PGSERVICEFILE` was set before; the steps that follow read this one's. Name all targets in one step.");
   exportVariable("PGSERVICEFILE", paths(directory).services);
   const address = ({ name, host, port, database }) => [name, { host, port, user: name, database }];

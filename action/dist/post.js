@@ -143,7 +143,8 @@ await step(async () => {
   const { events } = paths(directory);
   const all = existsSync(events) ? heard(events) : [];
   if (how === "killed" || how === "stuck") warn("the process that kept the ways open did not end when it was asked to: its sessions end with their connections, and their recordings have it");
-  if (how === "gone" && !all.some(({ event }) => event === "ended")) warn("the process that kept the ways open was gone before the job's end");
+  const said = (what) => all.some(({ event }) => event === what);
+  if (how === "gone" && said("ready") && !said("ended")) warn("the process that kept the ways open was gone before the job's end");
   summarize(markdown({ gateway: state("gateway"), reason: state("reason"), events: all, how }));
   rmSync(directory, { recursive: true, force: true });
   say("closed");

@@ -18,8 +18,9 @@ export const paths = (directory) => ({
   complaints: join(directory, "complaints"),
 });
 
-// Starts it, and waits until every target can be reached. Gives its process and what it said.
-export const start = async (program, inputs, authority, directory) => {
+// Starts it, and waits until every target can be reached. Gives what it said then. `begun` hears of its process at once: a step that
+// fails or is cancelled while it waits leaves it to be ended.
+export const start = async (program, inputs, authority, directory, begun) => {
   const { services, events, complaints } = paths(directory);
   const [out, err] = [events, complaints].map((file) => openSync(file, "wx", 0o600));
   const targets = inputs.targets.map(({ name, port }) => (port === undefined ? name : `${name}=${port}`));
@@ -34,6 +35,10 @@ export const start = async (program, inputs, authority, directory) => {
     stdio: ["ignore", out, err],
     env: { ...own, TMPDIR: directory },
   });
+  // This step waits no longer than it wants to.
+  child.unref();
+  // One that cannot be run has no number.
+  if (child.pid !== undefined) begun(identify(child.pid));
   [out, err].forEach((file) => closeSync(file));
   let ended;
   child.on("error", (error) => (ended = `it cannot be run: ${error.message}`));
@@ -42,10 +47,7 @@ export const start = async (program, inputs, authority, directory) => {
     const all = heard(events);
     const ready = all.find(({ event }) => event === "ready");
     // One whose time was over meanwhile has done what it was asked to.
-    if (ready && (ended === undefined || all.some(({ event }) => event === "ended"))) {
-      child.unref();
-      return { process: identify(child.pid), ready };
-    }
+    if (ready && (ended === undefined || all.some(({ event }) => event === "ended"))) return ready;
     if (ended !== undefined || Date.now() > until) {
       if (ended === undefined) child.kill("SIGKILL");
       throw complaint(readFileSync(complaints, "utf8"), ended ?? `it does not listen within ${READY / 1000} seconds`);

@@ -56,8 +56,7 @@ await step(async () => {
   saveState("reason", inputs.reason);
   const authority = authorityFile(inputs.authority, directory);
   const program = await obtain(inputs, directory);
-  const { process: started, ready } = await start(program, inputs, authority, directory);
-  saveState("process", started);
+  const ready = await start(program, inputs, authority, directory, (process) => saveState("process", process));
 
   if (process.env.PGSERVICEFILE) warn("`PGSERVICEFILE` was set before; the steps that follow read this one's. Name all targets in one step.");
   exportVariable("PGSERVICEFILE", paths(directory).services);

@@ -357,6 +357,57 @@ fn a_process_that_was_killed_is_missed() {
     assert_eq!(runner.left(), Vec::<String>::new());
 }
 
+/// A first step that is cancelled, or fails, while it waits: the last one ends what it started.
+#[test]
+fn what_a_step_started_that_never_was_ready_is_ended() {
+    let world = world();
+    // Fakes of the program, none of which is ever ready. The first cancels the step once it has said what it started.
+    let cancelled = |states: &Path| {
+        let saved = format!("grep -q '^process<<' '{}'/save_state_*", states.display());
+        format!("for try in $(seq 100); do {saved} && break; sleep 0.1; done; kill -INT $PPID")
+    };
+    let lost = |_: &Path| "rm \"$TMPDIR/events\"".to_owned();
+    let cases: [(&str, &dyn Fn(&Path) -> String); 2] = [("cancelled", &cancelled), ("its record is lost", &lost)];
+    for (name, script) in cases {
+        let mut runner = Runner::new(&world);
+        let program = runner.workspace().join("writ");
+        let script = script(&runner.temporary().join("_runner_file_commands"));
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\nsleep 60\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let mut inputs = only(&world, TARGET);
+        inputs.push(("cli-path", program.display().to_string()));
+        let main = runner.main(&inputs);
+        assert!(!main.success && main.exported.is_empty(), "{name}: {}", main.said);
+        assert_eq!(runner.listeners().len(), 1, "{name}: it had ended by itself");
+        let post = runner.post();
+        assert!(post.success && post.summary.is_empty() && !post.said.contains("::warning"), "{name}: {}", post.said);
+        assert_eq!(runner.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// What a step has put into the environment of those that follow says nothing to the action, which has inputs.
+#[test]
+fn variables_of_the_job_do_not_say_where_the_action_goes() {
+    let world = world();
+    let mut runner = Runner::new(&world);
+    for (name, value) in [
+        ("WRIT_GATEWAY", "localhost:1"),
+        ("WRIT_AUDIENCE", "other"),
+        ("WRIT_CA_FILE", "/none.pem"),
+        ("WRIT_STATE", "/none"),
+        ("WRIT_TOKEN_FILE", "/none"),
+    ] {
+        runner.set(name, value);
+    }
+    let mut inputs = only(&world, TARGET);
+    inputs.retain(|(name, _)| *name != "audience");
+    let main = runner.main(&inputs);
+    assert!(main.success, "{}", main.said);
+    assert_eq!(runner.step(&format!("{PSQL} service={TARGET} -c 'select 1'")).said, "1\n");
+    assert!(runner.post().success);
+    assert_eq!(runner.left(), Vec::<String>::new());
+}
+
 /// A port asks for no password, since the kernel says whose each connection is: another user of the machine finds nobody there.
 #[test]
 fn another_user_does_not_get_in_by_the_port() {

@@ -1,6 +1,8 @@
 //! `writ ssh`: what SSH hosts must know of a target's authority, and certificates for them.
+//!
+//! sshd reads the files at any moment: half of one would shut everybody out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use writ_broker::duration::Span;
@@ -10,7 +12,7 @@ use writ_core::target::TargetName;
 use super::Connection;
 use super::targets::name;
 use crate::failure::{Doing as _, Failure};
-use crate::out;
+use crate::{out, private};
 
 /// What to do with SSH authorities.
 #[derive(Debug, Subcommand)]
@@ -71,7 +73,7 @@ pub(crate) async fn run(command: Ssh, connection: &Connection) -> Result<(), Fai
                 Some(file) => {
                     let path = facts.revocation_list.split_once("/v1/").map(|(_, path)| format!("/v1/{path}"));
                     let path = path.ok_or_else(|| Failure::new("the broker names no revocation list"))?;
-                    write(&file, &api.get_bytes(&path).await?)?;
+                    private::publish(&file, &api.get_bytes(&path).await?)?;
                 }
                 None => out::line(&out::one_line(&facts.revocation_list)),
             }
@@ -85,7 +87,7 @@ pub(crate) async fn run(command: Ssh, connection: &Connection) -> Result<(), Fai
             let line = out::one_line(reply.certificate.trim_end());
             match asked.out {
                 Some(file) => {
-                    write(&file, format!("{line}\n").as_bytes())?;
+                    private::publish(&file, format!("{line}\n").as_bytes())?;
                     out::line(&format!("{}: good until {}", file.display(), reply.expires));
                 }
                 None => out::line(&line),
@@ -97,12 +99,4 @@ pub(crate) async fn run(command: Ssh, connection: &Connection) -> Result<(), Fai
 
 fn span(text: &str) -> Result<Span, String> {
     Span::parse(text).map_err(|error| error.to_string())
-}
-
-/// sshd reads these files at any moment: half of one would shut everybody out.
-fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let partial = file.with_extension("partial");
-    std::fs::write(&partial, bytes)
-        .and_then(|()| std::fs::rename(&partial, file))
-        .doing(format!("`{}` cannot be written", file.display()))
 }

@@ -11,13 +11,10 @@ use axum::Router;
 use axum::extract::Form;
 use serde_json::json;
 use writ_aws_rds::Login;
-use writ_core::credential::Secret;
-use writ_core::proof::{Asker, Intended};
-use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
+use writ_core::target::Protocol;
 use writ_core::time::{Timestamp, after};
-use writ_core::workload::{TokenId, TokenKind, Workload};
 use writ_provider_aws::{AwsConfig, AwsProvider};
-use writ_provider_kit::cost;
+use writ_provider_kit::bench::{self, Failure};
 
 const ROUNDS: usize = 3_000;
 /// How long tokens are signed.
@@ -25,8 +22,8 @@ const SIGNING: Duration = Duration::from_secs(3);
 const SIGNERS: usize = 2;
 /// What Writ asks of STS is of about this size.
 const FORM: usize = 1_900;
-
-type Failure = Box<dyn core::error::Error + Send + Sync>;
+/// The token of whoever asks.
+const TOKEN: usize = 1_200;
 
 /// STS, which looks at nothing: a session for every name.
 async fn answer(Form(asked): Form<BTreeMap<String, String>>) -> String {
@@ -43,37 +40,8 @@ async fn answer(Form(asked): Form<BTreeMap<String, String>>) -> String {
     )
 }
 
-async fn sts() -> Result<String, Failure> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/", listener.local_addr()?);
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-    Ok(url)
-}
-
-fn target() -> Result<Target, Failure> {
-    let address = Address { host: "localhost".to_owned(), port: 443, tls: UpstreamTls::VerifyFull, ca_pem: None };
-    let (name, provider) = (TargetName::new("kit")?, "aws".to_owned());
-    Ok(Target { name, labels: BTreeMap::new(), protocol: Protocol::Aws, address, provider })
-}
-
-fn intended() -> Intended {
-    let writ = writ_provider_kit::writ(None, Duration::from_secs(900));
-    let workload = Workload {
-        issuer: writ.issuer.clone(),
-        subject: writ.subject.clone(),
-        claims: BTreeMap::new(),
-        token_kind: TokenKind::Workload,
-        token_id: TokenId::Jti("bench".to_owned()),
-        token_expires: writ.expires,
-        bound_target: None,
-    };
-    let token = Secret::new("e".repeat(1_200).into_bytes());
-    writ_provider_kit::intended(&writ).asked_by(Asker { workload, token })
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
 async fn sessions() -> Result<(), Failure> {
-    let url = sts().await?;
+    let url = bench::plain(Router::new().fallback(answer)).await?;
     let config: AwsConfig = serde_json::from_value(json!({
         "region": "eu-west-1", "role_arn": "arn:aws:iam::123456789012:role/bench", "default_scope": "read",
         "scopes": {"read": [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::reports/*"]}]},
@@ -87,9 +55,9 @@ async fn sessions() -> Result<(), Failure> {
         let sent = client.post(&url).form(&body).send().await.map_err(|error| error.to_string())?;
         sent.bytes().await.map(drop).map_err(|error| error.to_string())
     };
-    let cost = cost::of_mint(&provider, &target()?, ROUNDS, intended, bare).await?;
-    println!("mint_aws_overhead_p50 {:.3} ms", cost.p50.as_secs_f64() * 1e3);
-    println!("mint_aws_overhead_p99 {:.3} ms", cost.p99.as_secs_f64() * 1e3);
+    let target = bench::target("aws", Protocol::Aws, bench::address(443, None))?;
+    let cost = bench::of_mint(&provider, &target, ROUNDS, || bench::asked(TOKEN), bare).await?;
+    cost.print("aws");
     Ok(())
 }
 
@@ -121,8 +89,7 @@ async fn logins() -> Result<(), Failure> {
 }
 
 fn main() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(SIGNERS).enable_all().build()?;
-    runtime.block_on(async {
+    bench::main(async {
         sessions().await?;
         logins().await
     })

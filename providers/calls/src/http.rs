@@ -11,7 +11,6 @@ use crate::{Failed, plain};
 
 /// What makes a client that goes where it is told and nowhere else: it follows no redirect, calls nothing again, takes no proxy of the
 /// environment, and waits for a connection no longer than `connect`. How long a call may take is for the caller to say.
-#[must_use]
 pub fn client(connect: Duration) -> ClientBuilder {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())

@@ -1,26 +1,18 @@
 //! What an access token of a service account costs beside the two calls to Google, which answers at once here. Prints
 //! `name value unit`.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use axum::body::Bytes;
 use axum::http::Uri;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use writ_core::credential::Secret;
-use writ_core::proof::{Asker, Intended};
-use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
+use writ_core::target::Protocol;
 use writ_core::time::{Timestamp, after};
-use writ_core::workload::{TokenId, TokenKind, Workload};
 use writ_provider_gcp::{GcpConfig, GcpProvider};
-use writ_provider_kit::cost;
+use writ_provider_kit::bench::{self, Failure};
 
 const ROUNDS: usize = 3_000;
 /// What Writ shows to STS is of about this size.
 const TOKEN: usize = 1_200;
-
-type Failure = Box<dyn core::error::Error + Send + Sync>;
 
 /// Google, which looks at nothing: a token for everybody.
 async fn answer(uri: Uri, body: Bytes) -> Json<Value> {
@@ -37,37 +29,8 @@ async fn answer(uri: Uri, body: Bytes) -> Json<Value> {
     Json(json!({ "accessToken": "t".repeat(TOKEN), "expireTime": end }))
 }
 
-async fn google() -> Result<String, Failure> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-    Ok(url)
-}
-
-fn target() -> Result<Target, Failure> {
-    let address = Address { host: "localhost".to_owned(), port: 443, tls: UpstreamTls::VerifyFull, ca_pem: None };
-    let (name, provider) = (TargetName::new("kit")?, "gcp".to_owned());
-    Ok(Target { name, labels: BTreeMap::new(), protocol: Protocol::Gcp, address, provider })
-}
-
-fn intended() -> Intended {
-    let writ = writ_provider_kit::writ(None, Duration::from_secs(900));
-    let workload = Workload {
-        issuer: writ.issuer.clone(),
-        subject: writ.subject.clone(),
-        claims: BTreeMap::new(),
-        token_kind: TokenKind::Workload,
-        token_id: TokenId::Jti("bench".to_owned()),
-        token_expires: writ.expires,
-        bound_target: None,
-    };
-    let token = Secret::new("e".repeat(TOKEN).into_bytes());
-    writ_provider_kit::intended(&writ).asked_by(Asker { workload, token })
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
 async fn run() -> Result<(), Failure> {
-    let url = google().await?;
+    let url = bench::plain(Router::new().fallback(answer)).await?;
     let config: GcpConfig = serde_json::from_value(json!({
         "service_account": "bench@acme-prod.iam.gserviceaccount.com", "default_scope": "read",
         "scopes": {"read": {"oauth": ["https://www.googleapis.com/auth/devstorage.read_only"]}},
@@ -88,13 +51,12 @@ async fn run() -> Result<(), Failure> {
         let asked = client.post(&acting).bearer_auth("t".repeat(TOKEN)).json(&json!({ "lifetime": "900s" }));
         asked.send().await.map_err(said)?.bytes().await.map(drop).map_err(said)
     };
-    let cost = cost::of_mint(&provider, &target()?, ROUNDS, intended, bare).await?;
-    println!("mint_gcp_overhead_p50 {:.3} ms", cost.p50.as_secs_f64() * 1e3);
-    println!("mint_gcp_overhead_p99 {:.3} ms", cost.p99.as_secs_f64() * 1e3);
+    let target = bench::target("gcp", Protocol::Gcp, bench::address(443, None))?;
+    let cost = bench::of_mint(&provider, &target, ROUNDS, || bench::asked(TOKEN), bare).await?;
+    cost.print("gcp");
     Ok(())
 }
 
 fn main() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(run())
+    bench::main(run())
 }

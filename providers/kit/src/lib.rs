@@ -5,9 +5,9 @@
 //! be gone. Where a provider cannot do a thing (a static password is not taken back), its description must say so, and
 //! the kit holds it to that instead.
 
+pub mod bench;
 pub mod canary;
 mod cases;
-pub mod cost;
 mod harness;
 pub mod under;
 

@@ -1,6 +1,7 @@
 //! The component for GitLab CI: its scripts in the shell that GitLab runs them in, with what a job has.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use writ_world::stack::{TARGET, printed};
 
 use super::runner::{cached, holds, parsed};
-use super::world::{World, world};
+use super::world::{FORBIDDEN, World, hostile, world};
 use crate::coverage::root;
 
 /// A job: what GitLab makes of the component with these inputs, and a directory for its files.
@@ -49,7 +50,7 @@ impl Job {
             ("WRIT_ID_TOKEN", &token),
         ];
         let own = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let stated = template["variables"].as_object().unwrap().iter();
+        let stated = template["variables"].as_object().into_iter().flatten();
         let stated = stated.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
         let variables = own.chain(stated).collect();
         Self { template, yaml, directory, variables, token }
@@ -61,13 +62,23 @@ impl Job {
 
     /// The job's own script behind the component's, in one shell; then what comes after it, in another.
     fn run(&self, shell: &str, script: &str) -> (Result<String, String>, String) {
-        let run = |text: String| {
-            let mut command = Command::new(shell);
-            command.args(["-e", "-c", &text]).env_clear().envs(&self.variables).current_dir(self.directory.path());
-            printed(command.stdin(Stdio::null()))
-        };
-        let said = run(format!("{}{script}", self.script("before_script")));
-        (said, run(self.script("after_script")).unwrap())
+        let said = self.shell(shell, &format!("{}{script}", self.script("before_script")));
+        (said, self.after(shell).unwrap())
+    }
+
+    fn after(&self, shell: &str) -> Result<String, String> {
+        self.shell(shell, &self.script("after_script"))
+    }
+
+    fn shell(&self, shell: &str, text: &str) -> Result<String, String> {
+        let mut command = Command::new(shell);
+        command.args(["-e", "-c", text]).env_clear().envs(&self.variables).current_dir(self.directory.path());
+        printed(command.process_group(0).stdin(Stdio::null()))
+    }
+
+    /// What a pipeline is started with comes before what stands at the job.
+    fn pipeline(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     fn left(&self) -> usize {
@@ -123,6 +134,88 @@ fn a_job_of_gitlab_that_cannot_connect_says_so_and_stops() {
         );
         assert!(!said.contains(&job.token), "{said}");
         assert_eq!(job.left(), 0);
+    }
+}
+
+/// Who may start a pipeline may give it variables, and decides nothing by them.
+#[test]
+fn variables_of_a_pipeline_do_not_say_where_a_job_of_gitlab_goes() {
+    let world = world();
+    let mut job = Job::new(&world, &[]);
+    let variables = [
+        ("WRIT_GATEWAY", "localhost:1"),
+        ("WRIT_AUDIENCE", "other"),
+        ("WRIT_CA_FILE", "/none.pem"),
+        ("WRIT_STATE", "/none"),
+        ("WRIT_TARGETS", FORBIDDEN),
+        ("WRIT_TTL", "1s"),
+        ("WRIT_TOKEN_FILE", "/none"),
+        ("WRIT_ID_TOKEN_VARIABLE", "OTHER_TOKEN"),
+        ("SSL_CERT_FILE", "/none.pem"),
+    ];
+    for (name, value) in variables {
+        job.pipeline(name, value);
+    }
+    let (said, after) = job.run("sh", &format!("{PSQL} service={TARGET} -c 'select 6 * 7'"));
+    assert_eq!(said.unwrap_or_else(|said| panic!("{said}\n{after}")), "42");
+    assert!(after.contains("payments: ") && !after.contains(FORBIDDEN), "{after}");
+    assert_eq!(job.left(), 0);
+}
+
+/// Without `ca-file` it is the system's authorities that vouch, and not those of a variable.
+#[test]
+fn no_variable_of_a_pipeline_vouches_for_the_gateway_of_a_job_of_gitlab() {
+    let world = world();
+    let mut job = Job::new(&world, &[("ca-file", "")]);
+    let roots = world.stack.roots().display().to_string();
+    for name in ["SSL_CERT_FILE", "WRIT_CA_FILE"] {
+        job.pipeline(name, &roots);
+    }
+    let (said, _) = job.run("sh", "echo reached");
+    let said = said.unwrap_err();
+    assert!(said.contains("writ: no way was opened") && !said.contains("reached\n"), "{said}");
+    assert!(said.contains("vouch") || said.contains("is not the one that it should be"), "{said}");
+    assert_eq!(job.left(), 0);
+}
+
+/// The directory's name is known beforehand: another user of the machine can be there first.
+#[test]
+fn a_job_of_gitlab_prints_ends_and_removes_nothing_that_others_left_for_it() {
+    let world = world();
+    let mut job = Job::new(&world, &[]);
+    let place = job.directory.path().join("writ-42");
+    hostile(&place, |case, secret, bystander| {
+        let (said, after) = job.run("sh", "echo reached");
+        let said = said.unwrap_err();
+        assert!(said.contains("cannot be made: remove what is left") && !said.contains("reached\n"), "{case}: {said}");
+        // Where the job goes on after what fails, too.
+        let lax = job.shell("sh", &format!("set +e\n{}echo reached", job.script("before_script"))).unwrap_err();
+        assert!(lax.contains("cannot be made") && !lax.contains("reached\n"), "{case}: {lax}");
+        for text in [&said, &lax, &after] {
+            assert!(!text.contains(secret), "{case}: {text}");
+        }
+        assert!(bystander.try_wait().unwrap().is_none(), "{case}: it was ended");
+    });
+    for id in ["", "42/../other", "0x2a"] {
+        job.pipeline("CI_JOB_ID", id);
+        let (said, after) = job.run("sh", "echo reached");
+        assert!(said.unwrap_err().contains("`CI_JOB_ID` is no number") && after.is_empty(), "{id}: {after}");
+    }
+    assert_eq!(job.left(), 0);
+}
+
+/// A number of a process is a number of one process.
+#[test]
+fn a_job_of_gitlab_ends_no_group_of_processes() {
+    let world = world();
+    for number in ["0", "-1", "", "1 2", "x"] {
+        let job = Job::new(&world, &[]);
+        let own = job.directory.path().join("writ-42");
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(own.join("process"), format!("{number}\n")).unwrap();
+        std::fs::write(own.join("events"), "what happened\n").unwrap();
+        assert_eq!(job.after("sh").unwrap_or_else(|said| panic!("{number}: {said}")), "what happened", "{number}");
+        assert_eq!(job.left(), 0, "{number}");
     }
 }
 

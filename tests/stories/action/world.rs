@@ -2,7 +2,9 @@
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::os::unix::fs::{chown, symlink};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -140,6 +142,39 @@ fn policy() -> String {
         printed(&mut command).unwrap() + "\n"
     };
     [TARGET, SECOND].map(permit).concat()
+}
+
+/// What another user may have made where a job's directory goes: a link to a directory of the job's user, a directory with links into it,
+/// and, where these tests run as root, one with everything in it. For each: what it is, the secret that must not be printed, and a
+/// process that must not be ended. What is there stays as it is.
+pub(super) fn hostile(place: &Path, mut look: impl FnMut(&str, &str, &mut Child)) {
+    const SECRET: &str = "what only its owner may read";
+    let others = tempfile::tempdir().unwrap();
+    let mut bystander = Command::new("/bin/sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+    std::fs::write(others.path().join("process"), bystander.id().to_string()).unwrap();
+    std::fs::write(others.path().join("events"), SECRET).unwrap();
+    std::fs::write(others.path().join("complaints"), SECRET).unwrap();
+    let mut look = |case: &str| {
+        look(case, SECRET, &mut bystander);
+        assert_eq!(std::fs::read_to_string(others.path().join("events")).unwrap(), SECRET, "{case}");
+        assert!(place.symlink_metadata().is_ok(), "{case}: it was removed");
+    };
+    symlink(others.path(), place).unwrap();
+    look("a link");
+    std::fs::remove_file(place).unwrap();
+    // Only root can be somebody else: for others the link has to do.
+    if nix::unistd::geteuid().is_root() {
+        const NOBODY: u32 = 65534;
+        std::fs::create_dir(place).unwrap();
+        chown(place, Some(NOBODY), Some(NOBODY)).unwrap();
+        for name in ["process", "events", "complaints"] {
+            symlink(others.path().join(name), place.join(name)).unwrap();
+        }
+        look("a directory with links");
+        std::fs::remove_dir_all(place).unwrap();
+    }
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
 }
 
 /// A fake of GitHub's token endpoint: it answers nobody who asks otherwise than a job does, and gives another token each time.

@@ -30,11 +30,7 @@ impl Services {
     /// # Errors
     /// If it is there or cannot be written.
     pub(super) fn write(file: &Path, places: &[Place]) -> Result<Self, Failure> {
-        if file.symlink_metadata().is_ok() {
-            return Err(Failure::new(format!("`{}` is there already", file.display()))
-                .help("name a file that is not, or remove it"));
-        }
-        private::replace(file, text(places).as_bytes())?;
+        private::create(file, text(places).as_bytes())?;
         Ok(Self(file.to_owned()))
     }
 }

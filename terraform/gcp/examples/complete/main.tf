@@ -103,6 +103,8 @@ module "deploy" {
   repository     = { owner = "octo-org", owner_id = "65", name = "octo-repo", id = "74" }
   environment    = "production"
   project_roles  = [{ role = "roles/run.developer" }]
+
+  job_workflow_ref = "octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main"
 }
 
 output "writ" {

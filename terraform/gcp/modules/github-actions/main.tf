@@ -37,12 +37,12 @@ resource "google_iam_workload_identity_pool_provider" "this" {
     "attribute.repository_id" = "assertion.repository_id"
   }
 
-  attribute_condition = join(" && ", [
+  attribute_condition = join(" && ", concat([
     "assertion.repository_owner_id == '${var.repository.owner_id}'",
     "assertion.repository_id == '${var.repository.id}'",
     local.context,
     "assertion.event_name in [${join(", ", [for event in sort(var.events) : "'${event}'"])}]",
-  ])
+  ], var.job_workflow_ref == null ? [] : ["assertion.job_workflow_ref == '${coalesce(var.job_workflow_ref, "-")}'"]))
 
   oidc {
     issuer_uri        = var.issuer_url

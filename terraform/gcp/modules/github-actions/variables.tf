@@ -87,19 +87,30 @@ variable "issuer_url" {
 }
 
 variable "events" {
-  description = "The events whose runs are let in."
+  description = "The events whose runs are let in: of `push`, `workflow_dispatch`, `schedule`, `release` and `repository_dispatch`."
   type        = list(string)
   default     = ["push", "workflow_dispatch"]
   nullable    = false
 
   validation {
-    condition     = length(var.events) > 0 && alltrue([for event in var.events : can(regex("^[a-z_]+$", event))])
-    error_message = "events must name at least one event, each in full, without wildcards. Write [\"push\", \"workflow_dispatch\"]."
+    condition     = length(var.events) > 0
+    error_message = "events must name at least one event: with none no job is let in. Write [\"push\", \"workflow_dispatch\"]."
   }
 
   validation {
-    condition     = length(setintersection(var.events, ["pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment", "workflow_run", "issues", "issue_comment", "discussion", "discussion_comment", "fork", "watch"])) == 0
-    error_message = "events: who has no right to write to the repository can start runs by pull_request, pull_request_target, workflow_run, issues and the like, or feed them. Write events that only members start."
+    condition     = length(setsubtract(var.events, ["push", "workflow_dispatch", "schedule", "release", "repository_dispatch"])) == 0
+    error_message = "events must be of push, workflow_dispatch, schedule, release and repository_dispatch, which only who may write to the repository starts. By pull_request, pull_request_target, workflow_run, issue_comment and every other event somebody else can start runs or feed them."
+  }
+}
+
+variable "job_workflow_ref" {
+  description = "The workflow file whose jobs are let in, with its ref: `OWNER/NAME/.github/workflows/FILE@refs/heads/BRANCH`, a tag or a commit. Of a job in a reusable workflow it is that one. Every workflow of the repository, where it is left out."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.job_workflow_ref == null || can(regex("^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}/\\.github/workflows/[A-Za-z0-9._-]+\\.ya?ml@(refs/(heads|tags)/[A-Za-z0-9._][A-Za-z0-9._/-]*|[0-9a-f]{40})$", var.job_workflow_ref))
+    error_message = "job_workflow_ref must be one workflow file with its ref in full, as octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main, without wildcards."
   }
 }
 

@@ -69,6 +69,95 @@ run "lets_a_tag_in" {
   }
 }
 
+run "lets_one_workflow_in" {
+  command = plan
+
+  variables {
+    job_workflow_ref = "octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main"
+  }
+
+  assert {
+    condition     = endswith(output.attribute_condition, " && assertion.job_workflow_ref == 'octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main'")
+    error_message = "the condition is another"
+  }
+}
+
+run "lets_a_workflow_in_by_its_commit" {
+  command = plan
+
+  variables {
+    job_workflow_ref = "octo-org/workflows/.github/workflows/deploy.yml@9f3182061f1e2cca4702c368cbc039b7dc9d4485"
+  }
+
+  assert {
+    condition     = endswith(output.attribute_condition, "@9f3182061f1e2cca4702c368cbc039b7dc9d4485'")
+    error_message = "the condition is another"
+  }
+}
+
+run "refuses_any_workflow" {
+  command = plan
+
+  variables {
+    job_workflow_ref = "octo-org/octo-repo/.github/workflows/*@refs/heads/main"
+  }
+
+  expect_failures = [var.job_workflow_ref]
+}
+
+run "refuses_a_workflow_without_its_ref" {
+  command = plan
+
+  variables {
+    job_workflow_ref = "octo-org/octo-repo/.github/workflows/deploy.yml"
+  }
+
+  expect_failures = [var.job_workflow_ref]
+}
+
+run "refuses_a_workflow_that_leaves_the_condition" {
+  command = plan
+
+  variables {
+    job_workflow_ref = "octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/a' || true || '"
+  }
+
+  expect_failures = [var.job_workflow_ref]
+}
+
+run "lets_every_event_in_that_only_writers_start" {
+  command = plan
+
+  variables {
+    events = ["schedule", "release", "repository_dispatch", "workflow_dispatch", "push"]
+  }
+
+  assert {
+    condition     = strcontains(output.attribute_condition, "assertion.event_name in ['push', 'release', 'repository_dispatch', 'schedule', 'workflow_dispatch']")
+    error_message = "the condition is another"
+  }
+}
+
+run "refuses_an_event_that_others_start" {
+  command = plan
+
+  variables {
+    events = ["push", "check_run"]
+  }
+
+  expect_failures = [var.events]
+}
+
+run "refuses_an_event_that_is_not_known" {
+  command = plan
+
+  variables {
+    events = ["pushed"]
+  }
+
+  expect_failures = [var.events]
+}
+
 run "refuses_a_job_of_any_kind" {
   command = plan
 
