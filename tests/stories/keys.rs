@@ -84,7 +84,7 @@ fn with_key(stack: &Stack, key: &str) -> usize {
 #[test]
 fn a_stolen_token_is_of_no_use_without_the_key() {
     let stack = stack();
-    let (own, thief) = (Own::of(&rcgen::PKCS_ECDSA_P256_SHA256), Own::of(&rcgen::PKCS_ED25519));
+    let (own, thief) = (Own::of(&rcgen::PKCS_ECDSA_P256_SHA256), Own::of(&rcgen::PKCS_ECDSA_P384_SHA384));
     let token = stack.token().unwrap();
     assert_eq!(psql(&stack, &token, Some(&own), r"-c writ.reason=ticket\ 42").as_deref(), Ok("42"));
     let (session, shown) = newest(&stack, "ticket 42");
