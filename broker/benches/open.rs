@@ -23,7 +23,7 @@ use writ_broker_api::sealed::OpeningKey;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Protocol, Target, TargetName, UpstreamTls};
 use writ_core::time::{SystemClock, Timestamp};
 use writ_core::writ::Writ;
@@ -69,8 +69,8 @@ impl Provider for Memory {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Gone) })
     }
 
     fn probe<'a>(&'a self, _target: &'a Target, _deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {

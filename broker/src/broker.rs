@@ -28,6 +28,7 @@ use crate::keys::{Introduced, KeyFault, Keys, RotatingKeys};
 use crate::rates::{Caller, Rates, RatesConfig};
 use crate::refusal::{Refusal, no_evidence};
 use crate::ssh::RevocationLists;
+use crate::steady::Steady;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreFault};
 use crate::targets::Targets;
@@ -155,6 +156,8 @@ pub struct Broker {
     pub(crate) rates: Rates,
     /// What SSH hosts fetched a moment ago.
     pub(crate) revocation_lists: RevocationLists,
+    /// Which of its tasks are at work.
+    pub(crate) steady: Steady,
     /// The port that it was given, where none was configured.
     pub(crate) port: OnceLock<u16>,
 }
@@ -282,6 +285,7 @@ impl Broker {
             notices,
             rates: Rates::new(),
             revocation_lists: RevocationLists::default(),
+            steady: Steady::default(),
         });
         set.spawn(crate::webhooks::run(Arc::downgrade(&broker), told, stopping.clone()));
         set.spawn(crate::revoke::run(Arc::downgrade(&broker), stopping.clone()));
@@ -387,10 +391,10 @@ impl Broker {
         &self.keys
     }
 
-    /// Whether it can serve: the ledger can be written, and the clock can be trusted.
+    /// Whether it can serve: the ledger can be written, the clock can be trusted, and its tasks are at work.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.evidence.published().borrow().healthy && self.clock_watch.is_steady()
+        self.evidence.is_writable() && self.clock_watch.is_steady() && self.steady.is_whole()
     }
 }
 

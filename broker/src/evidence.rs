@@ -237,6 +237,12 @@ impl Evidence {
         logged.ok_or(EvidenceFault::Closed)
     }
 
+    /// Whether events can be written, and are published.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        !self.staged.is_closed() && self.published.borrow().healthy
+    }
+
     /// The newest published checkpoint, to be watched.
     #[must_use]
     pub fn published(&self) -> watch::Receiver<Published> {

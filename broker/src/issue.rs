@@ -308,6 +308,7 @@ impl Broker {
             issuer: workload.issuer.clone(),
             subject: workload.subject.clone(),
             target: served.target.name.clone(),
+            provider: Some(served.provider.describe().kind.to_owned()),
             expires: after(asked.now, obligations.ttl_seconds),
             obligations,
             policy_hash: grant.policy_hash().clone(),

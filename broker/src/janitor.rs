@@ -6,13 +6,18 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use writ_core::event::{Event, SessionEnd};
 use writ_core::id::GatewayId;
+use writ_core::provider::Revoked;
 use writ_core::time::{SignedDuration, Timestamp};
 use writ_core::writ::{Writ, WritState};
 
 use crate::broker::Broker;
+use crate::caught::caught;
 use crate::evidence::EvidenceFault;
+use crate::steady::Anew;
 use crate::store::{Change, Condition};
 
+/// Its name among the broker's tasks.
+const TASK: &str = "janitor";
 /// How often it looks.
 const TICK: Duration = Duration::from_secs(5);
 /// How often it sweeps targets: every so many ticks.
@@ -24,6 +29,11 @@ pub(crate) async fn run(
     mut unlogged: mpsc::UnboundedReceiver<Writ>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let mut anew = Anew::of(TASK);
+    while caught(rounds(&broker, &mut unlogged, &mut stop)).await.is_err() && anew.again(&broker, &mut stop).await {}
+}
+
+async fn rounds(broker: &Weak<Broker>, unlogged: &mut mpsc::UnboundedReceiver<Writ>, stop: &mut watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(TICK);
     let mut ticks = 0_u32;
     loop {
@@ -40,6 +50,7 @@ pub(crate) async fn run(
                     broker.sweep().await;
                 }
                 ticks = ticks.wrapping_add(1);
+                broker.steady.came_round(TASK);
             }
         }
     }
@@ -126,7 +137,7 @@ impl Broker {
             let served = loaded.targets.find(writ.target.as_str());
             let limit = self.settings.provider_timeout;
             let gone = match &served {
-                Some(served) => served.revoke(None, &writ, limit).await.is_ok(),
+                Some(served) => matches!(served.revoke(None, &writ, limit).await, Ok(Revoked::Gone)),
                 None => false,
             };
             tracing::error!(writ = %writ.id, gone, "an unreleased credential was taken back without evidence");

@@ -8,6 +8,7 @@ pub mod approve;
 pub mod broker;
 pub mod bundle;
 pub mod ca;
+mod caught;
 pub mod config;
 pub mod duration;
 pub mod evidence;
@@ -27,6 +28,7 @@ mod revoke;
 pub mod server;
 pub mod sessions;
 mod ssh;
+mod steady;
 pub mod store;
 pub mod targets;
 #[cfg(test)]

@@ -5,19 +5,23 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use writ_core::event::{Actor, Event};
 use writ_core::id::{SessionId, WritId};
-use writ_core::provider::ProviderFault;
+use writ_core::provider::{ProviderFault, Revoked};
 use writ_core::target::TargetName;
 use writ_core::time::{Timestamp, after};
 use writ_core::writ::{Writ, WritState};
 
 use crate::broker::Broker;
+use crate::caught::caught;
 use crate::evidence::EvidenceFault;
 use crate::refusal::Refusal;
+use crate::steady::Anew;
 use crate::store::{Change, Condition, DueRevocation};
 
+/// Its name among the broker's tasks.
+const TASK: &str = "revoker";
 /// How many revocations run at once: a storm must not take the targets down.
 const AT_ONCE: usize = 8;
 /// How often due revocations are looked for, beside being woken.
@@ -31,9 +35,15 @@ const LAST_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs until the broker stops. What is due by then, the sessions that its end closed, is taken back before it is gone.
 pub(crate) async fn run(broker: Weak<Broker>, mut stop: watch::Receiver<bool>) {
+    let mut anew = Anew::of(TASK);
+    while caught(rounds(&broker, &mut stop)).await.is_err() && anew.again(&broker, &mut stop).await {}
+}
+
+async fn rounds(broker: &Weak<Broker>, stop: &mut watch::Receiver<bool>) {
     loop {
         let Some(strong) = broker.upgrade() else { return };
         strong.revoke_due().await;
+        strong.steady.came_round(TASK);
         let woken = async {
             let _ = tokio::time::timeout(TICK, strong.due.notified()).await;
         };
@@ -65,7 +75,7 @@ impl Broker {
             let mut running = JoinSet::new();
             for revocation in due {
                 if running.len() == AT_ONCE {
-                    written &= running.join_next().await.is_none_or(|ended| ended.unwrap_or(false));
+                    written &= running.join_next().await.is_none_or(was_written);
                 }
                 let broker = Arc::clone(self);
                 match self.waits(&revocation, &mut queued) {
@@ -74,7 +84,7 @@ impl Broker {
                 };
             }
             while let Some(ended) = running.join_next().await {
-                written &= ended.unwrap_or(false);
+                written &= was_written(ended);
             }
             // What could not be written down is still due: the target is not asked again before the next tick.
             if !written {
@@ -119,9 +129,8 @@ impl Broker {
             // Not being called is a failure like any other: an operator sees that the credential may still live.
             Some(served) => match served.admit() {
                 Ok(pass) => {
-                    let revoked = served.revoke(Some(pass), &writ, self.settings.provider_timeout).await;
                     let said = |fault: ProviderFault| format!("{}: {}", fault.code(), fault.detail());
-                    revoked.map(|()| served.provider.describe().revocable).map_err(said)
+                    served.revoke(Some(pass), &writ, self.settings.provider_timeout).await.map_err(said)
                 }
                 Err(rest) => Err(format!("not called for {} s: the target does not answer", rest.as_secs() + 1)),
             },
@@ -129,7 +138,7 @@ impl Broker {
         };
         let now = self.clock.now();
         let written = match outcome {
-            Ok(taken_back) => self.revoked(writ, taken_back, now).await,
+            Ok(revoked) => self.revoked(writ, revoked, now).await,
             Err(detail) => self.not_revoked(writ, due.attempts.saturating_add(1), detail, now).await,
         };
         match written {
@@ -143,7 +152,7 @@ impl Broker {
     }
 
     /// Nothing is left to be done: it was taken back, or its target takes back none alone.
-    async fn revoked(&self, writ: Writ, taken_back: bool, now: Timestamp) -> Result<(), EvidenceFault> {
+    async fn revoked(&self, writ: Writ, revoked: Revoked, now: Timestamp) -> Result<(), EvidenceFault> {
         let unchanged = vec![Condition::WritIs(writ.id, writ.state)];
         let state = match writ.state {
             WritState::Failed | WritState::Abandoned => writ.state,
@@ -152,11 +161,12 @@ impl Broker {
         let (id, closed) = (writ.id, writ.closed.or(Some(now)));
         let ends = writ.credential.as_ref().and_then(|facts| facts.expires);
         let changes = vec![Change::Writ(Writ { state, closed, ..writ }), Change::Revoked(id)];
-        let event = if taken_back {
-            metrics::counter!("writ_revoked_total").increment(1);
-            Event::CredentialRevoked { writ: id }
-        } else {
-            Event::CredentialLeft { writ: id, ends }
+        let event = match revoked {
+            Revoked::Gone => {
+                metrics::counter!("writ_revoked_total").increment(1);
+                Event::CredentialRevoked { writ: id }
+            }
+            Revoked::Left => Event::CredentialLeft { writ: id, ends },
         };
         self.evidence.write(vec![event], unchanged, changes).await
     }
@@ -220,6 +230,17 @@ impl Broker {
         self.ordered.notify_waiters();
         Ok(())
     }
+}
+
+/// What one revocation said; one that broke off is done again.
+fn was_written(ended: Result<bool, JoinError>) -> bool {
+    ended.unwrap_or_else(|error| {
+        if error.is_panic() {
+            metrics::counter!("writ_panics_total", "part" => TASK).increment(1);
+            tracing::error!("a revocation broke off by a bug; it is done again");
+        }
+        false
+    })
 }
 
 /// An operator's reason goes to the ledger and to clients.

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use writ_core::credential::Credential;
+use writ_core::credential::{Credential, Revocation};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Labels, Target, TargetName};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
+use crate::caught::{Panicked, caught};
 use crate::issuer::OidcIssuer;
 use crate::keys::Introduced;
 use breaker::Breaker;
@@ -33,11 +34,18 @@ pub struct Served {
 }
 
 /// A provider keeps to its deadline and says what it was waiting for. One that does not is left after half as long again:
-/// no target can hold up an issuance, a revocation or the broker's own end.
-async fn held<T>(limit: Duration, call: Pending<'_, Result<T, ProviderFault>>) -> Result<T, ProviderFault> {
-    tokio::time::timeout(limit + limit / 2, call)
-        .await
-        .unwrap_or_else(|_| Err(ProviderFault::Unreachable("the provider did not end in its time".to_owned())))
+/// no target can hold up an issuance, a revocation or the broker's own end. One that panics has failed in this call, whatever it
+/// did by then, and in no other.
+async fn held<T>(limit: Duration, call: impl Future<Output = Result<T, ProviderFault>>) -> Result<T, ProviderFault> {
+    match tokio::time::timeout(limit + limit / 2, caught(call)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(Panicked)) => {
+            metrics::counter!("writ_panics_total", "part" => "provider").increment(1);
+            let text = "the provider broke off by a bug: what it said of it stands in the broker's error output";
+            Err(ProviderFault::Unreachable(text.to_owned()))
+        }
+        Err(_) => Err(ProviderFault::Unreachable("the provider did not end in its time".to_owned())),
+    }
 }
 
 impl Served {
@@ -67,7 +75,7 @@ impl Served {
         &self,
         pass: Option<Pass<'_>>,
         limit: Duration,
-        call: Pending<'_, Result<T, ProviderFault>>,
+        call: impl Future<Output = Result<T, ProviderFault>>,
     ) -> Result<T, ProviderFault> {
         let finds_out = pass.is_some_and(Pass::take);
         let answer = held(limit, call).await;
@@ -101,20 +109,33 @@ impl Served {
                 format!("policy names the scope `{scope}`, and `{}` has none: remove `@scope`", self.target.name);
             return Err(ProviderFault::Misconfigured(text));
         }
-        self.call(Some(pass), limit, self.provider.mint(&self.target, intended, limit)).await
+        self.call(Some(pass), limit, async { self.provider.mint(&self.target, intended, limit).await }).await
     }
 
-    /// Takes back whatever was minted for the writ, within bounded time.
+    /// Takes back whatever was minted for the writ, within bounded time. [`Revoked::Left`] also where the credential itself says
+    /// that it is not taken back alone.
     ///
     /// # Errors
-    /// As for [`Self::mint`].
+    /// As for [`Self::mint`]; [`ProviderFault::Misconfigured`] if another kind of provider minted it, which knows nothing of it.
     pub(crate) async fn revoke(
         &self,
         pass: Option<Pass<'_>>,
         writ: &Writ,
         limit: Duration,
-    ) -> Result<(), ProviderFault> {
-        self.call(pass, limit, self.provider.revoke(&self.target, writ, limit)).await
+    ) -> Result<Revoked, ProviderFault> {
+        let kind = self.provider.describe().kind;
+        if let Some(minted_by) = writ.provider.as_deref().filter(|minted_by| *minted_by != kind) {
+            let text = format!(
+                "the provider `{minted_by}` minted it, and `{}` has the provider `{kind}` now, which cannot take it back: give the \
+                 target its former provider until this is done, or take it back at the target by hand",
+                self.target.name
+            );
+            return Err(ProviderFault::Misconfigured(text));
+        }
+        let revoke = async { self.provider.revoke(&self.target, writ, limit).await };
+        let revoked = self.call(pass, limit, revoke).await?;
+        let revocation = writ.credential.as_ref().and_then(|facts| facts.revocation);
+        Ok(if revocation.is_none_or(|how| how == Revocation::Individual) { revoked } else { Revoked::Left })
     }
 
     /// Removes leftovers, within bounded time.
@@ -122,7 +143,7 @@ impl Served {
     /// # Errors
     /// As for [`Self::mint`].
     pub async fn sweep(&self, live: &[WritId], limit: Duration) -> Result<Swept, ProviderFault> {
-        held(limit, self.provider.sweep(&self.target, live, limit)).await
+        held(limit, async { self.provider.sweep(&self.target, live, limit).await }).await
     }
 
     /// Asks the provider whether a mint would work, within bounded time.
@@ -130,7 +151,7 @@ impl Served {
     /// # Errors
     /// As for [`Self::mint`].
     pub async fn probe(&self, limit: Duration) -> Result<(), ProviderFault> {
-        self.call(None, limit, self.provider.probe(&self.target, limit)).await
+        self.call(None, limit, async { self.provider.probe(&self.target, limit).await }).await
     }
 
     /// Presents what was minted to the target, within bounded time. `None` where the target has no harmless call.
@@ -138,8 +159,8 @@ impl Served {
     /// # Errors
     /// As for [`Self::mint`]; [`ProviderFault::Refused`] if the target took the credential for another.
     pub async fn present(&self, credential: &Credential, limit: Duration) -> Result<Option<Presented>, ProviderFault> {
-        let presented = held(limit, self.provider.present(&self.target, credential, limit)).await?;
-        match presented {
+        let presented = held(limit, async { self.provider.present(&self.target, credential, limit).await });
+        match presented.await? {
             Some(seen) if seen.principal != credential.principal || seen.audit != credential.audit => {
                 Err(ProviderFault::Refused(format!(
                     "the target saw `{}`, in its audit `{}`, where `{}` and `{}` were minted",
@@ -155,7 +176,7 @@ impl Served {
     /// # Errors
     /// As for [`Self::mint`].
     pub async fn revoke_older(&self, before: Timestamp, limit: Duration) -> Result<(), ProviderFault> {
-        held(limit, self.provider.revoke_older(&self.target, before, limit)).await
+        held(limit, async { self.provider.revoke_older(&self.target, before, limit).await }).await
     }
 }
 

@@ -21,14 +21,18 @@ use writ_core::approval::{Approval, ApprovalState, Waits};
 use zeroize::Zeroizing;
 
 use crate::broker::Broker;
+use crate::caught::caught;
 use crate::config::{WebhookConfig, WebhookFormat};
 use crate::refusal::Refusal;
+use crate::steady::Anew;
 use answers::{Answers, Said, Unheard};
 
 pub(crate) mod answers;
 
 /// How many digits of a digest a notice names.
 const DIGEST_TOLD: usize = 16;
+/// Its name among the broker's tasks.
+const TASK: &str = "webhooks";
 /// How many notices may wait.
 pub(crate) const QUEUE: usize = 1024;
 /// How many are on their way at once.
@@ -311,12 +315,20 @@ impl Broker {
 
 /// Tells receivers until the broker is gone. What waited for an answer when it started is told again.
 pub(crate) async fn run(broker: Weak<Broker>, mut notices: mpsc::Receiver<Approval>, mut stop: watch::Receiver<bool>) {
+    let mut anew = Anew::of(TASK);
+    while caught(rounds(&broker, &mut notices, &mut stop)).await.is_err() && anew.again(&broker, &mut stop).await {}
+}
+
+async fn rounds(broker: &Weak<Broker>, notices: &mut mpsc::Receiver<Approval>, stop: &mut watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut waiting = match broker.upgrade() {
         Some(broker) => broker.approvals(&ApprovalsQuery::default()).await.unwrap_or_default(),
         None => return,
     };
     waiting.retain(|approval| approval.state == ApprovalState::Asked);
+    if let Some(broker) = broker.upgrade() {
+        broker.steady.came_round(TASK);
+    }
     loop {
         let approval = match waiting.pop() {
             Some(approval) => approval,

@@ -37,6 +37,13 @@ impl ProviderFault {
         }
     }
 
+    /// The fault of a mint that failed for good, and could not take back what it had made, since `left`. The broker must come back
+    /// for that, as it does where nobody knows whether a call took effect.
+    #[must_use]
+    pub fn leaving(self, left: &Self) -> Self {
+        Self::Unreachable(format!("{}; what was made could not be taken back: {}", self.detail(), left.detail()))
+    }
+
     /// What the operator must know. Never a secret; never sent to a workload.
     #[must_use]
     pub fn detail(&self) -> &str {
@@ -86,6 +93,16 @@ pub struct Presented {
     pub audit: String,
 }
 
+/// What became of a credential that was to be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// It is gone, or there was none.
+    Gone,
+    /// It is not, and asking again is of no use: the target takes none back alone, or not this one. Nobody has it any more, and
+    /// it lives until its own end.
+    Left,
+}
+
 /// What became of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
@@ -112,13 +129,14 @@ pub trait Provider: Send + Sync + fmt::Debug {
         deadline: Duration,
     ) -> Pending<'a, Result<Minted, ProviderFault>>;
 
-    /// Takes back whatever was minted for the writ, found by the writ's label. Succeeds if there is nothing.
+    /// Takes back whatever was minted for the writ, found by the writ's label. Succeeds if there is nothing. Says
+    /// [`Revoked::Gone`] only of what it knows to be gone.
     fn revoke<'a>(
         &'a self,
         target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>>;
+    ) -> Pending<'a, Result<Revoked, ProviderFault>>;
 
     /// Looks at the target with the provider's own identity: would a mint work?
     fn probe<'a>(&'a self, target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>>;

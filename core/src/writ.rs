@@ -42,6 +42,10 @@ pub struct Writ {
     pub subject: Subject,
     /// The target.
     pub target: TargetName,
+    /// The kind of the provider that was to mint for it, as the configuration named it then: no other can take it back. Absent
+    /// in what was written before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// What policy attached.
     pub obligations: Obligations,
     /// The policy set that decided.

@@ -3,6 +3,7 @@
 mod arrows;
 pub(crate) mod connections;
 mod documents;
+mod packages;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,11 +1,15 @@
 //! The trust that our Terraform modules plan: every module and example holds, what they print is a configuration, and what they
 //! plan lets the right workload in and none that nearly is.
 //!
-//! One file for each cloud that has a fake: the plan's trust is loaded into it, and the real broker mints against it.
+//! One file for each cloud that has a fake: the plan's trust is loaded into it, and the real broker mints against it. Where a plan trusts
+//! jobs of GitHub's themselves, no broker stands between: the job goes there by the cloud's own client, or by a target that passes its
+//! token on.
 
 mod aws;
 mod azure;
+mod client;
 mod gcp;
+mod job;
 mod plan;
 mod trial;
 

@@ -27,7 +27,10 @@ pub(super) async fn healthz() -> &'static str {
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     match app.broker.is_ready() {
         true => "ready\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be written\n").into_response(),
+        false => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be written, the clock was set, or a task broke off\n")
+                .into_response()
+        }
     }
 }
 

@@ -109,6 +109,7 @@ pub(crate) fn writ(gateway: GatewayId, state: WritState, opened: i64, expires: i
         issuer: Issuer::new("https://issuer.example"),
         subject: Subject::new("job 'one'; \u{1f600}"),
         target: TargetName::new("main").unwrap(),
+        provider: Some("database".to_owned()),
         obligations: Obligations {
             ttl_seconds: 60,
             role: None,

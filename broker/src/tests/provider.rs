@@ -7,7 +7,7 @@ use std::time::Duration;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
@@ -29,6 +29,8 @@ pub(super) enum Mode {
     Hanging,
     /// The detail is longer than any ledger entry.
     Verbose,
+    /// The target has it, and the call breaks off by a bug.
+    Panicking,
 }
 
 #[derive(Debug, Default)]
@@ -39,11 +41,15 @@ struct State {
     minted: Vec<WritId>,
     revoked: Vec<WritId>,
     revoke_calls: usize,
+    sweep: Mode,
     swept_with: Vec<Vec<WritId>>,
     present: Mode,
     presented: usize,
     older: Vec<Timestamp>,
     keeps: bool,
+    shares: bool,
+    /// What it calls itself, where that is not `fake`.
+    kind: Option<&'static str>,
 }
 
 /// The provider and the target behind it in one.
@@ -70,6 +76,20 @@ impl Fake {
     /// From now on the target takes no credential back alone: a revocation succeeds and changes nothing.
     pub(super) fn keeps_credentials(&self) {
         self.0.lock().unwrap().keeps = true;
+    }
+
+    /// From now on credentials say that they are taken back with all of their role alone.
+    pub(super) fn shares_credentials(&self) {
+        self.0.lock().unwrap().shares = true;
+    }
+
+    /// From now on it is a provider of another kind.
+    pub(super) fn becomes(&self, kind: &'static str) {
+        self.0.lock().unwrap().kind = Some(kind);
+    }
+
+    pub(super) fn on_sweep(&self, mode: Mode) {
+        self.0.lock().unwrap().sweep = mode;
     }
 
     /// The times before which everything was taken back.
@@ -115,7 +135,7 @@ impl Fake {
         let mut state = self.0.lock().unwrap();
         assert!(!state.minted.contains(&writ), "one writ, one mint: {writ}");
         state.minted.push(writ);
-        if matches!(state.mint, Mode::Good | Mode::Persisted | Mode::Hanging) {
+        if matches!(state.mint, Mode::Good | Mode::Persisted | Mode::Hanging | Mode::Panicking) {
             state.living.insert(writ, format!("{CANARY}-{writ}"));
         }
         state.mint
@@ -170,8 +190,9 @@ impl Provider for Fake {
     }
 
     fn describe(&self) -> Description {
-        let revocable = !self.0.lock().unwrap().keeps;
-        Description { kind: "fake", long_lived: false, revocable, scoped: false }
+        let state = self.0.lock().unwrap();
+        let (kind, revocable) = (state.kind.unwrap_or("fake"), !state.keeps);
+        Description { kind, long_lived: false, revocable, scoped: false }
     }
 
     fn mint<'a>(
@@ -183,10 +204,14 @@ impl Provider for Fake {
         Box::pin(async move {
             match self.begin(intended.writ().id) {
                 Mode::Good => {
-                    let credential = credential(intended.writ());
+                    let mut credential = credential(intended.writ());
+                    if self.0.lock().unwrap().shares {
+                        credential.revocation = Revocation::WholeRole;
+                    }
                     Ok(Minted::new(intended, credential))
                 }
                 Mode::Hanging => std::future::pending().await,
+                Mode::Panicking => panic!("a bug in the mint"),
                 mode => Err(fault(mode)),
             }
         })
@@ -197,20 +222,21 @@ impl Provider for Fake {
         target: &'a Target,
         writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         Box::pin(async move {
             assert_eq!(target.name, writ.target, "a writ is taken back where it was minted");
-            let mode = {
+            let (mode, keeps) = {
                 let mut state = self.0.lock().unwrap();
                 state.revoke_calls += 1;
                 if matches!(state.revoke, Mode::Good | Mode::Persisted) && !state.keeps {
                     state.living.remove(&writ.id);
                     state.revoked.push(writ.id);
                 }
-                state.revoke
+                (state.revoke, state.keeps)
             };
             match mode {
-                Mode::Good => Ok(()),
+                Mode::Good => Ok(if keeps { Revoked::Left } else { Revoked::Gone }),
+                Mode::Panicking => panic!("a bug in the revocation"),
                 Mode::Hanging => std::future::pending().await,
                 mode => Err(fault(mode)),
             }
@@ -270,7 +296,12 @@ impl Provider for Fake {
         live: &'a [WritId],
         _deadline: Duration,
     ) -> Pending<'a, Result<Swept, ProviderFault>> {
-        self.0.lock().unwrap().swept_with.push(live.to_vec());
+        let mode = {
+            let mut state = self.0.lock().unwrap();
+            state.swept_with.push(live.to_vec());
+            state.sweep
+        };
+        assert_ne!(mode, Mode::Panicking, "a bug in the sweep");
         Box::pin(async { Ok(Swept::default()) })
     }
 }

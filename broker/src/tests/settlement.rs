@@ -181,6 +181,57 @@ async fn what_a_target_keeps_is_not_said_to_have_been_taken_back() {
     world.stop().await;
 }
 
+/// A provider that takes for gone what it took back with the role alone, or not at all, does not decide: the credential does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shared_is_not_said_to_have_been_taken_back() {
+    let world = world().await;
+    world.place.provider.shares_credentials();
+    let opened = world.open().await.unwrap();
+    world.broker.close(&world.place.gateway, opened.session, &ended()).await.unwrap();
+    let left = |event: &Event| matches!(event, Event::CredentialLeft { writ, .. } if *writ == opened.writ);
+    let events = world.until_event("it is said to be left", left).await;
+    assert_eq!(kinds(&events), ["writ_intended", "writ_issued", "session_closed", "credential_left"]);
+    world.stop().await;
+}
+
+/// The configuration was read again, and another kind of provider stands where the credential was minted: it knows nothing of it,
+/// and would say that nothing is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_kind_of_provider_minted_is_not_said_to_have_been_taken_back() {
+    let world = world().await;
+    let opened = world.open().await.unwrap();
+    let like = world.broker.writ(opened.writ).await.unwrap();
+    assert_eq!(like.provider.as_deref(), Some("fake"));
+    // One of which nothing is known but the intent.
+    let left =
+        Writ { id: WritId::fresh(), session: SessionId::fresh(), state: WritState::Intended, credential: None, ..like };
+    let open = Change::Open { writ: left.clone(), client: Client::default() };
+    world.broker.evidence.write(Vec::new(), Vec::new(), vec![open]).await.unwrap();
+    world.place.provider.plant(left.id);
+    world.place.provider.becomes("other");
+    world.broker.close(&world.place.gateway, opened.session, &ended()).await.unwrap();
+    world.broker.abandon(left.clone()).await.unwrap();
+    for id in [opened.writ, left.id] {
+        let failed = |event: &Event| match event {
+            Event::RevocationFailed { writ, detail, .. } if *writ == id => {
+                assert!(detail.contains("the provider `fake` minted it") && detail.contains("`other` now"), "{detail}");
+                true
+            }
+            _ => false,
+        };
+        let events = world.until_event("that it is not taken back is said", failed).await;
+        assert!(!kinds(&events).iter().any(|kind| matches!(*kind, "credential_revoked" | "credential_left")));
+    }
+    assert_eq!(world.place.provider.revoke_calls(), 0, "and who knows nothing of it is not asked");
+    assert_eq!(world.place.provider.living().len(), 2);
+    world.place.provider.becomes("fake");
+    world.place.clock.step(400);
+    world.broker.due.notify_one();
+    world.until_nothing_lives().await;
+    until_state(&world, opened.writ, WritState::Closed).await;
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_cannot_be_written_down_does_not_storm_the_target() {
     let world = world().await;

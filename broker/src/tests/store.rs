@@ -26,6 +26,7 @@ pub(super) struct Failing {
     outcomes: AtomicBool,
     after_next: AtomicBool,
     lost: AtomicBool,
+    panics: AtomicBool,
 }
 
 impl Failing {
@@ -36,6 +37,7 @@ impl Failing {
             outcomes: AtomicBool::new(false),
             after_next: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
         })
     }
 
@@ -57,6 +59,11 @@ impl Failing {
     /// The next commit is durable, and its answer is lost.
     pub(super) fn lose_next_answer(&self) {
         self.lost.store(true, Ordering::SeqCst);
+    }
+
+    /// Forgetting what has ended panics.
+    pub(super) fn panics_at_prune(&self, panics: bool) {
+        self.panics.store(panics, Ordering::SeqCst);
     }
 
     fn fails(&self, requests: &[Request]) -> bool {
@@ -184,6 +191,7 @@ impl Store for Failing {
     }
 
     fn prune(&self, now: Timestamp) -> Answer<'_, ()> {
+        assert!(!self.panics.load(Ordering::SeqCst), "a bug in the store");
         self.inner.prune(now)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
@@ -64,8 +64,8 @@ impl Provider for InMemory {
         })
     }
 
-    fn revoke<'a>(&'a self, _: &'a Target, _: &'a Writ, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    fn revoke<'a>(&'a self, _: &'a Target, _: &'a Writ, _: Duration) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Gone) })
     }
 
     fn probe<'a>(&'a self, _: &'a Target, _: Duration) -> Pending<'a, Result<(), ProviderFault>> {

@@ -60,7 +60,7 @@ impl Parts {
         }
         let ready = |broker: &Weak<Broker>| broker.upgrade().is_some_and(|broker| broker.is_ready());
         if self.broker.as_ref().is_some_and(|broker| !ready(broker)) {
-            return Some("the ledger cannot be written\n");
+            return Some("the broker's ledger cannot be written, its clock was set, or a task of it broke off\n");
         }
         let hears = |plugin: &Weak<Plugin>| plugin.upgrade().is_some_and(|plugin| plugin.ready());
         let deaf = self.plugin.as_ref().is_some_and(|plugin| !hears(plugin));

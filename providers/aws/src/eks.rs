@@ -17,7 +17,7 @@ use writ_core::assertion::Assertions;
 use writ_core::credential::{Credential, CredentialKind, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::Target;
 use writ_core::time::{Timestamp, after};
 use writ_core::writ::Writ;
@@ -244,8 +244,8 @@ impl Provider for EksProvider {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Left) })
     }
 
     /// Whether the roles would be given. Whether the cluster lets them in shows at the first session.

@@ -8,7 +8,7 @@ use writ_core::assertion::Assertions;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -114,8 +114,8 @@ impl Provider for AwsProvider {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Left) })
     }
 
     fn probe<'a>(&'a self, target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {

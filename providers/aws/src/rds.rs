@@ -16,7 +16,7 @@ use writ_core::assertion::Assertions;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Target, UpstreamTls};
 use writ_core::time::{Timestamp, after};
 use writ_core::writ::Writ;
@@ -277,8 +277,8 @@ impl Provider for RdsProvider {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Left) })
     }
 
     /// Whether there is who signs. Whether the database takes its tokens shows at the first session.

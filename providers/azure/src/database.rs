@@ -13,7 +13,7 @@ use writ_core::assertion::Assertions;
 use writ_core::credential::{Credential, CredentialKind, Revocation};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Target};
 use writ_core::writ::Writ;
 use writ_provider_calls::within;
@@ -174,8 +174,8 @@ impl Provider for AzureDatabaseProvider {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Left) })
     }
 
     /// Whether Entra gives tokens. Whether the database takes them shows at the first session.

@@ -7,7 +7,7 @@ mod server;
 use std::time::Duration;
 
 use server::{Server, admin};
-use writ_core::provider::{Provider, ProviderFault};
+use writ_core::provider::{Provider, ProviderFault, Revoked};
 use writ_provider_kit as kit;
 use writ_world::postgres::Version;
 
@@ -178,7 +178,7 @@ async fn two_revocations_at_once_settle(server: &Server) {
         server.provider.revoke(&server.target, &writ, DEADLINE),
         other.revoke(&server.target, &writ, DEADLINE),
     );
-    assert_eq!([one, two, three], [Ok(()), Ok(()), Ok(())]);
+    assert_eq!([one, two, three], [Ok(Revoked::Gone), Ok(Revoked::Gone), Ok(Revoked::Gone)]);
     assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
     admin(&server.cluster, "payments").await.batch_execute("DROP TABLE contended").await.unwrap();
 }

@@ -1,17 +1,18 @@
-//! The identity that the broker's process has at Google: application default credentials, as `google-cloud-auth` finds them in a
-//! file that the environment names, or at the machine that it runs on.
+//! The identity that the broker's process has at Google: application default credentials, in a file that the environment names, or
+//! of the machine that it runs on.
 
 use core::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{AccessTokenCredentials, Builder};
+use google_cloud_auth::credentials::AccessTokenCredentials;
 use tokio::sync::Mutex;
 use writ_core::provider::ProviderFault;
 use writ_provider_calls::plain;
 use zeroize::Zeroizing;
 
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+use crate::adc;
+
 /// How long the search may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -26,7 +27,7 @@ enum State {
 }
 
 impl Ambient {
-    /// What the library finds, when it is first asked for.
+    /// What is found, when it is first asked for.
     #[must_use]
     pub fn found() -> Self {
         Self(Arc::new(Mutex::new(State::Sought(None))))
@@ -69,16 +70,12 @@ impl Ambient {
     async fn credentials(&self) -> Result<AccessTokenCredentials, ProviderFault> {
         match &mut *self.0.lock().await {
             State::Given(credentials) | State::Sought(Some(credentials)) => Ok(credentials.clone()),
-            State::Sought(known) => {
-                let built = Builder::default().with_scopes([SCOPE]).build_access_token_credentials();
-                let built = built.map_err(|error| nobody(&plain(&error.to_string())))?;
-                Ok(known.insert(built).clone())
-            }
+            State::Sought(known) => Ok(known.insert(adc::found()?).clone()),
         }
     }
 }
 
-fn nobody(words: &str) -> ProviderFault {
+pub(crate) fn nobody(words: &str) -> ProviderFault {
     ProviderFault::Misconfigured(format!(
         "the broker has no identity at Google: run it as a service account, or name its credentials in \
          `GOOGLE_APPLICATION_CREDENTIALS`, see docs/providers/gcp.md ({words})"

@@ -12,7 +12,7 @@ use writ_core::assertion::Assertions;
 use writ_core::credential::CredentialKind;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Target, UpstreamTls};
 use writ_core::writ::Writ;
 
@@ -125,8 +125,8 @@ impl Provider for CloudSqlProvider {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Left) })
     }
 
     /// Whether tokens would be given. Whether the instance takes them shows at the first session.

@@ -11,8 +11,9 @@
 //!
 //! Read [`config`], [`federation`] (how Google knows who asks), then [`provider`] with [`scope`]; then [`cloudsql`] and [`gke`],
 //! which build on it. [`sts`] and [`iam`] are the calls, [`client`] how they leave, [`fault`] says who is to blame, [`ambient`] is the
-//! broker's own identity, [`kms`] signs for the issuer, [`secrets`] fetches what is kept in Secret Manager. What a project must trust is in `docs/providers/gcp.md`.
+//! broker's own identity, [`adc`] what it may be, [`kms`] signs for the issuer, [`secrets`] fetches what is kept in Secret Manager. What a project must trust is in `docs/providers/gcp.md`.
 
+mod adc;
 pub mod ambient;
 mod client;
 pub mod cloudsql;

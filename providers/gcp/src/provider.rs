@@ -8,7 +8,7 @@ use writ_core::assertion::Assertions;
 use writ_core::credential::{Credential, CredentialKind};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::Target;
 use writ_core::writ::Writ;
 use writ_provider_calls::plain;
@@ -183,8 +183,8 @@ impl Provider for GcpProvider {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Left) })
     }
 
     fn probe<'a>(&'a self, target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {

@@ -68,10 +68,10 @@ impl Tokens {
         self.entries().remove(&writ);
     }
 
-    /// The token is here.
-    pub(crate) fn keep(&self, writ: WritId, token: Arc<Token>, ends: Timestamp) {
+    /// The token is here. Where its own end is not to be believed, it counts as one that lives for as long as any.
+    pub(crate) fn keep(&self, writ: WritId, token: Arc<Token>, ends: Option<Timestamp>) {
         if let Some(entry) = self.entries().get_mut(&writ) {
-            (entry.known, entry.ends) = (Known::Lives(token), ends);
+            (entry.known, entry.ends) = (Known::Lives(token), ends.unwrap_or(entry.ends));
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::Target;
 use writ_core::time::{Timestamp, after};
 use writ_core::writ::Writ;
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::call::{Api, Denied, Request, read};
 use crate::config::{ConfigFault, GithubConfig, Level, Scope};
-use crate::grant::{Answer, Asked, Granted, Repository, joined};
+use crate::grant::{Answer, Asked, Repository, joined};
 use crate::held::{Known, Token, Tokens};
 
 /// The longest that a token lives whose end nobody was told, in seconds.
@@ -117,10 +117,16 @@ impl GithubProvider {
                 return Err(fault);
             }
         };
-        let (token, granted) = self.checked(&answer, scope).await.inspect_err(|_| self.tokens.gone(writ))?;
+        let token = answer
+            .token()
+            .ok_or_else(|| ProviderFault::Unreachable("asking GitHub for a token: what it gave is none".to_owned()))?;
         let (audit, secret) = (hashed(&token), Secret::new(token.expose().to_vec()));
         let token = Arc::new(Token { secret: token, api: self.base.clone() });
-        self.tokens.keep(writ, token, granted.expires);
+        let granted = match answer.granted(scope, Timestamp::now()) {
+            Ok(granted) => granted,
+            Err(problem) => return Err(self.refused(writ, token, &problem).await),
+        };
+        self.tokens.keep(writ, token, Some(granted.expires));
         let credential = Credential {
             kind: CredentialKind::GithubToken,
             principal: granted.repositories,
@@ -144,19 +150,16 @@ impl GithubProvider {
         }
     }
 
-    /// The token and what it is for, if that is what was asked. One that is not is taken back at once.
-    async fn checked(&self, answer: &Answer, scope: &Scope) -> Result<(Secret, Granted), ProviderFault> {
-        let token = answer
-            .token()
-            .ok_or_else(|| ProviderFault::Unreachable("asking GitHub for a token: what it gave is none".to_owned()))?;
-        match answer.granted(scope, Timestamp::now()) {
-            Ok(granted) => Ok((token, granted)),
-            Err(problem) => {
-                let token = Token { secret: token, api: self.base.clone() };
-                let taken = self.take_back(&token, REFUSED_LIMIT).await;
-                let still = if taken.is_err() { ", and could not be taken back" } else { "" };
-                Err(ProviderFault::Refused(format!("GitHub's answer is refused{still}: {problem}")))
+    /// A token that is not what was asked for is taken back at once, or kept for a revocation that can.
+    async fn refused(&self, writ: WritId, token: Arc<Token>, problem: &str) -> ProviderFault {
+        let refused = ProviderFault::Refused(format!("GitHub's answer is refused: {problem}"));
+        self.tokens.keep(writ, Arc::clone(&token), None);
+        match self.take_back(&token, REFUSED_LIMIT).await {
+            Ok(()) => {
+                self.tokens.gone(writ);
+                refused
             }
+            Err(left) => refused.leaving(&left),
         }
     }
 
@@ -171,23 +174,27 @@ impl GithubProvider {
         }
     }
 
-    async fn revoked(&self, writ: &Writ, deadline: Duration) -> Result<(), ProviderFault> {
+    async fn revoked(&self, writ: &Writ, deadline: Duration) -> Result<Revoked, ProviderFault> {
         let now = Timestamp::now();
         match self.tokens.known(writ.id, now) {
             Some(Known::Lives(token)) => {
                 self.take_back(&token, deadline).await?;
                 self.tokens.gone(writ.id);
-                Ok(())
+                Ok(Revoked::Gone)
             }
-            // Nobody got what a mint without a word may have made.
-            Some(Known::Gone | Known::Pending) => Ok(()),
-            None => match writ.credential.as_ref().and_then(|facts| facts.expires).filter(|ends| *ends > now) {
+            Some(Known::Gone) => Ok(Revoked::Gone),
+            // Nobody got what a mint without a word may have made, so that nobody can show it.
+            Some(Known::Pending) => Ok(Revoked::Left),
+            None => match writ.credential.as_ref().and_then(|facts| facts.expires) {
                 // GitHub is there: it is no reason to leave it alone.
-                Some(ends) => Err(ProviderFault::Refused(format!(
+                Some(ends) if ends > now => Err(ProviderFault::Refused(format!(
                     "the token was held by a broker that is gone, and GitHub takes one back only from whoever shows it: it ends by \
                      itself at {ends}"
                 ))),
-                None => Ok(()),
+                Some(_) => Ok(Revoked::Gone),
+                // A broker that is gone may have minted one, which nobody got.
+                None if now < after(writ.expires, LONGEST) => Ok(Revoked::Left),
+                None => Ok(Revoked::Gone),
             },
         }
     }
@@ -287,7 +294,7 @@ impl Provider for GithubProvider {
         _target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         Box::pin(self.revoked(writ, deadline))
     }
 

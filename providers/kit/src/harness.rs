@@ -138,6 +138,7 @@ pub fn writ(role: Option<String>, life: Duration) -> Writ {
         issuer: Issuer::new("https://issuer.test"),
         subject: Subject::new("repo:writ/kit"),
         target: name(),
+        provider: None,
         obligations: Obligations {
             ttl_seconds: life.as_secs(),
             role,

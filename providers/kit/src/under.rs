@@ -6,7 +6,7 @@ use std::time::Duration;
 use writ_core::credential::{Credential, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Asker, Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::workload::{Claims, TokenId, TokenKind, Workload};
@@ -86,7 +86,7 @@ impl<F: Circumstances> Provider for Under<F> {
         target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         self.provider.revoke(target, writ, deadline)
     }
 

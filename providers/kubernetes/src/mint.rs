@@ -73,10 +73,11 @@ pub(crate) async fn mint(
         Ok(credential) => Ok(Minted::new(intended, credential)),
         Err((uid, fault)) => {
             let session = session.until(begun + limit);
-            if let Err(left) = revoke::delete(&session, account.namespace(), &writ.id.to_string(), uid).await {
-                tracing::warn!(writ = %writ.id, detail = left.detail(), "the Secret of a mint that failed could not be deleted");
+            match revoke::delete(&session, account.namespace(), &writ.id.to_string(), uid).await {
+                Ok(()) => Err(fault),
+                // Its Secret is there, and with it perhaps a token.
+                Err(left) => Err(fault.leaving(&left)),
             }
-            Err(fault)
         }
     }
 }

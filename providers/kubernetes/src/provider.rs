@@ -9,7 +9,7 @@ use writ_core::assertion::Assertions;
 use writ_core::credential::Credential;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Target};
 use writ_core::writ::Writ;
 use writ_provider_calls::within;
@@ -100,11 +100,11 @@ impl Provider for KubernetesProvider {
         target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         let limit = self.limit(deadline);
         Box::pin(within("revoking", limit, async move {
             let session = self.cluster.session(&target.name, None, Instant::now() + limit).await?;
-            revoke::revoke(&session, writ).await
+            revoke::revoke(&session, writ).await.map(|()| Revoked::Gone)
         }))
     }
 

@@ -76,6 +76,10 @@ pub struct DynamicConfig {
     pub paths: Vec<String>,
     /// What is asked with, for engines that want it. Where it is given, even empty, the request is a POST, else a GET.
     pub parameters: Option<Map<String, Value>>,
+    /// Whether the engine ends what it gave once the lease is revoked. Where that is not said, a lease that cannot be renewed and
+    /// would outlast the writ is refused.
+    #[serde(default)]
+    pub ends_when_revoked: bool,
     /// Where a KV engine, version 2, is mounted that is Writ's alone: in it stands which token belongs to which writ.
     pub notes: String,
 }

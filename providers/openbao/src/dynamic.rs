@@ -93,8 +93,11 @@ impl Minting<'_> {
         let now = Timestamp::now();
         let left = u64::try_from(writ.expires.duration_since(now).as_secs()).unwrap_or(0).max(1);
         let leased = async {
-            // A lease that cannot be renewed is as long as it is, and ends with its token if that is sooner.
-            if reply.renewable { self.renewed(&login.session, &lease_id, left).await } else { Ok(reply.lease_duration) }
+            if reply.renewable {
+                self.renewed(&login.session, &lease_id, left).await
+            } else {
+                self.as_long_as_it_is(&doing, reply.lease_duration, left)
+            }
         };
         let (leased, lasting) = tokio::try_join!(leased, self.lasting(&login.session, left))?;
         let expires = Timestamp::from_second(after(now, leased.min(lasting)).as_second()).unwrap_or(now);
@@ -137,6 +140,18 @@ impl Minting<'_> {
         }
     }
 
+    /// A lease that cannot be renewed cannot be cut short. One that would outlast the writ is good only where its revocation, or
+    /// its token's end, ends what the engine gave.
+    fn as_long_as_it_is(&self, doing: &str, leased: u64, left: u64) -> Result<u64, ProviderFault> {
+        if leased <= left + LEEWAY || self.dynamic.ends_when_revoked {
+            return Ok(leased);
+        }
+        Err(ProviderFault::Misconfigured(format!(
+            "{doing}: the lease lasts {leased} s and cannot be renewed, and the writ ends in {left} s: have the engine give shorter \
+             ones, or, where it ends what it gave once the lease is revoked, write `ends_when_revoked = true` into `dynamic`"
+        )))
+    }
+
     /// Has the token, and with it all that hangs on it, end in `left` seconds at the latest.
     async fn lasting(&self, session: &Session<'_>, left: u64) -> Result<u64, ProviderFault> {
         let doing = "renewing the token until the writ's end";
@@ -148,7 +163,8 @@ impl Minting<'_> {
         }
     }
 
-    /// Takes back what a mint that failed has begun, as a revocation of the writ would.
+    /// Takes back what a mint that failed has begun, as a revocation of the writ would; what could not be taken back is the
+    /// broker's to come back for.
     async fn undone(
         &self,
         login: &Login<'_>,
@@ -158,11 +174,10 @@ impl Minting<'_> {
         end: Instant,
     ) -> ProviderFault {
         let known = Known { lease, accessor: Some(login.accessor.clone()) };
-        let taken_back = revoke::taken_back(self, writ.id, known, end).await;
-        if let Err(left) = taken_back {
-            tracing::warn!(writ = %writ.id, detail = left.detail(), "what a mint that failed has begun is left for later");
+        match revoke::taken_back(self, writ.id, known, end).await {
+            Ok(()) => fault,
+            Err(left) => fault.leaving(&left),
         }
-        fault
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use writ_core::assertion::Assertions;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Target, TargetName};
 use writ_core::writ::Writ;
 use writ_provider_calls::{plain, within};
@@ -87,13 +87,14 @@ impl Provider for OpenbaoProvider {
         target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         let limit = self.limit(deadline);
         Box::pin(within("revoking", limit, async move {
             let known = Known::of(writ);
-            let Some(dynamic) = &self.config.dynamic else { return known.none_of(writ) };
+            let Some(dynamic) = &self.config.dynamic else { return known.none_of(writ).map(|()| Revoked::Left) };
             let end = Instant::now() + limit;
-            revoke::taken_back(&self.minting(dynamic, &target.name), writ.id, known, end).await
+            revoke::taken_back(&self.minting(dynamic, &target.name), writ.id, known, end).await?;
+            Ok(Revoked::Gone)
         }))
     }
 

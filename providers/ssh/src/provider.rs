@@ -7,7 +7,7 @@ use std::time::Duration;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::ssh::SshAuthority;
 use writ_core::target::Target;
 use writ_core::time::{Clock, SystemClock, Timestamp};
@@ -111,8 +111,8 @@ impl Provider for SshProvider {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Gone) })
     }
 
     /// Whether the authority's key signs. Whether a host trusts it shows at the first session.

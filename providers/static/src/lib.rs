@@ -19,7 +19,7 @@ use std::time::Duration;
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation};
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Target, TargetName};
 use writ_core::writ::Writ;
 use writ_provider_source::SecretSource;
@@ -122,8 +122,8 @@ impl Provider for StaticProvider {
         _target: &'a Target,
         _writ: &'a Writ,
         _deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(async { Ok(()) })
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        Box::pin(async { Ok(Revoked::Left) })
     }
 
     /// Whether the password can be read. Whether the target takes it shows at the first session.

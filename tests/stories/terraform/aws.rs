@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use writ_fakes::issuer::{Algorithm, Issuer};
@@ -11,6 +10,7 @@ use writ_fakes::moto;
 use writ_fakes::sts::{Front, OidcProvider, Role};
 use writ_world::stack::{Part, Stack, binary, printed};
 
+use super::job::{Job, job, near_misses};
 use super::plan::planned;
 use super::trial::NAMED;
 use super::{left, terraform, trial};
@@ -203,70 +203,10 @@ assume = {{ {assume}endpoint = "{front}", iam_endpoint = "{front}" }}
     text
 }
 
-/// A job of GitHub's: its repository with its owner, and what its subject ends in.
-#[derive(Clone, Copy)]
-struct Job<'a> {
-    owner: (&'a str, &'a str),
-    repository: (&'a str, &'a str),
-    context: &'a str,
-}
-
-/// The job that the plan names.
-const fn job() -> Job<'static> {
-    Job { owner: ("octo-org", "65"), repository: ("octo-repo", "74"), context: "environment:production" }
-}
-
-impl Job<'_> {
-    fn subject(&self) -> String {
-        let Self { owner: (owner, owner_id), repository: (name, id), context } = self;
-        format!("repo:{owner}@{owner_id}/{name}@{id}:{context}")
-    }
-
-    /// As GitHub writes them, consistent with each other.
-    fn claims(&self, issuer: &Issuer) -> Value {
-        static SERIAL: AtomicU32 = AtomicU32::new(1);
-        let Self { owner: (owner, owner_id), repository: (name, id), context } = self;
-        let mut claims = issuer.claims(AUDIENCE, &self.subject());
-        let repository = format!("{owner}/{name}");
-        let reference = context.strip_prefix("ref:").unwrap_or("refs/heads/main");
-        let file = format!("{repository}/.github/workflows/deploy.yml@{reference}");
-        let event = if *context == "pull_request" { "pull_request" } else { "push" };
-        let more = json!({
-            "jti": format!("job-{}", SERIAL.fetch_add(1, Ordering::Relaxed)),
-            "repository": repository, "repository_id": id, "repository_owner": owner, "repository_owner_id": owner_id,
-            "repository_visibility": "private", "ref": reference, "ref_type": "branch", "ref_protected": "true",
-            "sha": "9f3182061f1e2cca4702c368cbc039b7dc9d4485", "base_ref": "", "head_ref": "", "event_name": event,
-            "actor": "octocat", "actor_id": "12", "workflow": "deploy", "workflow_ref": file, "job_workflow_ref": file,
-            "run_id": "3001", "run_number": "10", "run_attempt": "1", "runner_environment": "github-hosted",
-        });
-        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        if let Some(environment) = context.strip_prefix("environment:") {
-            claims["environment"] = json!(environment);
-        }
-        claims
-    }
-}
-
-/// Jobs that are nearly the one that is let in.
-fn near_misses() -> Vec<(&'static str, Job<'static>)> {
-    let right = job();
-    vec![
-        ("another repository", Job { repository: ("octo-repo2", "75"), ..right }),
-        ("a repository that got the name", Job { repository: ("octo-repo", "75"), ..right }),
-        ("an owner that got the name", Job { owner: ("octo-org", "66"), ..right }),
-        ("a fork", Job { owner: ("mallory", "99"), repository: ("octo-repo", "100"), ..right }),
-        ("another environment", Job { context: "environment:staging", ..right }),
-        ("an environment that begins like it", Job { context: "environment:production2", ..right }),
-        ("an environment in other letters", Job { context: "environment:Production", ..right }),
-        ("a branch without the environment", Job { context: "ref:refs/heads/main", ..right }),
-        ("a tag", Job { context: "ref:refs/tags/production", ..right }),
-    ]
-}
-
 #[test]
 fn the_planned_trust_lets_its_targets_in_and_none_that_nearly_are() {
     let scene = Scene::start();
-    let right = || scene.token(&job().claims(&scene.github));
+    let right = || scene.token(&job().claims(&scene.github, AUDIENCE));
     for (target, role, _) in &TARGETS[..4] {
         scene.is_let_in(target, role, &right());
     }
@@ -274,24 +214,24 @@ fn the_planned_trust_lets_its_targets_in_and_none_that_nearly_are() {
         scene.is_refused_by_the_trust(target, target, &right());
     }
     let other = Job { context: "environment:staging", ..job() };
-    scene.is_refused_by_the_trust("another workload", "ledger", &scene.token(&other.claims(&scene.github)));
+    scene.is_refused_by_the_trust("another workload", "ledger", &scene.token(&other.claims(&scene.github, AUDIENCE)));
 
     // Who may use a target at all is Writ's own to say, by numbers.
     for (case, job) in near_misses() {
-        scene.is_refused_by_writ(case, "reports", &scene.token(&job.claims(&scene.github)));
+        scene.is_refused_by_writ(case, "reports", &scene.token(&job.claims(&scene.github, AUDIENCE)));
     }
     let changed = |name: &str, value: Value| {
-        let mut claims = job().claims(&scene.github);
+        let mut claims = job().claims(&scene.github, AUDIENCE);
         claims[name] = value;
         scene.token(&claims)
     };
     scene.is_refused_by_writ("another audience", "reports", &changed("aud", json!("elsewhere")));
     scene.is_refused_by_writ("a token that has ended", "reports", &changed("exp", json!(1_700_000_000)));
     scene.is_refused_by_writ("another issuer's name", "reports", &changed("iss", json!(scene.other.url())));
-    let other = scene.other.token(Algorithm::Rs256, &job().claims(&scene.other)).unwrap();
+    let other = scene.other.token(Algorithm::Rs256, &job().claims(&scene.other, AUDIENCE)).unwrap();
     scene.is_refused_by_writ("another issuer", "reports", &other);
-    let request = Job { context: "pull_request", ..job() };
-    scene.is_refused_by_writ("a pull request", "reports", &scene.token(&request.claims(&scene.github)));
+    let request = Job { context: "pull_request", event: "pull_request", ..job() };
+    scene.is_refused_by_writ("a pull request", "reports", &scene.token(&request.claims(&scene.github, AUDIENCE)));
 
     another_issuer_of_the_account_opens_nothing(&scene);
     a_looser_trust_would_be_seen(&scene, &right());
@@ -347,12 +287,12 @@ fn another_audience_opens_nothing(scene: &Scene, right: impl Fn() -> String) {
 #[test]
 fn the_planned_trust_lets_the_job_in_and_none_that_nearly_is() {
     let scene = Scene::start();
-    scene.is_let_in("deploy", "deploy", &scene.token(&job().claims(&scene.github)));
+    scene.is_let_in("deploy", "deploy", &scene.token(&job().claims(&scene.github, AUDIENCE)));
     for (case, job) in near_misses() {
-        scene.is_refused_by_the_trust(case, "deploy", &scene.token(&job.claims(&scene.github)));
+        scene.is_refused_by_the_trust(case, "deploy", &scene.token(&job.claims(&scene.github, AUDIENCE)));
     }
     let changed = |name: &str, value: Value| {
-        let mut claims = job().claims(&scene.github);
+        let mut claims = job().claims(&scene.github, AUDIENCE);
         claims[name] = value;
         scene.token(&claims)
     };
@@ -364,6 +304,6 @@ fn the_planned_trust_lets_the_job_in_and_none_that_nearly_is() {
     ] {
         scene.is_refused_by_the_trust(case, "deploy", &changed(name, json!(value)));
     }
-    let other = scene.other.token(Algorithm::Rs256, &job().claims(&scene.other)).unwrap();
+    let other = scene.other.token(Algorithm::Rs256, &job().claims(&scene.other, AUDIENCE)).unwrap();
     scene.is_refused_by_the_trust("another issuer that the account lists", "deploy", &other);
 }

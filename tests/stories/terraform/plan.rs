@@ -17,6 +17,21 @@ pub(super) fn planned(plan: &Value, kind: &str) -> Vec<(String, Value)> {
     found
 }
 
+/// An issuer that a plan names, and the one that runs in its place, with the authority that vouches for that.
+pub(super) struct Hosted<'a> {
+    pub(super) named: &'a str,
+    pub(super) url: String,
+    pub(super) ca_pem: String,
+}
+
+impl Hosted<'_> {
+    /// The issuer that runs for a name, and its authority; a name that nobody stands in for leads nowhere.
+    pub(super) fn find(all: &[Self], named: &str) -> (String, Option<String>) {
+        let found = all.iter().find(|one| one.named == named);
+        found.map_or_else(|| (named.to_owned(), None), |one| (one.url.clone(), Some(one.ca_pem.clone())))
+    }
+}
+
 /// A configuration whose files of authorities are this one, which is there.
 pub(super) fn with_authority(configuration: &str, authority: &Path) -> String {
     let line = |line: &str| match line.strip_prefix("ca_file = ") {

@@ -17,7 +17,7 @@ use writ_provider_source::ConfigFault;
 
 use super::config::MysqlConfig;
 use super::dialect::Server;
-use super::{fault, rights};
+use super::{fault, rights, rows};
 use crate::roots::authorities;
 
 /// Answers are short: names, numbers, grants.
@@ -81,10 +81,9 @@ impl Connector {
     /// Connects as the broker's own login, which must be able to end what it makes: a session, and an account.
     pub(crate) async fn connect(&self) -> Result<Session, ProviderFault> {
         let doing = format!("connecting to {}", self.place);
-        let said = |error| fault::of(&doing, &error);
         let mut conn = self.open(self.opts.clone(), &doing).await?;
-        let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(said)?;
-        let server = Server::of_version(&version.unwrap_or_default())?;
+        let version: Vec<String> = rows::asked(&mut conn, &doing, "SELECT VERSION()").await?;
+        let server = Server::of_version(version.first().map_or("", String::as_str))?;
         let seconds = self.limit.as_secs().max(1);
         let limits = match server {
             Server::Mysql => format!("SET SESSION lock_wait_timeout = {seconds}"),
@@ -92,8 +91,8 @@ impl Connector {
                 format!("SET SESSION lock_wait_timeout = {seconds}, max_statement_time = {}", self.limit.as_secs_f64())
             }
         };
-        conn.query_drop(limits).await.map_err(said)?;
-        let grants: Vec<String> = conn.query("SHOW GRANTS").await.map_err(said)?;
+        conn.query_drop(limits).await.map_err(|error| fault::of(&doing, &error))?;
+        let grants: Vec<String> = rows::asked(&mut conn, &doing, "SHOW GRANTS").await?;
         rights::suffice(server, &grants, self.opts.user().unwrap_or_default())?;
         Ok(Session { conn, server })
     }

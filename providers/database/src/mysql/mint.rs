@@ -64,12 +64,23 @@ async fn make(loan: &mut Loan, making: &Making<'_>) -> Result<Secret, ProviderFa
         )));
     }
     let Some(grant) = grant else { return Ok(secret) };
-    let granted = loan.run(&format!("granting its roles to `{principal}`"), &grant).await;
-    if matches!(granted, Err(ProviderFault::Refused(_) | ProviderFault::Misconfigured(_))) {
-        let account = sql::account(principal, host);
-        loan.run(&format!("dropping the user `{principal}`"), &format!("DROP USER IF EXISTS {account}")).await?;
+    match loan.run(&format!("granting its roles to `{principal}`"), &grant).await {
+        Ok(()) => Ok(secret),
+        // Whether it took effect is not known: a revocation finds the user.
+        Err(fault @ ProviderFault::Unreachable(_)) => Err(fault),
+        Err(fault) => {
+            let drop = format!("DROP USER IF EXISTS {}", sql::account(principal, host));
+            Err(undone(fault, loan.run(&format!("dropping the user `{principal}`"), &drop).await))
+        }
     }
-    granted.map(|()| secret)
+}
+
+/// The fault of a user that was made and not granted its roles, given what became of dropping it.
+pub(crate) fn undone(fault: ProviderFault, dropped: Result<(), ProviderFault>) -> ProviderFault {
+    match dropped {
+        Ok(()) => fault,
+        Err(left) => fault.leaving(&left),
+    }
 }
 
 /// `at` without its fraction: never later than what was granted, and the same after the server has given it back.

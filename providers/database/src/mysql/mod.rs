@@ -11,7 +11,7 @@
 //! end sessions. What that login needs is written down, and tested, in `docs/providers/mysql.md`.
 //!
 //! Read [`config`], then [`provider`], then one file for each verb: [`mint`], [`revoke`], [`sweep`], [`probe`], [`present`].
-//! Below them are [`dialect`] (where the two servers differ), [`roles`] (which may be granted), [`verifier`], [`pool`] (bounded
+//! Below them are [`dialect`] (where the two servers differ), [`roles`] (which may be granted), [`rows`] (what the server answers), [`verifier`], [`pool`] (bounded
 //! connections), [`connect`] (TLS), [`rights`] (of the broker's login) and [`fault`] (who is to blame).
 
 pub mod config;
@@ -26,6 +26,7 @@ pub mod provider;
 mod revoke;
 mod rights;
 mod roles;
+mod rows;
 mod sql;
 mod sweep;
 mod verifier;

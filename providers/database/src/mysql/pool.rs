@@ -10,7 +10,7 @@ use writ_core::provider::ProviderFault;
 
 use super::connect::{Connector, Session};
 use super::dialect::Server;
-use super::fault;
+use super::{fault, rows};
 
 /// Whoever has waited longer may have been forgotten by the server: it is asked first.
 const FRESH: Duration = Duration::from_secs(1);
@@ -104,13 +104,7 @@ impl Loan {
         T: FromRow + Send + 'static,
     {
         let session = self.session.as_mut().ok_or_else(|| lost(doing))?;
-        let rows: Vec<mysql_async::Row> =
-            session.conn.query(question).await.map_err(|error| fault::of(doing, &error))?;
-        // A row of another shape than asked for comes of no server that is sound.
-        let read: Result<Vec<T>, _> = rows.into_iter().map(T::from_row_opt).collect();
-        read.map_err(|_| {
-            ProviderFault::Refused(format!("{doing}: the server's answer has another form than it should"))
-        })
+        rows::asked(&mut session.conn, doing, question).await
     }
 }
 

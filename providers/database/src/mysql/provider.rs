@@ -7,7 +7,7 @@ use std::time::Duration;
 use writ_core::credential::Credential;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Target};
 use writ_core::writ::Writ;
 use writ_provider_source::ConfigFault;
@@ -74,8 +74,9 @@ impl Provider for MysqlProvider {
         _target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(self.within("revoking", deadline, revoke::remove(&self.pool, writ.id)))
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
+        let removing = async { revoke::remove(&self.pool, writ.id).await.map(|()| Revoked::Gone) };
+        Box::pin(self.within("revoking", deadline, removing))
     }
 
     fn probe<'a>(&'a self, _target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {

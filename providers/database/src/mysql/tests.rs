@@ -1,12 +1,17 @@
+use std::time::Duration;
+
+use mysql_async::{Column, Row, Value, consts::ColumnType};
+use mysql_common::row::new_row;
 use writ_core::credential::Secret;
 use writ_core::id::{SessionId, WritId};
+use writ_core::provider::ProviderFault;
 use writ_core::target::{Address, UpstreamTls};
 use writ_core::time::Timestamp;
 
 use super::config::MysqlConfig;
 use super::connect::Connector;
 use super::dialect::Server;
-use super::{fault, rights, sql, verifier};
+use super::{fault, mint, revoke, rights, rows, sql, verifier};
 
 type Change = fn(&mut MysqlConfig);
 
@@ -134,6 +139,52 @@ fn a_syntax_errors_excerpt_is_left_out() {
     };
     let fault = fault::of("making the user", &mysql_async::Error::Server(answer));
     assert!(!fault.detail().contains("canary") && fault.detail().contains("1064"), "{fault:?}");
+}
+
+fn row(values: &[Value]) -> Row {
+    let columns: Vec<Column> = values.iter().map(|_| Column::new(ColumnType::MYSQL_TYPE_VAR_STRING)).collect();
+    new_row(values.to_vec(), columns.into())
+}
+
+/// A server that is odd, or that lies: the client crate's own conversions would panic.
+#[test]
+fn rows_of_another_form_are_a_fault() {
+    let text = || Value::from("text");
+    assert_eq!(rows::read::<String>("asking", vec![row(&[text()])]), Ok(vec!["text".to_owned()]));
+    for odd in [row(&[Value::NULL]), row(&[]), row(&[text(), text()]), row(&[Value::Bytes(vec![0xff])])] {
+        let fault = rows::read::<String>("asking", vec![row(&[text()]), odd.clone()]).unwrap_err();
+        assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("another form")), "{odd:?}: {fault:?}");
+    }
+    for odd in [row(&[Value::NULL, text()]), row(&[text()]), row(&[])] {
+        rows::read::<(String, Option<String>)>("asking", vec![odd]).unwrap_err();
+    }
+}
+
+/// The broker comes back for a user that could not be dropped.
+#[test]
+fn a_user_that_is_left_is_looked_for_again() {
+    let refused = || ProviderFault::Misconfigured("granting: denied".to_owned());
+    assert_eq!(mint::undone(refused(), Ok(())), refused());
+    for left in
+        [ProviderFault::Refused("dropping: no".to_owned()), ProviderFault::Unreachable("dropping: late".to_owned())]
+    {
+        let detail = left.detail().to_owned();
+        let fault = mint::undone(refused(), Err(left));
+        assert!(
+            matches!(&fault, ProviderFault::Unreachable(text) if text.contains("granting: denied") && text.contains(&detail))
+        );
+    }
+}
+
+#[test]
+fn a_session_is_killed_once_and_looked_for_less_and_less() {
+    let mut killed = revoke::Killed::default();
+    assert_eq!(killed.fresh(vec![7, 9]), [7, 9]);
+    assert_eq!(killed.fresh(vec![9, 7, 11]), [11]);
+    assert!(killed.fresh(vec![7]).is_empty());
+    let waits: Vec<Duration> = (0..40).map(|_| killed.wait()).collect();
+    assert_eq!(waits[0], Duration::from_millis(10));
+    assert!(waits.windows(2).all(|pair| pair[1] == (pair[0] * 2).min(Duration::from_millis(500))), "{waits:?}");
 }
 
 #[test]

@@ -40,5 +40,7 @@ pub(crate) async fn probe(pool: &Pool, config: &DatabaseConfig) -> Result<(), Pr
 
 async fn holds(loan: &super::pool::Loan, question: &str) -> Result<bool, ProviderFault> {
     let messages = loan.run(question).await.map_err(|error| fault::of("looking at the broker's own login", &error))?;
-    Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))))
+    Ok(messages
+        .iter()
+        .any(|message| matches!(message, SimpleQueryMessage::Row(row) if matches!(row.try_get(0), Ok(Some("t"))))))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Target};
 use writ_core::writ::Writ;
 
@@ -72,10 +72,10 @@ impl Provider for DatabaseProvider {
         _target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         Box::pin(self.within("revoking", deadline, async move {
             let home = mint::roles(&self.config, writ).ok().and_then(|roles| roles.first().copied());
-            revoke::remove(&self.pool, &writ.id.to_string(), home).await
+            revoke::remove(&self.pool, &writ.id.to_string(), home).await.map(|()| Revoked::Gone)
         }))
     }
 

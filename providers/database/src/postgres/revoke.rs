@@ -174,7 +174,7 @@ fn no_heir(role: &str) -> ProviderFault {
 /// The first column of each row.
 fn values(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = String> {
     messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten().map(str::to_owned),
         _ => None,
     })
 }

@@ -34,7 +34,7 @@ async fn ended(pool: &Pool) -> Result<Vec<WritId>, ProviderFault> {
     let messages = loan.run(statement).await.map_err(|error| fault::of("looking for leftover roles", &error))?;
     pool.put_back(loan);
     let names = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
+        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten(),
         _ => None,
     });
     Ok(names.filter_map(|name| name.parse().ok()).collect())

@@ -1,7 +1,7 @@
 //! How a writ's user goes.
 
 use mysql_async::prelude::Queryable as _;
-use writ_core::provider::{Provider as _, ProviderFault};
+use writ_core::provider::{Provider as _, ProviderFault, Revoked};
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 use writ_provider_kit as kit;
@@ -27,7 +27,7 @@ pub(crate) async fn two_revocations_at_once_settle(server: &Server) {
         server.provider.revoke(&server.target, &writ, DEADLINE),
         other.revoke(&server.target, &writ, DEADLINE),
     );
-    assert_eq!([one, two, three], [Ok(()), Ok(()), Ok(())]);
+    assert_eq!([one, two, three], [Ok(Revoked::Gone), Ok(Revoked::Gone), Ok(Revoked::Gone)]);
     assert!(!kit::Harness::knows(server, &writ.id.to_string()).await);
     session.query_drop("SELECT 1").await.unwrap_err();
 }

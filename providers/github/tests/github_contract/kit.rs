@@ -8,7 +8,7 @@ use serde_json::json;
 use writ_core::credential::Credential;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -56,7 +56,7 @@ impl Provider for Noted {
         target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         self.inner.revoke(target, writ, deadline)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use writ_core::provider::{Provider as _, ProviderFault, Swept};
+use writ_core::provider::{Provider as _, ProviderFault, Revoked, Swept};
 use writ_core::time::{Timestamp, after};
 use writ_core::writ::CredentialFacts;
 use writ_fakes::github::Trouble;
@@ -45,14 +45,48 @@ async fn what_nobody_holds_any_more_is_said_to_live() {
     let mut writ = writ(None);
     let minted = mint(&world.provider(json!({})), &writ).await.unwrap();
     let successor = world.provider(json!({}));
-    successor.revoke(&target(), &writ, DEADLINE).await.unwrap();
+    assert_eq!(successor.revoke(&target(), &writ, DEADLINE).await, Ok(Revoked::Left), "nor is it said to be gone");
     writ.credential = Some(CredentialFacts::of(minted.credential().unwrap(), false));
     let fault = successor.revoke(&target(), &writ, DEADLINE).await.unwrap_err();
     assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("it ends by itself at")), "{fault:?}");
     if let Some(facts) = &mut writ.credential {
         facts.expires = Some(Timestamp::from_second(Timestamp::now().as_second() - 1).unwrap());
     }
-    successor.revoke(&target(), &writ, DEADLINE).await.unwrap();
+    assert_eq!(successor.revoke(&target(), &writ, DEADLINE).await, Ok(Revoked::Gone));
+    // Of a mint that nobody knows of, no token lives two hours later.
+    (writ.credential, writ.expires) = (None, Timestamp::from_second(Timestamp::now().as_second() - 7_200).unwrap());
+    assert_eq!(successor.revoke(&target(), &writ, DEADLINE).await, Ok(Revoked::Gone));
+}
+
+/// What GitHub made and said to nobody can be shown by nobody.
+#[tokio::test]
+async fn a_token_whose_answer_was_lost_is_said_to_be_left() {
+    let world = World::start();
+    let provider = world.provider(json!({}));
+    let writ = writ(None);
+    world.github.trouble(Some(Trouble::CutShort));
+    let fault = mint(&provider, &writ).await.unwrap_err();
+    assert!(matches!(fault, ProviderFault::Unreachable(_)), "{fault:?}");
+    world.github.trouble(None);
+    assert_eq!(world.github.living(), 1);
+    assert_eq!(provider.revoke(&target(), &writ, DEADLINE).await, Ok(Revoked::Left));
+}
+
+/// A token that can do too much and could not be taken back at once is the broker's to come back for.
+#[tokio::test]
+async fn what_was_refused_and_is_left_is_taken_back_later() {
+    let world = World::start();
+    let provider = world.provider(json!({}));
+    let writ = writ(None);
+    world.github.trouble(Some(Trouble::MorePermissionsKept));
+    let fault = mint(&provider, &writ).await.unwrap_err();
+    let ProviderFault::Unreachable(text) = &fault else { panic!("{fault:?}") };
+    assert!(text.contains("which was not asked for") && text.contains("could not be taken back"), "{text}");
+    assert!(provider.revoke(&target(), &writ, DEADLINE).await.is_err());
+    assert_eq!(world.github.living(), 1);
+    world.github.trouble(None);
+    assert_eq!(provider.revoke(&target(), &writ, DEADLINE).await, Ok(Revoked::Gone));
+    assert_eq!(world.github.living(), 0);
 }
 
 #[tokio::test]

@@ -157,9 +157,20 @@ async fn an_engine_that_wants_parameters_gets_them(world: &World) {
         "{fault:?}"
     );
     add_policy(world, "writ-ssh").await;
+    // Its lease is of 32 days, and cannot be renewed: nothing that ends the engine's secret is known to end with the writ.
+    let fault = provider.mint(&world.target, kit::intended(&writ), DEADLINE).await.unwrap_err();
+    let told =
+        matches!(&fault, ProviderFault::Misconfigured(text) if text.contains("write `ends_when_revoked = true`"));
+    assert!(told, "{fault:?}");
+    assert!(!world.noted(&writ.id.to_string()).await && world.tokens(&writ.id.to_string()).await.is_empty());
+    let mut changes = changes;
+    changes["dynamic"]["ends_when_revoked"] = json!(true);
+    let provider = world.with(&changes);
+    let writ = kit::writ(None, LIFE);
     let minted = provider.mint(&world.target, kit::intended(&writ), DEADLINE).await.unwrap();
     let credential = minted.credential().unwrap();
     assert_eq!(credential.principal, "deploy");
+    assert!(credential.expires.unwrap() <= writ.expires, "its token ends with the writ, and it with its token");
     let otp = json!({ "otp": String::from_utf8(credential.secret.expose().to_vec()).unwrap() });
     provider.revoke(&world.target, &writ, DEADLINE).await.unwrap();
     // Looking uses it up: the lease must be gone first.

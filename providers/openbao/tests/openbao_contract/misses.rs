@@ -15,6 +15,7 @@ pub(crate) async fn check(world: &World) {
     unsound_roles(world).await;
     missing_rights_are_named(world).await;
     what_is_sealed_a_standby_or_elsewhere_is_said(world).await;
+    what_could_not_be_undone_is_come_back_for(world).await;
 }
 
 /// Each takes the role that lets us in and changes one thing of it.
@@ -111,6 +112,31 @@ async fn missing_rights_are_named(world: &World) {
     world.bao.write(path, &json!({ "policy": sound })).await.unwrap();
     world.provider.sweep(&world.target, &[], DEADLINE).await.unwrap();
     world.provider.probe(&world.target, DEADLINE).await.unwrap();
+}
+
+/// A mint that failed for good, and whose lease could not be taken back: the broker must come back, whatever the first reason was.
+async fn what_could_not_be_undone_is_come_back_for(world: &World) {
+    let (port, pem) = (world.bao.port(), world.bao.ca_pem().to_owned());
+    let between = Https::start(move |head, body| {
+        if head.starts_with("POST /v1/sys/leases/revoke") {
+            return https::json("403 Forbidden", r#"{"errors":["permission denied"]}"#);
+        }
+        https::forward(port, &pem, head, body)
+    });
+    let absent = json!({ "user_field": "username", "password_field": "token" });
+    let provider = provider(&Place::of(&between, world.files.path()), &absent, &world.issuer.trusted);
+    let (writ, before) = (kit::writ(None, LIFE), world.users().await);
+    let fault = provider.mint(&world.target, kit::intended(&writ), DEADLINE).await.unwrap_err();
+    let ProviderFault::Unreachable(text) = &fault else { panic!("{fault:?}") };
+    assert!(text.contains("no field `token`") && text.contains("could not be taken back"), "{text}");
+    assert_ne!(world.users().await, before, "what was made is there");
+    world.provider.revoke(&world.target, &writ, DEADLINE).await.unwrap();
+    assert!(!world.noted(&writ.id.to_string()).await);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while world.users().await != before {
+        assert!(std::time::Instant::now() < until, "the user is left");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 async fn what_is_sealed_a_standby_or_elsewhere_is_said(world: &World) {

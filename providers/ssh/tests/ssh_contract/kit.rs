@@ -7,7 +7,7 @@ use std::time::Duration;
 use writ_core::credential::Credential;
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
-use writ_core::provider::{Description, Pending, Provider, ProviderFault, Swept};
+use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -57,13 +57,13 @@ impl Provider for Listed {
         target: &'a Target,
         writ: &'a Writ,
         deadline: Duration,
-    ) -> Pending<'a, Result<(), ProviderFault>> {
+    ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         Box::pin(async move {
-            self.inner.revoke(target, writ, deadline).await?;
+            let revoked = self.inner.revoke(target, writ, deadline).await?;
             let mut ended = self.ended.lock().unwrap();
             ended.push(writ.id);
             self.world.revoke(&ended);
-            Ok(())
+            Ok(revoked)
         })
     }
 

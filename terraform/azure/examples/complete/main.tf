@@ -97,6 +97,7 @@ module "deploy" {
   name             = "deploy"
   repository       = { owner = "octo-org", owner_id = "65", name = "octo-repo", id = "74" }
   environment      = "production"
+  job_workflow_ref = "octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main"
   role_assignments = { site = { role = "Website Contributor", scope = local.resource_group } }
 }
 

@@ -10,7 +10,8 @@ locals {
     var.environment != null ? "environment:${coalesce(var.environment, "-")}" :
     var.branch != null ? "ref:refs/heads/${coalesce(var.branch, "-")}" : "ref:refs/tags/${coalesce(var.tag, "-")}"
   )
-  subject = "repo:${local.repository}:${local.context}"
+  workflow = var.job_workflow_ref == null ? "" : ":job_workflow_ref:${coalesce(var.job_workflow_ref, "-")}"
+  subject  = "repo:${local.repository}:${local.context}${local.workflow}"
 }
 
 # No password and no certificate: whoever is the application shows the job's token.

@@ -1,8 +1,8 @@
 //! The part of CEL that is understood here: of attribute mappings, attribute conditions and conditions of access boundaries.
 //!
 //! Names with members (`assertion.sub`, `assertion['x-y']`, `attribute.repository`, `google.subject`, `resource.name`), texts in single
-//! or double quotes without escapes, `true` and `false`, `==`, `!=`, `in` a list, `.startsWith(...)`, `.endsWith(...)`, `!`, `&&`, `||`
-//! and parentheses. Everything else is an error when it is read, and never passed over. A member that is not there is an error when
+//! or double quotes without escapes, `true` and `false`, `+` of texts, `==`, `!=`, `in` a list, `.startsWith(...)`, `.endsWith(...)`,
+//! `!`, `&&`, `||` and parentheses. Everything else is an error when it is read, and never passed over. A member that is not there is an error when
 //! it is asked for, as in CEL, and an error is no yes.
 
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ enum Node {
     Not(Box<Node>),
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
+    Joined(Box<Node>, Box<Node>),
     Equal(Box<Node>, Box<Node>, bool),
     In(Box<Node>, Box<Node>),
     Starts(Box<Node>, Box<Node>),
@@ -88,6 +89,7 @@ fn value(node: &Node, scope: &Scope) -> Result<Value, String> {
         Node::Not(of) => (!truth(&value(of, scope)?)?).into(),
         Node::And(left, right) => (truth(&value(left, scope)?)? && truth(&value(right, scope)?)?).into(),
         Node::Or(left, right) => (truth(&value(left, scope)?)? || truth(&value(right, scope)?)?).into(),
+        Node::Joined(left, right) => (text(left)? + &text(right)?).into(),
         Node::Equal(left, right, equal) => ((value(left, scope)? == value(right, scope)?) == *equal).into(),
         Node::In(left, right) => {
             let list = value(right, scope)?;
@@ -106,7 +108,7 @@ enum Token {
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 12] = ["&&", "||", "==", "!=", "!", "(", ")", "[", "]", ",", ".", "?"];
+const SIGNS: [&str; 13] = ["&&", "||", "==", "!=", "!", "(", ")", "[", "]", ",", ".", "?", "+"];
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let (mut tokens, mut rest) = (Vec::new(), text.trim_start());
@@ -171,17 +173,25 @@ impl Reader<'_> {
     }
 
     fn compared(&mut self) -> Result<Node, String> {
-        let left = Box::new(self.one()?);
+        let left = Box::new(self.joined()?);
         if let [Token::Word(word), rest @ ..] = self.tokens
             && word == "in"
         {
             self.tokens = rest;
-            return Ok(Node::In(left, Box::new(self.one()?)));
+            return Ok(Node::In(left, Box::new(self.joined()?)));
         }
         match (self.takes("=="), self.takes("!=")) {
             (false, false) => Ok(*left),
-            (equal, _) => Ok(Node::Equal(left, Box::new(self.one()?), equal)),
+            (equal, _) => Ok(Node::Equal(left, Box::new(self.joined()?), equal)),
         }
+    }
+
+    fn joined(&mut self) -> Result<Node, String> {
+        let mut left = self.one()?;
+        while self.takes("+") {
+            left = Node::Joined(Box::new(left), Box::new(self.one()?));
+        }
+        Ok(left)
     }
 
     fn one(&mut self) -> Result<Node, String> {
@@ -276,6 +286,8 @@ mod tests {
             ("attribute.repository.startsWith('octo-org/')", true),
             ("attribute.repository.endsWith('octo-org/')", false),
             ("assertion.sub == 'x' || assertion.sub.startsWith('target:') && true", true),
+            ("assertion.sub + '-' + assertion['a-b'] == 'target:' + 'reports-c'", true),
+            ("assertion.sub == 'target:' + 'report'", false),
         ] {
             assert_eq!(Expression::parse(text).unwrap().holds(&scope()), Ok(holds), "{text}");
         }
@@ -297,10 +309,14 @@ mod tests {
             "(assertion.sub == 'a'",
             "assertion.sub == 'a' 'b'",
             "assertion.count == 1",
+            "assertion.sub +",
+            "+ assertion.sub",
         ] {
             assert!(Expression::parse(text).is_err(), "{text}");
         }
-        for text in ["assertion.other == 'a'", "assertion.list.startsWith('a')", "assertion.sub"] {
+        for text in
+            ["assertion.other == 'a'", "assertion.list.startsWith('a')", "assertion.sub", "assertion.list + 'a' == 'a'"]
+        {
             assert!(Expression::parse(text).unwrap().holds(&scope()).is_err(), "{text}");
         }
     }

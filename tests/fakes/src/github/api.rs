@@ -98,6 +98,9 @@ fn routed(shared: &Shared, call: &Call<'_>) -> Result<Answer, Answer> {
         }
         ("DELETE", ["installation", "token"]) => {
             let token = as_installation(shared, call)?;
+            if shared.trouble() == Some(Trouble::MorePermissionsKept) {
+                return Err(Answer::error(502, "Server Error"));
+            }
             shared.account().tokens.retain(|known| known.hashed != token.hashed);
             Ok(Answer::none())
         }
@@ -164,7 +167,9 @@ fn access_token(shared: &Shared, id: &str, call: &Call<'_>) -> Result<Answer, An
     let (mut repositories, mut selected) = repositories(&account, &asked)?;
     let mut granted = granted(&account, &asked)?;
     match trouble {
-        Some(Trouble::MorePermissions) => drop(granted.insert("administration".to_owned(), "write".to_owned())),
+        Some(Trouble::MorePermissions | Trouble::MorePermissionsKept) => {
+            drop(granted.insert("administration".to_owned(), "write".to_owned()))
+        }
         Some(Trouble::MoreRepositories) => {
             let chosen: BTreeSet<u64> = repositories.iter().map(|one| one.id).collect();
             repositories

@@ -67,6 +67,8 @@ pub enum Trouble {
     ClockBehind,
     /// The token can do more than was asked.
     MorePermissions,
+    /// The token can do more than was asked, and it takes none back: 502.
+    MorePermissionsKept,
     /// The token is for one repository more.
     MoreRepositories,
     /// The token is for all repositories.

@@ -117,6 +117,13 @@ pub(super) const DYNAMIC: Table = Table {
             "What is asked with, for engines that want it. Where it is given, even empty, the request is a POST, else a GET.",
             "{ ip = \"192.0.2.7\" }",
         ),
+        optional(
+            "ends_when_revoked",
+            "true or false",
+            "false",
+            "Whether the engine ends what it gave once the lease is revoked. Where it is not, a lease that cannot be renewed and would outlast the writ is refused.",
+            "true",
+        ),
         required(
             "notes",
             "text",
