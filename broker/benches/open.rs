@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use writ_broker::broker::Claim;
 use writ_broker::config::BrokerConfig;
 use writ_broker::targets::{Served, Targets};
 use writ_broker::{Broker, GatewayIdentity};
@@ -219,7 +220,8 @@ async fn run(count: usize) -> Result<(), Failure> {
     let state = TempDir::new_in(std::env::var_os("BENCH_DIR").unwrap_or_else(|| std::env::temp_dir().into()))?;
     let issuer = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| "no key can be made")?;
     let config = config(&state, &issuer)?;
-    let (broker, tasks) = Broker::start(&config, targets()?, Arc::new(SystemClock), String::new()).await?;
+    let (broker, tasks) =
+        Broker::start(Claim::take(&config.state)?, &config, targets()?, Arc::new(SystemClock), String::new()).await?;
     let gateway = enrolled(&broker).await?;
     let mut all = tokens(count + 2 * (count / 4), &issuer)?;
     let steady = all.split_off(count + count / 4);

@@ -134,7 +134,7 @@ pub enum StartFault {
 /// One replica.
 pub struct Broker {
     /// Keeps other brokers off the state while this one lives.
-    _claim: Option<File>,
+    _claim: Option<Claim>,
     pub(crate) settings: Settings,
     pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
@@ -203,18 +203,17 @@ impl Broker {
         format!("{}{port}{path}", self.settings.url)
     }
 
-    /// Starts a broker: keys, store, ledger recovered, policies in force, janitor at work.
+    /// Starts a broker on the state that was claimed: keys, store, ledger recovered, policies in force, janitor at work.
     ///
     /// # Errors
     /// [`StartFault`]: it starts whole or not at all.
     pub async fn start<P>(
+        claim: Claim,
         config: &BrokerConfig<P>,
         targets: Targets,
         clock: Arc<dyn Clock>,
         config_hash: String,
     ) -> Result<(Arc<Self>, Tasks), StartFault> {
-        crate::keys::files::create_private_directory(&config.state)?;
-        let claim = claim(&config.state)?;
         let store = Sqlite::open(&config.state.join("writ.db"))?;
         Self::start_with(Some(claim), store, config, targets, clock, config_hash).await
     }
@@ -234,7 +233,7 @@ impl Broker {
     }
 
     async fn start_with<P>(
-        claim: Option<File>,
+        claim: Option<Claim>,
         store: Arc<dyn Store>,
         config: &BrokerConfig<P>,
         targets: Targets,
@@ -261,8 +260,9 @@ impl Broker {
         let policies = bundle::load(bundle::read_files(&config.policies)?)?;
         let number = store.policy_number(policies.hash().as_str()).await?;
         let in_force = bundle::sign(policies, number, clock.now(), &keys.bundle)?;
-        let introduced = keys.introduced.iter().chain(loaded.targets.introduced());
-        write_start(&evidence, introduced, &in_force, config_hash).await?;
+        let introduced: Vec<&Introduced> = keys.introduced.iter().chain(loaded.targets.introduced()).collect();
+        write_start(&evidence, &introduced, &in_force, config_hash).await?;
+        written(introduced);
 
         let (unlogged, abandoned) = mpsc::unbounded_channel();
         let (notices, told) = mpsc::channel(crate::webhooks::QUEUE);
@@ -314,6 +314,7 @@ impl Broker {
             events.push(policy_loaded(&in_force));
         }
         self.evidence.write(events, Vec::new(), Vec::new()).await?;
+        written(loaded.targets.made());
         self.loaded.store(Arc::new(loaded));
         self.policy.send_replace(in_force);
         Ok(())
@@ -353,7 +354,7 @@ impl Broker {
         let due = keys.is_due(now, settings.session_token_key_life);
         if due {
             let fresh = Fresh::make(keys.purpose(), now)?;
-            let Introduced { purpose, public } = fresh.introduced.clone();
+            let Introduced { purpose, public, .. } = fresh.introduced.clone();
             self.evidence.event(Event::KeyIntroduced { purpose: purpose.to_owned(), public }).await?;
             keys.rotate(fresh)?;
         }
@@ -430,15 +431,27 @@ fn former(keys: &RotatingKeys) -> Result<Vec<Key>, SessionTokenFault> {
     keys.former().map(session_token::public_key).collect()
 }
 
-/// The state as this process's own, until the file is closed.
-fn claim(state: &Path) -> Result<File, StartFault> {
-    let path = state.join("lock");
-    let fault = |source| StartFault::Directory { path: path.display().to_string(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fault)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartFault::Taken { path: state.display().to_string() }),
-        Err(TryLockError::Error(source)) => Err(fault(source)),
+/// A state as this process's own, until this is dropped: whoever makes something there has it first.
+#[derive(Debug)]
+pub struct Claim {
+    _file: File,
+}
+
+impl Claim {
+    /// Claims the state, which is made where it is not there.
+    ///
+    /// # Errors
+    /// [`StartFault::Taken`] if a broker runs on it; others if it cannot be used.
+    pub fn take(state: &Path) -> Result<Self, StartFault> {
+        crate::keys::files::create_private_directory(state)?;
+        let path = state.join("lock");
+        let fault = |source| StartFault::Directory { path: path.display().to_string(), source };
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fault)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StartFault::Taken { path: state.display().to_string() }),
+            Err(TryLockError::Error(source)) => Err(fault(source)),
+        }
     }
 }
 
@@ -460,13 +473,20 @@ fn introduction(key: &Introduced) -> Event {
     Event::KeyIntroduced { purpose: key.purpose.to_owned(), public: key.public.clone() }
 }
 
+/// The ledger knows these keys.
+fn written<'a>(keys: impl IntoIterator<Item = &'a Introduced>) {
+    for fault in keys.into_iter().filter_map(|key| key.written().err()) {
+        tracing::error!(%fault, "a key's file keeps the name of one that is not in the ledger: it will be introduced once more");
+    }
+}
+
 async fn write_start(
     evidence: &Evidence,
-    introduced: impl Iterator<Item = &Introduced>,
+    introduced: &[&Introduced],
     in_force: &InForce,
     config_hash: String,
 ) -> Result<(), EvidenceFault> {
-    let mut events: Vec<Event> = introduced.map(introduction).collect();
+    let mut events: Vec<Event> = introduced.iter().copied().map(introduction).collect();
     events.push(Event::BrokerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_hash });
     events.push(policy_loaded(in_force));
     evidence.write(events, Vec::new(), Vec::new()).await

@@ -85,28 +85,27 @@ impl CertificateAuthority {
     pub fn load_or_create(directory: &Path, introduced: &mut Vec<Introduced>) -> Result<Self, KeyFault> {
         let key_path = directory.join("ca.key");
         let pem_path = directory.join("ca.pem");
-        if let Some(bytes) = files::read(&key_path)? {
-            let key = KeyPair::try_from(bytes.as_slice())
-                .map_err(|_| files::malformed(&key_path, "a P-256 key in PKCS#8"))?;
-            let pem = std::fs::read_to_string(&pem_path)
-                .map_err(|_| files::malformed(&pem_path, "the authority's certificate"))?;
-            let issuer = Issuer::from_ca_cert_pem(&pem, key)
-                .map_err(|_| files::malformed(&pem_path, "the authority's certificate"))?;
-            return Ok(Self { issuer, pem });
-        }
-        let made = |()| KeyFault::Crypto("ca");
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| made(()))?;
-        let params = authority_params(Timestamp::now());
-        let pem = params.self_signed(&key).map_err(|_| made(()))?.pem();
-        // The certificate first: a key without its certificate is refused, a certificate without its key is made anew.
-        std::fs::write(&pem_path, &pem).map_err(|source| KeyFault::Io {
-            path: pem_path.display().to_string(),
-            verb: "written",
-            source,
+        let (bytes, file) = files::read_or_make(&key_path, || {
+            let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| KeyFault::Crypto("ca"))?;
+            let params = authority_params(Timestamp::now());
+            let pem = params.self_signed(&key).map_err(|_| KeyFault::Crypto("ca"))?.pem();
+            // The certificate first: a key without its certificate is refused, a certificate without its key is made anew.
+            std::fs::write(&pem_path, &pem).map_err(|source| KeyFault::Io {
+                path: pem_path.display().to_string(),
+                verb: "written",
+                source,
+            })?;
+            Ok(Zeroizing::new(key.serialize_der()))
         })?;
-        files::create(&key_path, &Zeroizing::new(key.serialize_der()))?;
-        introduced.push(Introduced { purpose: "ca", public: files::hex(key.public_key_raw()) });
-        let issuer = Issuer::from_ca_cert_pem(&pem, key).map_err(|_| made(()))?;
+        let key =
+            KeyPair::try_from(bytes.as_slice()).map_err(|_| files::malformed(&key_path, "a P-256 key in PKCS#8"))?;
+        if file.is_some() {
+            introduced.push(Introduced { purpose: "ca", public: files::hex(key.public_key_raw()), file });
+        }
+        let pem = std::fs::read_to_string(&pem_path)
+            .map_err(|_| files::malformed(&pem_path, "the authority's certificate"))?;
+        let issuer = Issuer::from_ca_cert_pem(&pem, key)
+            .map_err(|_| files::malformed(&pem_path, "the authority's certificate"))?;
         Ok(Self { issuer, pem })
     }
 

@@ -109,7 +109,7 @@ impl OidcIssuer {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyFault> {
         let ring = Ring::of_signer(signer, others, limit)?;
-        let introduced = vec![Introduced { purpose: "issuer-signer", public: ring.kid().to_owned() }];
+        let introduced = vec![Introduced { purpose: "issuer-signer", public: ring.kid().to_owned(), file: None }];
         let (url, config, ring) = (url.to_owned(), config.clone(), ArcSwap::from_pointee(ring));
         Ok(Self { url, config, clock, keys: None, ring, introduced })
     }

@@ -14,9 +14,10 @@
 //! All but `mask.key` never leave this process.
 //!
 //! The directory is 0700 and each file 0600; a file that others may read is refused. A missing key is made, and its making
-//! is an event in the ledger: the caller writes down [`Keys::introduced`].
+//! is an event in the ledger: the caller writes down [`Keys::introduced`]. Until it has, the file is called `NAME.key.new`, so that a
+//! start that fails in between leaves a key that the next start introduces.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -78,6 +79,18 @@ pub struct Introduced {
     pub purpose: &'static str,
     /// Its public part, or its identifier.
     pub public: String,
+    /// The file that has it; none where it is kept elsewhere, or stands in no file yet.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Introduced {
+    /// The ledger knows the key: its file gets the name that says so.
+    ///
+    /// # Errors
+    /// [`KeyFault`] if it cannot be renamed; then the key is good, and introduced once more at the next start.
+    pub fn written(&self) -> Result<(), KeyFault> {
+        self.file.as_deref().map_or(Ok(()), files::introduced)
+    }
 }
 
 /// The broker's keys.
@@ -174,7 +187,8 @@ impl Keys {
     }
 }
 
-/// The key of the SSH authority of this name, made where there is none.
+/// The key of the SSH authority of this name, made where there is none. It is in `introduced` each time until it is
+/// [written](Introduced::written).
 ///
 /// # Errors
 /// [`KeyFault`] as for any key file.
@@ -196,23 +210,28 @@ fn seed(directory: &Path, purpose: &'static str, introduced: &mut Vec<Introduced
 }
 
 fn seed_in(path: &Path, purpose: &'static str, introduced: &mut Vec<Introduced>) -> Result<Seed, KeyFault> {
-    if let Some(bytes) = files::read(path)? {
-        return match bytes.as_slice().try_into() {
-            Ok(seed) => Ok(Seed(Zeroizing::new(seed))),
-            Err(_) => Err(files::malformed(path, "32 bytes of key")),
-        };
+    let (bytes, file) = files::read_or_make(path, || {
+        let mut seed = Zeroizing::new(vec![0; 32]);
+        SystemRandom::new().fill(&mut seed).map_err(|_| KeyFault::Crypto(purpose))?;
+        Ok(seed)
+    })?;
+    let seed = bytes.as_slice().try_into().map_err(|_| files::malformed(path, "32 bytes of key"))?;
+    let seed = Seed(Zeroizing::new(seed));
+    if file.is_none() {
+        return Ok(seed);
     }
-    let mut seed = Zeroizing::new([0; 32]);
-    SystemRandom::new().fill(seed.as_mut_slice()).map_err(|_| KeyFault::Crypto(purpose))?;
-    files::create(path, seed.as_slice())?;
     let public = if matches!(purpose, "recording" | "mask") {
-        recording::key_id(&seed)
+        recording::key_id(seed.expose())
     } else {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| KeyFault::Crypto(purpose))?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).map_err(|_| KeyFault::Crypto(purpose))?;
         files::hex(pair.public_key().as_ref())
     };
-    introduced.push(Introduced { purpose, public });
-    Ok(Seed(seed))
+    let this = Introduced { purpose, public, file };
+    // Some keys are asked for more than once.
+    if !introduced.contains(&this) {
+        introduced.push(this);
+    }
+    Ok(seed)
 }
 
 #[cfg(test)]

@@ -1,34 +1,65 @@
 //! SSH authorities: what hosts are told, and what admins have signed. The broker keeps no list of what was taken back: it makes
-//! one from the writs that it has, whenever a host asks, so that the list says what the ledger says, after a restart and on any
+//! one from the writs that it has, when a host asks, so that the list says what the ledger says, after a restart and on any
 //! replica.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use writ_broker_api::admin::{HostCertificateReply, HostCertificateRequest, SshFacts};
 use writ_broker_api::paths::SSH_REVOCATIONS;
 use writ_core::event::{Actor, Event};
+use writ_core::id::WritId;
 use writ_core::provider::ProviderFault;
-use writ_core::ssh::HostRequest;
-use writ_core::target::TargetName;
-use writ_core::time::{SignedDuration, Timestamp, after};
+use writ_core::ssh::{AuthorityKey, HostRequest, SshAuthority};
+use writ_core::time::{Clock, SignedDuration, Timestamp, after};
 
 use crate::broker::Broker;
 use crate::operations::for_operators;
 use crate::refusal::Refusal;
+use crate::store::{Store, StoreFault};
 use crate::targets::Served;
 
-/// For how long one list serves all who ask.
+/// For how long what was read serves all who ask.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a writ stays on the list after its certificate has ended, for hosts whose clocks are behind.
 const KEPT: SignedDuration = SignedDuration::from_mins(60);
 
-/// The lists that were made a moment ago, by authority.
+/// What was read a moment ago. Whoever reads anew holds the lock, so that one does for all who ask meanwhile.
 #[derive(Debug, Default)]
-pub(crate) struct RevocationLists(Mutex<BTreeMap<String, (Duration, Bytes)>>);
+pub(crate) struct RevocationLists(Arc<Mutex<Option<Arc<Reading>>>>);
+
+/// The writs whose certificates must not count any more, and the lists that were made of them.
+#[derive(Debug)]
+struct Reading {
+    /// When it was over, by the clock that never steps.
+    over: Duration,
+    at: Timestamp,
+    writs: Vec<WritId>,
+    /// By the fingerprints of the keys that they cover.
+    lists: std::sync::Mutex<BTreeMap<Vec<String>, Arc<OnceCell<Bytes>>>>,
+}
+
+impl Reading {
+    async fn take(store: &dyn Store, clock: &dyn Clock) -> Result<Self, StoreFault> {
+        let at = clock.now();
+        let writs = store.ended_certificates(at.checked_sub(KEPT).unwrap_or(Timestamp::MIN)).await?;
+        Ok(Self { over: clock.monotonic(), at, writs, lists: Default::default() })
+    }
+
+    /// The list for certificates that these keys signed, made once.
+    async fn list(&self, authority: &dyn SshAuthority, keys: &[&AuthorityKey]) -> Bytes {
+        let names = keys.iter().map(|key| key.fingerprint.clone()).collect();
+        let place = {
+            let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(lists.entry(names).or_default())
+        };
+        let make = || async { Bytes::from(authority.revocation_list(keys, &self.writs, self.at)) };
+        place.get_or_init(make).await.clone()
+    }
+}
 
 impl Broker {
     /// What hosts must know of a target's authority.
@@ -38,33 +69,41 @@ impl Broker {
     pub fn ssh(&self, target: &str) -> Result<SshFacts, Refusal> {
         let served = self.with_authority(target)?;
         let authority = served.provider.ssh().ok_or_else(no_authority)?;
-        let path = SSH_REVOCATIONS.replace("{authority}", authority.fingerprint());
+        let path = SSH_REVOCATIONS.replace("{authority}", &authority.key().fingerprint);
         let revocation_list = self.address(&path);
         Ok(SshFacts { target: served.target.name.clone(), trusted: authority.trusted(), revocation_list })
     }
 
-    /// The revocation list of an authority, at most a second old.
+    /// The revocation list that hosts who trust a key must have, made at most once a second. Whichever of an authority's keys the
+    /// address names, it covers them all, so that a host that goes on fetching by the former one misses nothing.
     ///
     /// # Errors
-    /// [`Refusal`] if there is no such authority, or the store fails.
-    pub async fn ssh_revocations(&self, authority: &str) -> Result<Bytes, Refusal> {
+    /// [`Refusal`] if no authority has the key, or the store fails.
+    pub async fn ssh_revocations(&self, key: &str) -> Result<Bytes, Refusal> {
         let loaded = self.loaded.load_full();
-        let of_it = |served: &&Arc<Served>| served.provider.ssh().is_some_and(|ssh| ssh.fingerprint() == authority);
-        let served: Vec<&Arc<Served>> = loaded.targets.iter().filter(of_it).collect();
-        let ssh = served.first().and_then(|served| served.provider.ssh());
-        let ssh = ssh.ok_or_else(|| Refusal::not_found("SSH authority"))?;
-        let mut lists = self.revocation_lists.0.lock().await;
-        let age = |made: Duration| self.clock.monotonic().saturating_sub(made);
-        if let Some((_, list)) = lists.get(authority).filter(|(made, _)| age(*made) < FRESH) {
-            return Ok(list.clone());
+        let all = loaded.targets.iter().filter_map(|served| served.provider.ssh());
+        let having: Vec<_> = all.filter(|ssh| keys(*ssh).any(|of| of.fingerprint == key)).collect();
+        let ssh = having.first().ok_or_else(|| Refusal::not_found("SSH authority"))?;
+        let covered: BTreeSet<&AuthorityKey> = having.iter().flat_map(|ssh| keys(*ssh)).collect();
+        let covered: Vec<&AuthorityKey> = covered.into_iter().collect();
+        Ok(self.ended_certificates().await?.list(*ssh, &covered).await)
+    }
+
+    /// What was read less than a second ago, else read now.
+    async fn ended_certificates(&self) -> Result<Arc<Reading>, StoreFault> {
+        let mut kept = Arc::clone(&self.revocation_lists.0).lock_owned().await;
+        let now = self.clock.monotonic();
+        if let Some(fresh) = kept.as_ref().filter(|reading| now.saturating_sub(reading.over) < FRESH) {
+            return Ok(Arc::clone(fresh));
         }
-        let (made, now) = (self.clock.monotonic(), self.clock.now());
-        let targets: Vec<TargetName> = served.iter().map(|served| served.target.name.clone()).collect();
-        let ended = self.store.ended_writs(&targets, now.checked_sub(KEPT).unwrap_or(Timestamp::MIN)).await?;
-        let list = Bytes::from(ssh.revocation_list(&ended, now));
-        lists.retain(|_, (made, _)| age(*made) < FRESH);
-        lists.insert(authority.to_owned(), (made, list.clone()));
-        Ok(list)
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        // Whoever asks may go away, and come again: what was begun is ended, and serves the next.
+        let reading = tokio::spawn(async move {
+            let reading = Arc::new(Reading::take(&*store, &*clock).await?);
+            *kept = Some(Arc::clone(&reading));
+            Ok(reading)
+        });
+        reading.await.unwrap_or_else(|_| Err(StoreFault("ended certificates were not read to the end".to_owned())))
     }
 
     /// Signs a certificate of a host by a target's authority. It leaves the broker after the ledger has it.
@@ -95,6 +134,11 @@ impl Broker {
     fn with_authority(&self, target: &str) -> Result<Arc<Served>, Refusal> {
         self.loaded.load().targets.find(target).ok_or_else(|| self.no_target())
     }
+}
+
+/// All keys of an authority: the one that signs, and those of others that hosts trust as well.
+fn keys(authority: &dyn SshAuthority) -> impl Iterator<Item = &AuthorityKey> {
+    core::iter::once(authority.key()).chain(authority.others())
 }
 
 fn no_authority() -> Refusal {

@@ -311,9 +311,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Pending<'_, Result<Vec<Writ>, StoreFault>>;
     /// Writs whose credential may live: what a sweep must keep.
     fn live_writs(&self) -> Pending<'_, Result<Vec<WritId>, StoreFault>>;
-    /// Writs for these targets that ended, of which some end by themselves only after a time: what may still be taken for good
-    /// where nobody is told otherwise.
-    fn ended_writs(&self, targets: &[TargetName], after: Timestamp) -> Pending<'_, Result<Vec<WritId>, StoreFault>>;
+    /// Writs that expire after a time, whose SSH certificates must not count any more: their session ended, or their end was
+    /// ordered, or no outcome is known of them. Where it is not known what was minted, it may have been a certificate.
+    fn ended_certificates(&self, expire_after: Timestamp) -> Pending<'_, Result<Vec<WritId>, StoreFault>>;
     /// Revocations that are due.
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>>;
     /// How a token was used, by what [`Condition::Use`] calls its key; `None` if it was not, or that was forgotten.

@@ -10,6 +10,7 @@ mod freeze;
 mod gateways;
 mod holders;
 mod issuance;
+mod keys;
 mod panics;
 mod provider;
 mod rates;

@@ -29,17 +29,29 @@ pub struct HostCertificate {
     pub serial: u64,
 }
 
+/// The public key of an authority.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuthorityKey {
+    /// SHA-256 over it, in lower-case hexadecimal: what the address of a revocation list names.
+    pub fingerprint: String,
+    /// The key as SSH writes it on the wire.
+    pub blob: Vec<u8>,
+}
+
 /// Signs for SSH hosts and those who log in to them.
 pub trait SshAuthority: Send + Sync + fmt::Debug {
-    /// SHA-256 over the authority's public key, in lower-case hexadecimal: what the address of its revocation list names.
-    fn fingerprint(&self) -> &str;
+    /// The key that signs.
+    fn key(&self) -> &AuthorityKey;
 
-    /// The lines for a file that sshd's `TrustedUserCAKeys` names: this authority, and others that hosts are to trust as well
-    /// while one takes another's place.
+    /// The keys of others that hosts are to trust as well, while one takes another's place. They sign nothing here.
+    fn others(&self) -> &[AuthorityKey];
+
+    /// The lines for a file that sshd's `TrustedUserCAKeys` names: this authority's, and the others'.
     fn trusted(&self) -> Vec<String>;
 
-    /// The revocation list for sshd's `RevokedKeys`, in OpenSSH's binary form, of the certificates of these writs.
-    fn revocation_list(&self, ended: &[WritId], at: Timestamp) -> Vec<u8>;
+    /// The revocation list for sshd's `RevokedKeys`, in OpenSSH's binary form, of the certificates of these writs, whichever of
+    /// these keys signed them.
+    fn revocation_list(&self, keys: &[&AuthorityKey], ended: &[WritId], at: Timestamp) -> Vec<u8>;
 
     /// Signs a host's certificate.
     ///

@@ -26,7 +26,7 @@ pub const TARGET_REVOKE_OLDER: &str = "/v1/targets/{target}/revoke-older";
 pub const TARGET_SSH: &str = "/v1/targets/{target}/ssh";
 /// An admin has a certificate of an SSH host signed.
 pub const TARGET_SSH_HOSTS: &str = "/v1/targets/{target}/ssh/host-certificates";
-/// The revocation list of an SSH authority, which is named by its fingerprint. Open to all who know that.
+/// The revocation list of an SSH authority, by the fingerprint of any of its keys. Open to all who know that.
 pub const SSH_REVOCATIONS: &str = "/v1/ssh/{authority}/krl";
 /// How humans log in: issuer and client id. Open to all.
 pub const LOGIN: &str = "/v1/login";

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -39,6 +39,58 @@ pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyFault> {
     Ok(Some(bytes))
 }
 
+/// Where a key stands until the ledger knows it.
+fn new(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(NEW);
+    name.into()
+}
+
+/// What the name of such a file ends with.
+pub(super) const NEW: &str = ".new";
+
+/// The key of a file, made where there is none; and the file as well, while the ledger does not know the key.
+///
+/// # Errors
+/// If it cannot be read or made, or others may read it.
+pub fn read_or_make(
+    path: &Path,
+    make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, KeyFault>,
+) -> Result<(Zeroizing<Vec<u8>>, Option<PathBuf>), KeyFault> {
+    if let Some(bytes) = read(path)? {
+        return Ok((bytes, None));
+    }
+    let bytes = match read(&new(path))? {
+        Some(bytes) => bytes,
+        None => {
+            let bytes = make()?;
+            create_new(path, &bytes)?;
+            bytes
+        }
+    };
+    Ok((bytes, Some(path.to_owned())))
+}
+
+/// Makes the file of a key that the ledger does not know yet.
+pub(super) fn create_new(path: &Path, bytes: &[u8]) -> Result<(), KeyFault> {
+    create(&new(path), bytes)
+}
+
+/// Removes a key's file, whether or not the ledger was known to have it.
+pub(super) fn remove(path: &Path) -> Result<(), KeyFault> {
+    let removed = match std::fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => std::fs::remove_file(new(path)),
+        removed => removed,
+    };
+    removed.map_err(|source| io(path, "removed", source))
+}
+
+/// Names a file that was made as one whose key the ledger knows.
+pub(super) fn introduced(path: &Path) -> Result<(), KeyFault> {
+    let renamed = std::fs::rename(new(path), path).and_then(|()| sync_directory_of(path));
+    renamed.map_err(|source| io(path, "written", source))
+}
+
 /// Makes a key file, durable when this returns. Fails if there is one already.
 ///
 /// # Errors
@@ -56,6 +108,10 @@ fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()?;
     std::fs::hard_link(&partial, path)?;
     std::fs::remove_file(&partial)?;
+    sync_directory_of(path)
+}
+
+fn sync_directory_of(path: &Path) -> std::io::Result<()> {
     match path.parent() {
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),

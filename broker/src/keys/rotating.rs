@@ -74,7 +74,7 @@ impl Fresh {
                 (Zeroizing::new(pkcs8.as_ref().to_vec()), pair.public_key().as_ref().to_vec())
             }
         };
-        let introduced = Introduced { purpose: purpose.name, public: files::hex(&public) };
+        let introduced = Introduced { purpose: purpose.name, public: files::hex(&public), file: None };
         Ok(Self { key: RotatingKey { pkcs8, made: now }, introduced })
     }
 }
@@ -99,14 +99,15 @@ impl RotatingKeys {
         now: Timestamp,
         introduced: &mut Vec<Introduced>,
     ) -> Result<Self, KeyFault> {
-        let mut keys = read_all(directory, purpose.name)?;
+        let mut keys = read_all(directory, purpose, introduced)?;
         let directory = directory.to_owned();
         if let Some(newest) = keys.pop() {
             return Ok(Self { purpose, directory, newest, former: keys });
         }
         let fresh = Fresh::make(purpose, now)?;
-        store(&path(&directory, purpose.name, &fresh.key), &fresh.key)?;
-        introduced.push(fresh.introduced);
+        let file = path(&directory, purpose.name, &fresh.key);
+        files::create_new(&file, &fresh.key.pkcs8)?;
+        introduced.push(Introduced { file: Some(file), ..fresh.introduced });
         Ok(Self { purpose, directory, newest: fresh.key, former: Vec::new() })
     }
 
@@ -144,7 +145,7 @@ impl RotatingKeys {
     /// # Errors
     /// [`KeyFault`] if its file cannot be written; then the one before stays in use.
     pub fn rotate(&mut self, fresh: Fresh) -> Result<(), KeyFault> {
-        store(&path(&self.directory, self.purpose.name, &fresh.key), &fresh.key)?;
+        files::create(&path(&self.directory, self.purpose.name, &fresh.key), &fresh.key.pkcs8)?;
         self.former.push(core::mem::replace(&mut self.newest, fresh.key));
         Ok(())
     }
@@ -158,7 +159,7 @@ impl RotatingKeys {
         let pairs = self.former.iter().zip(successors);
         let ended = pairs.take_while(|(_, successor)| older(successor, now, overlap)).count();
         let forgotten: Vec<RotatingKey> = self.former.drain(..ended).collect();
-        let removed = forgotten.iter().map(|key| remove(&path(&self.directory, self.purpose.name, key)));
+        let removed = forgotten.iter().map(|key| files::remove(&path(&self.directory, self.purpose.name, key)));
         removed.fold(Ok(()), Result::and).map(|()| ended > 0)
     }
 }
@@ -174,15 +175,6 @@ fn path(directory: &Path, purpose: &str, key: &RotatingKey) -> PathBuf {
     }
 }
 
-fn store(path: &Path, key: &RotatingKey) -> Result<(), KeyFault> {
-    files::create(path, &key.pkcs8)
-}
-
-fn remove(path: &Path) -> Result<(), KeyFault> {
-    let fault = |source| KeyFault::Io { path: path.display().to_string(), verb: "removed", source };
-    std::fs::remove_file(path).map_err(fault)
-}
-
 /// When the key in a file of this name was made; `None` for other files.
 fn made(name: &str, purpose: &str) -> Option<Timestamp> {
     let middle = name.strip_prefix(purpose)?.strip_suffix(".key")?;
@@ -190,16 +182,27 @@ fn made(name: &str, purpose: &str) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
 }
 
-fn read_all(directory: &Path, purpose: &str) -> Result<Vec<RotatingKey>, KeyFault> {
+/// All keys, the oldest first; those that the ledger does not know are in `introduced` as well.
+fn read_all(
+    directory: &Path,
+    purpose: Purpose,
+    introduced: &mut Vec<Introduced>,
+) -> Result<Vec<RotatingKey>, KeyFault> {
     let fault = |source| KeyFault::Io { path: directory.display().to_string(), verb: "read", source };
     let mut keys = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(fault)? {
         let entry = entry.map_err(fault)?;
-        let Some(made) = entry.file_name().to_str().and_then(|name| made(name, purpose)) else { continue };
-        let path = entry.path();
+        let (name, path) = (entry.file_name(), entry.path());
+        let Some(name) = name.to_str() else { continue };
+        let new = name.strip_suffix(files::NEW);
+        let (name, is_new) = (new.unwrap_or(name), new.is_some());
+        let Some(made) = made(name, purpose.name) else { continue };
         let Some(pkcs8) = files::read(&path)? else { continue };
-        if rcgen::KeyPair::try_from(pkcs8.as_slice()).is_err() {
-            return Err(files::malformed(&path, "a key in PKCS#8"));
+        let pair = rcgen::KeyPair::try_from(pkcs8.as_slice());
+        let pair = pair.map_err(|_| files::malformed(&path, "a key in PKCS#8"))?;
+        if is_new {
+            let (public, file) = (files::hex(pair.public_key_raw()), Some(directory.join(name)));
+            introduced.push(Introduced { purpose: purpose.name, public, file });
         }
         keys.push(RotatingKey { pkcs8, made });
     }

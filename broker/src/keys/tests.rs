@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use writ_core::id::SessionId;
 
-use super::rotating::{Fresh, SESSION_TOKEN};
+use super::rotating::{Form, Fresh, Purpose, SESSION_TOKEN};
 use super::*;
 
 fn now() -> Timestamp {
@@ -16,6 +16,9 @@ fn keys_are_made_once_and_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let first = Keys::load_or_create(directory.path(), now()).unwrap();
     assert_eq!(first.introduced.len(), 6);
+    let again = Keys::load_or_create(directory.path(), now()).unwrap();
+    assert_eq!(again.introduced, first.introduced, "the ledger does not know them");
+    first.introduced.iter().for_each(|key| key.written().unwrap());
     let second = Keys::load_or_create(directory.path(), now()).unwrap();
     assert!(second.introduced.is_empty());
     assert_eq!(first.bundle.public(), second.bundle.public());
@@ -32,7 +35,7 @@ fn keys_are_made_once_and_read_again() {
 fn a_key_that_others_may_read_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     Keys::load_or_create(directory.path(), now()).unwrap();
-    let path = directory.path().join("ledger.key");
+    let path = directory.path().join("ledger.key.new");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     let fault = Keys::load_or_create(directory.path(), now()).unwrap_err();
     assert!(fault.to_string().ends_with("can be read by others (mode 640): set it to 0600"), "{fault}");
@@ -41,7 +44,8 @@ fn a_key_that_others_may_read_is_refused() {
 #[test]
 fn a_damaged_key_is_refused_and_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
-    Keys::load_or_create(directory.path(), now()).unwrap();
+    let keys = Keys::load_or_create(directory.path(), now()).unwrap();
+    keys.introduced.iter().for_each(|key| key.written().unwrap());
     for name in ["ledger.key", "session-token-1800000000.key", "ca.key", "recording.key", "bundle.key", "mask.key"] {
         let path = directory.path().join(name);
         let whole = std::fs::read(&path).unwrap();
@@ -72,7 +76,7 @@ fn no_key_shows_itself() {
     let directory = tempfile::tempdir().unwrap();
     let keys = Keys::load_or_create(directory.path(), now()).unwrap();
     let shown = format!("{:?} {:?} {:?}", keys.ledger, keys.bundle, keys.recording);
-    let seed = std::fs::read(directory.path().join("ledger.key")).unwrap();
+    let seed = std::fs::read(directory.path().join("ledger.key.new")).unwrap();
     assert!(!shown.contains(&files::hex(&seed)), "{shown}");
     let public = files::hex(keys.ledger.public());
     assert!(shown.starts_with(&format!("FileSigner({public}) BundleKey(..) FileRecordingKey(")), "{shown}");
@@ -100,4 +104,24 @@ fn session_keys_overlap_and_go_with_their_files() {
     assert_eq!((again.forget(at(90), minute).unwrap(), again.former().count(), files()), (true, 0, 1));
     assert!(again.signing() == keys.signing() && !again.forget(at(9999), minute).unwrap());
     assert_eq!(open().signing(), keys.signing());
+}
+
+#[test]
+fn keys_that_change_on_a_schedule_are_introduced_until_they_are_written() {
+    for form in [Form::P256, Form::Rsa2048] {
+        let directory = tempfile::tempdir().unwrap();
+        let purpose = Purpose { name: "issuer", form };
+        let open = || {
+            let mut introduced = Vec::new();
+            let keys = RotatingKeys::load_or_create(directory.path(), purpose, now(), &mut introduced).unwrap();
+            (keys, introduced)
+        };
+        let ((mut first, made), (second, again)) = (open(), open());
+        assert!(made.len() == 1 && made == again && first.signing() == second.signing());
+        again[0].written().unwrap();
+        assert_eq!(open().1, []);
+        assert!(again[0].written().is_err(), "it is done once");
+        first.rotate(Fresh::make(purpose, Timestamp::MAX).unwrap()).unwrap();
+        assert_eq!(open().1, [], "the ledger has what a turn makes before there is a file");
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use writ_broker_api::admin::Segment;
 use writ_broker_api::sealed::{Base64, SealingKey};
 use writ_core::client::ClientKey;
+use writ_core::credential::{CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::event::{Actor, SessionEnd};
 use writ_core::freeze::{Freeze, FreezeScope};
 use writ_core::grant::{Obligations, PolicyHash, RecordLevel};
@@ -13,7 +14,7 @@ use writ_core::id::{FreezeId, GatewayId, SessionId, WritId};
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::{Timestamp, after};
 use writ_core::workload::{Issuer, Subject};
-use writ_core::writ::{Writ, WritState};
+use writ_core::writ::{CredentialFacts, Writ, WritState};
 use writ_ledger::Hash;
 
 use super::{Change, Client, Committed, Condition, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, Uses};
@@ -37,7 +38,7 @@ pub(crate) async fn suite<P: Place>(fresh: impl Fn() -> P) {
     on(&fresh, lists_are_newest_first_and_page).await;
     on(&fresh, sessions_are_found_by_their_clients_key).await;
     on(&fresh, overdue_is_what_nobody_settled).await;
-    on(&fresh, ended_writs_are_those_of_these_targets_that_did_not_end_by_themselves).await;
+    on(&fresh, ended_certificates_are_those_that_must_not_count_any_more).await;
     on(&fresh, revocations_fall_due_and_end).await;
     on(&fresh, a_close_happens_once_and_takes_its_orders).await;
     on(&fresh, segments_and_conditions_on_them).await;
@@ -336,26 +337,57 @@ async fn overdue_is_what_nobody_settled(store: Arc<dyn Store>) {
     assert_eq!(store.live_writs().await.unwrap().len(), 5, "all but the failed one may have a credential");
 }
 
-async fn ended_writs_are_those_of_these_targets_that_did_not_end_by_themselves(store: Arc<dyn Store>) {
+/// What was minted, of this kind.
+fn minted(kind: CredentialKind) -> CredentialFacts {
+    let (principal, fingerprint) = ("deploy".to_owned(), Fingerprint::of_random(&Secret::new(vec![7; 32])));
+    let (audit, revocation, expires) = (None, Some(Revocation::Individual), Some(at(100)));
+    CredentialFacts { kind, principal, audit, revocation, fingerprint, expires, long_lived: false }
+}
+
+async fn ended_certificates_are_those_that_must_not_count_any_more(store: Arc<dyn Store>) {
+    let (ssh, none) = (Some(CredentialKind::SshCertificate), None);
+    let put = async |state, expires, kind: Option<CredentialKind>, then: &dyn Fn(&Writ) -> Vec<Change>| {
+        let opened = writ(GatewayId::fresh(), WritState::Intended, 0, expires);
+        change(&store, vec![Change::Open { writ: opened.clone(), client: client() }]).await;
+        let now = Writ { state, credential: kind.map(minted), ..opened };
+        change(&store, vec![Change::Writ(now.clone())]).await;
+        change(&store, then(&now)).await;
+        now
+    };
+    let nothing = |_: &Writ| Vec::new();
+    let revoke = |writ: &Writ| vec![Change::Revoke { writ: writ.id, due: at(90), attempts: 0 }];
+    let closed = |writ: &Writ| vec![close(writ, at(5))];
     let mut expected = Vec::new();
     for state in [WritState::Closed, WritState::Failed, WritState::Abandoned, WritState::Irrevocable] {
-        expected.push(opened(&store, state, 0, 100).await.id);
-        opened(&store, state, 0, 50).await;
+        for kind in [ssh, none] {
+            expected.push(put(state, 100, kind, &nothing).await.id);
+            put(state, 50, kind, &nothing).await;
+        }
+        put(state, 100, Some(CredentialKind::DatabaseRole), &revoke).await;
     }
-    for state in [WritState::Intended, WritState::Issued] {
-        opened(&store, state, 0, 100).await;
+    for (state, kind) in [(WritState::Intended, none), (WritState::Issued, ssh), (WritState::Issued, none)] {
+        put(state, 100, kind, &nothing).await;
+        expected.push(put(state, 100, kind, &revoke).await.id);
+        put(state, 50, kind, &revoke).await;
+        expected.push(put(state, 100, kind, &closed).await.id);
+        put(state, 50, kind, &closed).await;
     }
-    let mut elsewhere = writ(GatewayId::fresh(), WritState::Closed, 0, 100);
-    elsewhere.target = TargetName::new("other").unwrap();
-    change(&store, vec![Change::Open { writ: elsewhere.clone(), client: client() }]).await;
-    let main = TargetName::new("main").unwrap();
-    let mut found = store.ended_writs(std::slice::from_ref(&main), at(50)).await.unwrap();
+    put(WritState::Issued, 100, Some(CredentialKind::DatabaseRole), &closed).await;
+    let both = |writ: &Writ| [closed(writ), revoke(writ)].concat();
+    expected.push(put(WritState::Irrevocable, 100, ssh, &both).await.id);
+    let mut found = store.ended_certificates(at(50)).await.unwrap();
     found.sort();
     expected.sort();
-    assert_eq!(found, expected);
-    assert_eq!(store.ended_writs(std::slice::from_ref(&elsewhere.target), at(50)).await.unwrap(), [elsewhere.id]);
-    assert_eq!(store.ended_writs(&[main, elsewhere.target], at(100)).await.unwrap(), []);
-    assert_eq!(store.ended_writs(&[], at(0)).await.unwrap(), []);
+    assert_eq!(found, expected, "each once");
+    assert_eq!(store.ended_certificates(at(100)).await.unwrap(), []);
+    // One that is opened with all that is known of it, and one that was taken back while it lived.
+    let (gateway, kind) = (GatewayId::fresh(), CredentialKind::DatabaseRole);
+    let known = Writ { credential: Some(minted(kind)), ..writ(gateway, WritState::Closed, 0, 200) };
+    change(&store, vec![Change::Open { writ: known, client: Client::default() }]).await;
+    let back = put(WritState::Issued, 200, ssh, &revoke).await;
+    assert_eq!(store.ended_certificates(at(100)).await.unwrap(), [back.id]);
+    change(&store, vec![Change::Revoked(back.id)]).await;
+    assert_eq!(store.ended_certificates(at(100)).await.unwrap(), []);
 }
 
 async fn revocations_fall_due_and_end(store: Arc<dyn Store>) {

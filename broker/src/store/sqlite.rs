@@ -14,7 +14,7 @@ use writ_core::client::ClientKey;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
-use writ_core::target::{Labels, TargetName};
+use writ_core::target::Labels;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
@@ -213,9 +213,8 @@ impl Store for Sqlite {
         self.read(read::live_writs)
     }
 
-    fn ended_writs(&self, targets: &[TargetName], after: Timestamp) -> Pending<'_, Result<Vec<WritId>, StoreFault>> {
-        let targets = targets.to_vec();
-        self.read(move |connection| read::ended_writs(connection, &targets, after))
+    fn ended_certificates(&self, expire_after: Timestamp) -> Pending<'_, Result<Vec<WritId>, StoreFault>> {
+        self.read(move |connection| read::ended_certificates(connection, expire_after))
     }
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>> {

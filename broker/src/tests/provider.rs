@@ -8,7 +8,7 @@ use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation,
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
-use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
+use writ_core::ssh::{AuthorityKey, HostCertificate, HostRequest, SshAuthority};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -52,14 +52,26 @@ struct State {
     kind: Option<&'static str>,
 }
 
-/// The provider and the target behind it in one.
-#[derive(Debug, Default)]
-pub(super) struct Fake(Mutex<State>);
+/// The provider and the target behind it in one, with an SSH authority.
+#[derive(Debug)]
+pub(super) struct Fake(Mutex<State>, Vec<AuthorityKey>);
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self::with_keys(&["00ff"])
+    }
+}
 
 /// Stands in every secret, so that a leak is found wherever it went.
 pub(super) const CANARY: &str = "canary-4c1f";
 
 impl Fake {
+    /// One whose authority signs with the first key and trusts them all.
+    pub(super) fn with_keys(fingerprints: &[&str]) -> Self {
+        let key = |text: &&str| AuthorityKey { fingerprint: (*text).to_owned(), blob: text.as_bytes().to_vec() };
+        Self(Mutex::default(), fingerprints.iter().map(key).collect())
+    }
+
     pub(super) fn on_mint(&self, mode: Mode) {
         self.0.lock().unwrap().mint = mode;
     }
@@ -145,7 +157,7 @@ impl Fake {
 fn credential(writ: &Writ) -> Credential {
     let secret = Secret::new(format!("{CANARY}-{}", writ.id).into_bytes());
     let fingerprint = Fingerprint::of_random(&secret);
-    let kind = CredentialKind::DatabaseRole;
+    let kind = CredentialKind::SshCertificate;
     let principal = format!("role_{}", writ.id);
     let (audit, revocation) = (principal.clone(), Revocation::Individual);
     Credential { kind, principal, secret, expires: Some(writ.expires), fingerprint, audit, revocation }
@@ -159,18 +171,25 @@ fn fault(mode: Mode) -> ProviderFault {
     }
 }
 
-/// The list is the writs' ids; hosts with `canary` in their key are not signed for.
+/// The list is a line for each key and writ; hosts with `canary` in their key are not signed for.
 impl SshAuthority for Fake {
-    fn fingerprint(&self) -> &str {
-        "00ff"
+    fn key(&self) -> &AuthorityKey {
+        &self.1[0]
+    }
+
+    fn others(&self) -> &[AuthorityKey] {
+        &self.1[1..]
     }
 
     fn trusted(&self) -> Vec<String> {
         vec!["ssh-ed25519 AAAA writ".to_owned()]
     }
 
-    fn revocation_list(&self, ended: &[WritId], _: Timestamp) -> Vec<u8> {
-        ended.iter().map(|writ| format!("{writ}\n")).collect::<String>().into_bytes()
+    fn revocation_list(&self, keys: &[&AuthorityKey], ended: &[WritId], _: Timestamp) -> Vec<u8> {
+        let of = |key: &&AuthorityKey| -> String {
+            ended.iter().map(|writ| format!("{} {writ}\n", key.fingerprint)).collect()
+        };
+        keys.iter().map(of).collect::<String>().into_bytes()
     }
 
     fn certify_host<'a>(&'a self, request: &'a HostRequest) -> Pending<'a, Result<HostCertificate, ProviderFault>> {

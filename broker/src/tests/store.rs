@@ -1,15 +1,16 @@
 //! A store that fails when it is told to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tokio::sync::RwLock;
 use writ_broker_api::admin::Session;
 use writ_core::approval::Approval;
 use writ_core::client::ClientKey;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
-use writ_core::target::{Labels, TargetName};
+use writ_core::target::Labels;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
@@ -26,6 +27,9 @@ pub(super) struct Failing {
     outcomes: AtomicBool,
     after_next: AtomicBool,
     lost: AtomicBool,
+    /// Whoever holds it keeps lists of certificates from being read.
+    pub(super) lists: RwLock<()>,
+    listed: AtomicUsize,
     panics: AtomicBool,
 }
 
@@ -37,6 +41,8 @@ impl Failing {
             outcomes: AtomicBool::new(false),
             after_next: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            lists: RwLock::default(),
+            listed: AtomicUsize::new(0),
             panics: AtomicBool::new(false),
         })
     }
@@ -59,6 +65,11 @@ impl Failing {
     /// The next commit is durable, and its answer is lost.
     pub(super) fn lose_next_answer(&self) {
         self.lost.store(true, Ordering::SeqCst);
+    }
+
+    /// How often a list of certificates was asked for.
+    pub(super) fn listed(&self) -> usize {
+        self.listed.load(Ordering::SeqCst)
     }
 
     /// Forgetting what has ended panics.
@@ -130,8 +141,12 @@ impl Store for Failing {
         self.inner.live_writs()
     }
 
-    fn ended_writs(&self, targets: &[TargetName], after: Timestamp) -> Answer<'_, Vec<WritId>> {
-        self.inner.ended_writs(targets, after)
+    fn ended_certificates(&self, expire_after: Timestamp) -> Answer<'_, Vec<WritId>> {
+        self.listed.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            let _free = self.lists.read().await;
+            self.inner.ended_certificates(expire_after).await
+        })
     }
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<DueRevocation>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use writ_broker::Broker;
-use writ_broker::broker::StartFault;
+use writ_broker::broker::{Claim, StartFault};
 use writ_broker::config::BrokerConfig;
 use writ_broker::targets::Targets;
 use writ_core::time::SystemClock;
@@ -20,7 +20,10 @@ async fn a_second_broker_on_a_state_does_not_start() {
         "audience": "writ",
     }))
     .unwrap();
-    let start = || Broker::start(&config, Targets::default(), Arc::new(SystemClock), String::new());
+    let start = async || {
+        let claim = Claim::take(&config.state)?;
+        Broker::start(claim, &config, Targets::default(), Arc::new(SystemClock), String::new()).await
+    };
     let fault = start().await.map(drop).unwrap_err();
     assert!(matches!(fault, StartFault::Taken { .. }), "{fault}");
     assert!(fault.to_string().contains("another broker runs on the state"), "{fault}");

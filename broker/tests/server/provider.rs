@@ -6,7 +6,7 @@ use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation,
 use writ_core::id::WritId;
 use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
-use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
+use writ_core::ssh::{AuthorityKey, HostCertificate, HostRequest, SshAuthority};
 use writ_core::target::Target;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
@@ -15,18 +15,28 @@ use writ_core::writ::Writ;
 pub(crate) const AUTHORITY: &str = "00ff";
 
 #[derive(Debug)]
-pub(crate) struct InMemory;
+pub(crate) struct InMemory(AuthorityKey);
+
+impl Default for InMemory {
+    fn default() -> Self {
+        Self(AuthorityKey { fingerprint: AUTHORITY.to_owned(), blob: Vec::new() })
+    }
+}
 
 impl SshAuthority for InMemory {
-    fn fingerprint(&self) -> &str {
-        AUTHORITY
+    fn key(&self) -> &AuthorityKey {
+        &self.0
+    }
+
+    fn others(&self) -> &[AuthorityKey] {
+        &[]
     }
 
     fn trusted(&self) -> Vec<String> {
         vec!["an authority".to_owned()]
     }
 
-    fn revocation_list(&self, ended: &[WritId], _: Timestamp) -> Vec<u8> {
+    fn revocation_list(&self, _: &[&AuthorityKey], ended: &[WritId], _: Timestamp) -> Vec<u8> {
         ended.iter().map(|writ| format!("{writ}\n")).collect::<String>().into_bytes()
     }
 

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use writ_broker::broker::{Broker, Tasks};
+use writ_broker::broker::{Broker, Claim, Tasks};
 use writ_broker::config::BrokerConfig;
 use writ_broker::issuer::{IssuingConfig, OidcIssuer};
 use writ_broker::server::{self, Limits, Listener};
@@ -153,12 +153,13 @@ impl World {
             "admin_token_file": root.join("admin-token"), "max_segment_bytes": 1024 * 1024,
         }))
         .expect("a configuration");
+        let claim = Claim::take(&config.state).expect("a state of its own");
         let keys = root.join("state").join("keys");
         let issuer = OidcIssuer::open(&IssuingConfig::default(), "https://localhost", &keys, Arc::new(SystemClock));
         let targets: Targets = [served()].into_iter().collect();
         let targets = targets.asserted_by(Some(Arc::new(issuer.expect("an issuer"))));
         let (broker, tasks) =
-            Broker::start(&config, targets, Arc::new(SystemClock), "hash".to_owned()).await.expect("a broker");
+            Broker::start(claim, &config, targets, Arc::new(SystemClock), "hash".to_owned()).await.expect("a broker");
         let authority = broker.keys().ca.clone();
         let listener =
             Listener::bind(config.listen, authority, config.certificate_names(), limits).await.expect("bound");
@@ -268,7 +269,7 @@ fn served() -> Served {
         address: Address { host: "127.0.0.1".to_owned(), port: 5432, tls: UpstreamTls::Disable, ca_pem: None },
         provider: "test".to_owned(),
     };
-    Served::new(target, Arc::new(InMemory))
+    Served::new(target, Arc::new(InMemory::default()))
 }
 
 fn write_private(path: &std::path::Path, text: &str) {

@@ -1,12 +1,14 @@
 //! The broker's role: targets with their providers, the API's listener.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use writ_broker::broker::Claim;
 use writ_broker::config::{BrokerConfig, TargetConfig};
 use writ_broker::issuer::{IssuingConfig, KeyForm, OidcIssuer};
 use writ_broker::server::{self, Limits, Listener};
@@ -47,8 +49,8 @@ pub(crate) struct BrokerRole {
 struct Given {
     /// The broker as an issuer, where it is one.
     assertions: Option<Arc<dyn Assertions>>,
-    /// The keys of SSH authorities.
-    ssh: SshKeys,
+    /// Where the keys of SSH authorities are; none where a configuration is only looked at.
+    state: Option<PathBuf>,
     /// Tokens of GitHub that live.
     github: Arc<Tokens>,
 }
@@ -67,16 +69,17 @@ impl BrokerRole {
         hash: String,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, Failure> {
+        // Before keys are made there.
+        let claim = Claim::take(&config.state).doing("the broker cannot start")?;
         let issuer = issuer(config).await?;
         let given = Given {
             assertions: issuer.clone().map(asserting),
-            ssh: SshKeys::in_state(&config.state),
+            state: Some(config.state.clone()),
             github: Arc::default(),
         };
-        let targets = targets(config, &given)?.asserted_by(issuer.clone()).introducing(given.ssh.made());
-        let started = Broker::start(config, targets, Arc::new(SystemClock), hash).await;
+        let targets = targets(config, &given)?.asserted_by(issuer.clone());
+        let started = Broker::start(claim, config, targets, Arc::new(SystemClock), hash).await;
         let (broker, tasks) = started.doing("the broker cannot start")?;
-        given.ssh.written();
         // Public, and beside what it verifies: `writ ledger` looks here.
         crate::private::replace(&config.state.join("ledger.vkey"), broker.ledger_key().as_bytes())?;
         let authority = Arc::clone(&broker.keys().ca);
@@ -123,10 +126,7 @@ impl BrokerRole {
     /// What is wrong; then nothing changed.
     pub(crate) async fn reload(&self, config: &BrokerConfig<ProviderTable>, hash: String) -> Result<(), Failure> {
         let targets = targets(config, &self.given)?.asserted_by(self.issuer.clone());
-        let targets = targets.introducing(self.given.ssh.made());
-        self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")?;
-        self.given.ssh.written();
-        Ok(())
+        self.broker.reload(config, targets, hash).await.doing("the new configuration is refused")
     }
 
     /// Lets open requests end, then publishes what is durable.
@@ -152,7 +152,9 @@ fn near(address: SocketAddr) -> SocketAddr {
 /// # Errors
 /// What is wrong with the first that is.
 fn targets(config: &BrokerConfig<ProviderTable>, given: &Given) -> Result<Targets, Failure> {
-    config.targets.iter().map(|target| served(target, given)).collect()
+    let ssh = SshKeys::in_state(given.state.as_deref());
+    let targets: Targets = config.targets.iter().map(|target| served(target, given, &ssh)).collect::<Result<_, _>>()?;
+    Ok(targets.introducing(ssh.made()))
 }
 
 /// The broker as an issuer, where it is one.
@@ -211,10 +213,10 @@ impl Assertions for Unasked {
 pub(crate) fn check(config: &BrokerConfig<ProviderTable>) -> Result<(), Failure> {
     let unasked = |issues: &IssuingConfig| issues.url.clone().unwrap_or_else(|| config.url.clone());
     let assertions = config.issues.as_ref().map(|issues| Arc::new(Unasked(unasked(issues))) as Arc<dyn Assertions>);
-    targets(config, &Given { assertions, ssh: SshKeys::unasked(), github: Arc::default() }).map(drop)
+    targets(config, &Given { assertions, state: None, github: Arc::default() }).map(drop)
 }
 
-fn served(config: &TargetConfig<ProviderTable>, given: &Given) -> Result<Served, Failure> {
+fn served(config: &TargetConfig<ProviderTable>, given: &Given, ssh: &SshKeys) -> Result<Served, Failure> {
     let assertions = given.assertions.as_ref();
     let name = &config.name;
     let ca_pem = config.ca_file.as_ref().map(std::fs::read_to_string).transpose();
@@ -256,7 +258,7 @@ fn served(config: &TargetConfig<ProviderTable>, given: &Given) -> Result<Served,
             Arc::new(GithubProvider::new(settings, Arc::clone(&given.github)).doing(doing)?)
         }
         ProviderTable::Ssh(settings) => {
-            let authority = given.ssh.authority(settings, name)?;
+            let authority = ssh.authority(settings, name)?;
             Arc::new(SshProvider::new(settings, authority).doing(doing)?)
         }
     };

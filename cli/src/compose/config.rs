@@ -22,6 +22,7 @@ use crate::compose::health::TelemetryConfig;
 use crate::compose::kms;
 use crate::compose::place;
 use crate::compose::sources::SourceTable;
+use crate::compose::ssh;
 use crate::compose::telemetry::LogConfig;
 use crate::failure::Failure;
 use crate::toml_file::{self, Mistake};
@@ -317,12 +318,17 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
         let problems = target.provider.mistake().into_iter().chain(misfit).chain(wordless);
         problems.map(|problem| (format!("broker.target `{}`", target.name), problem))
     });
+    let ssh = broker.targets.iter().filter_map(|target| match &target.provider {
+        ProviderTable::Ssh(settings) => Some((&target.name, settings)),
+        _ => None,
+    });
+    let taken = ssh::taken(ssh).into_iter().map(|(target, problem)| (format!("broker.target `{target}`"), problem));
     let issues = broker.issues.iter().flat_map(|issues| {
         let keys = issues.kms_key.iter().chain(&issues.kms_other_keys);
         keys.filter_map(|key| kms::check(key, issues.kms_endpoint.as_deref()).err())
     });
     let issues = issues.map(|fault| ("broker.issues".to_owned(), fault.to_string()));
-    found.chain(issues).collect()
+    found.chain(taken).chain(issues).collect()
 }
 
 fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static str, String)> {

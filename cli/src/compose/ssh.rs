@@ -1,7 +1,8 @@
 //! The keys of SSH authorities: the broker keeps them, the provider has certificates signed by them.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use writ_broker::keys::{self, FileSigner, Introduced, Signer as _};
 use writ_core::provider::{Pending, ProviderFault};
@@ -10,22 +11,16 @@ use writ_provider_ssh::{Authority, CaKey, SshConfig};
 
 use crate::failure::{Doing as _, Failure};
 
-/// Where the keys are, and which of them the ledger does not know yet.
+/// The keys that a configuration names, and which of them the ledger does not know yet.
 pub(super) struct SshKeys {
-    /// None where a configuration is only looked at.
     directory: Option<PathBuf>,
-    made: Mutex<Vec<Introduced>>,
+    made: RefCell<Vec<Introduced>>,
 }
 
 impl SshKeys {
-    /// Those in the broker's state.
-    pub(super) fn in_state(state: &Path) -> Self {
-        Self { directory: Some(state.join("keys")), made: Mutex::default() }
-    }
-
-    /// None: nothing is made, and nothing signed.
-    pub(super) fn unasked() -> Self {
-        Self { directory: None, made: Mutex::default() }
+    /// Those in the broker's state. Without one nothing is made, and nothing signed.
+    pub(super) fn in_state(state: Option<&Path>) -> Self {
+        Self { directory: state.map(|state| state.join("keys")), made: RefCell::default() }
     }
 
     /// The authority of a target.
@@ -42,20 +37,37 @@ impl SshKeys {
     fn key(&self, name: &str) -> Result<Arc<dyn CaKey>, Failure> {
         let name = TargetName::new(name).doing(format!("the SSH authority `{name}`"))?;
         let Some(directory) = &self.directory else { return Ok(Arc::new(Unasked([0; 32]))) };
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let signer = keys::ssh_authority(directory, &name, &mut made);
+        let signer = keys::ssh_authority(directory, &name, &mut self.made.borrow_mut());
         Ok(Arc::new(Kept(signer.doing(format!("the key of the SSH authority `{name}` cannot be used"))?)))
     }
 
-    /// The keys that were made and that the ledger does not know yet.
-    pub(super) fn made(&self) -> Vec<Introduced> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The keys that the ledger does not know yet.
+    pub(super) fn made(self) -> Vec<Introduced> {
+        self.made.into_inner()
     }
+}
 
-    /// It does now.
-    pub(super) fn written(&self) {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+/// The targets that would share what is another's own, and what to write instead. An authority that a target did not name is
+/// its alone: it is shared only where that is written in both.
+pub(super) fn taken<'a>(
+    targets: impl Iterator<Item = (&'a TargetName, &'a SshConfig)> + Clone,
+) -> Vec<(TargetName, String)> {
+    let mut found = Vec::new();
+    for (target, settings) in targets.clone() {
+        for name in settings.authority.iter().chain(&settings.other_authorities) {
+            let owner = |(other, its): &(&TargetName, &SshConfig)| {
+                *other != target && other.as_str() == name && its.authority.is_none()
+            };
+            if targets.clone().any(|one| owner(&one)) {
+                let text = format!(
+                    "the authority `{name}` is the target `{name}`'s own: write another name, or `authority = \"{name}\"` in that \
+                     target too if the hosts of both are to trust certificates for either"
+                );
+                found.push((target.clone(), text));
+            }
+        }
     }
+    found
 }
 
 /// A key of the broker's.

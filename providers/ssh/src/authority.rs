@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use ssh_key::PublicKey;
 use writ_core::id::WritId;
 use writ_core::provider::{Pending, ProviderFault};
-use writ_core::ssh::{HostCertificate, HostRequest, SshAuthority};
+use writ_core::ssh::{AuthorityKey, HostCertificate, HostRequest, SshAuthority};
 use writ_core::time::Timestamp;
 
 use crate::certificate::{Content, Kind, random};
@@ -42,16 +42,13 @@ pub trait CaKey: Send + Sync + fmt::Debug {
 pub struct Authority {
     key: Arc<dyn CaKey>,
     public: [u8; 32],
-    /// The public key on the wire.
-    blob: Vec<u8>,
-    fingerprint: String,
-    /// The same of authorities that hosts trust beside.
-    others: Vec<Vec<u8>>,
+    shown: AuthorityKey,
+    others: Vec<AuthorityKey>,
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Authority({})", key::shown(&self.blob))
+        write!(f, "Authority({})", key::shown(&self.shown.blob))
     }
 }
 
@@ -62,15 +59,14 @@ impl Authority {
     /// If a public key is none of Ed25519.
     pub fn new(key: Arc<dyn CaKey>, others: &[Arc<dyn CaKey>]) -> Result<Self, ConfigFault> {
         let public = public(&*key)?;
-        let blob = blob(&public);
-        let fingerprint = digest(&SHA256, &blob).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        let others = others.iter().map(|key| public_blob(&**key)).collect::<Result<_, _>>()?;
-        Ok(Self { key, public, blob, fingerprint, others })
+        let others = others.iter().map(|key| Ok(shown(&self::public(&**key)?)));
+        let others = others.collect::<Result<_, ConfigFault>>()?;
+        Ok(Self { key, public, shown: shown(&public), others })
     }
 
     /// Signs a certificate: the certificate as a line of OpenSSH, with a line feed. What the key's keeper gave is checked.
     pub(crate) async fn certify(&self, content: &Content<'_>) -> Result<String, ProviderFault> {
-        let unsigned = content.to_be_signed(&self.blob)?;
+        let unsigned = content.to_be_signed(&self.shown.blob)?;
         let signature = self.key.sign(unsigned.bytes()).await?;
         UnparsedPublicKey::new(&ED25519, &self.public).verify(unsigned.bytes(), &signature).map_err(|_| {
             ProviderFault::Refused("the authority's key gave no signature of its own over the certificate".to_owned())
@@ -132,18 +128,21 @@ impl Authority {
 }
 
 impl SshAuthority for Authority {
-    fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    fn key(&self) -> &AuthorityKey {
+        &self.shown
+    }
+
+    fn others(&self) -> &[AuthorityKey] {
+        &self.others
     }
 
     fn trusted(&self) -> Vec<String> {
-        let line = |blob: &Vec<u8>| format!("{} {} writ", key::ED25519, STANDARD.encode(blob));
-        core::iter::once(&self.blob).chain(&self.others).map(line).collect()
+        let line = |key: &AuthorityKey| format!("{} {} writ", key::ED25519, STANDARD.encode(&key.blob));
+        core::iter::once(&self.shown).chain(&self.others).map(line).collect()
     }
 
-    fn revocation_list(&self, ended: &[WritId], at: Timestamp) -> Vec<u8> {
-        let authorities: Vec<Vec<u8>> = core::iter::once(&self.blob).chain(&self.others).cloned().collect();
-        krl::list(&authorities, ended, at)
+    fn revocation_list(&self, keys: &[&AuthorityKey], ended: &[WritId], at: Timestamp) -> Vec<u8> {
+        krl::list(keys, ended, at)
     }
 
     fn certify_host<'a>(&'a self, request: &'a HostRequest) -> Pending<'a, Result<HostCertificate, ProviderFault>> {
@@ -190,6 +189,9 @@ fn public(key: &dyn CaKey) -> Result<[u8; 32], ConfigFault> {
     public.map_err(|_| ConfigFault::new("the authority's key is none of Ed25519: its public part has 32 bytes"))
 }
 
-fn public_blob(key: &dyn CaKey) -> Result<Vec<u8>, ConfigFault> {
-    Ok(blob(&public(key)?))
+/// What others are shown of a key.
+fn shown(public: &[u8; 32]) -> AuthorityKey {
+    let blob = blob(public);
+    let fingerprint = digest(&SHA256, &blob).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    AuthorityKey { fingerprint, blob }
 }

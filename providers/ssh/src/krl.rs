@@ -1,9 +1,10 @@
 //! Key revocation lists of OpenSSH (PROTOCOL.krl): the binary form that sshd's `RevokedKeys` takes.
 //!
-//! Each writ is listed twice under each authority, by its certificate's serial number and by its key id: the two follow from the
+//! Each writ is listed twice under each key, by its certificate's serial number and by its key id: the two follow from the
 //! writ alone, and either is enough for sshd.
 
 use writ_core::id::WritId;
+use writ_core::ssh::AuthorityKey;
 use writ_core::time::Timestamp;
 
 use crate::wire::Wire;
@@ -21,8 +22,8 @@ pub(crate) fn serial(writ: WritId) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h]) | 1 << 63
 }
 
-/// The list, for certificates of these authorities' (as public keys on the wire).
-pub(crate) fn list(authorities: &[Vec<u8>], ended: &[WritId], at: Timestamp) -> Vec<u8> {
+/// The list, for certificates that these keys signed.
+pub(crate) fn list(keys: &[&AuthorityKey], ended: &[WritId], at: Timestamp) -> Vec<u8> {
     let seconds = at.as_second().max(0).unsigned_abs();
     // A list's number only ever grows: the time in milliseconds does.
     let number = at.as_millisecond().max(0).unsigned_abs();
@@ -36,11 +37,10 @@ pub(crate) fn list(authorities: &[Vec<u8>], ended: &[WritId], at: Timestamp) -> 
     let size = writs.len();
     let serials = writs.iter().fold(Wire::with_capacity(size * 8), |list, writ| list.u64(serial(*writ)));
     let ids = writs.iter().fold(Wire::with_capacity(size * 36), |list, writ| list.string(writ.to_string()));
-    authorities
-        .iter()
-        .fold(head, |list, authority| {
+    keys.iter()
+        .fold(head, |list, key| {
             let section = Wire::with_capacity(size * 44 + 128)
-                .string(authority)
+                .string(&key.blob)
                 .string([])
                 .byte(SERIAL_LIST)
                 .string(serials.bytes())

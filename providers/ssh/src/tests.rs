@@ -146,7 +146,8 @@ fn a_list_has_the_bytes_of_the_protocol() {
     let at = Timestamp::from_millisecond(1_800_000_000_123).unwrap();
     let writs: Vec<WritId> = [[0x11; 16], [0x01; 16]].map(WritId::from_bytes).into();
     let authority = Authority::new(Arc::new(keeper(1, Gives::Signatures)), &[Arc::new(keeper(2, Gives::Signatures))]);
-    let list = authority.unwrap().revocation_list(&writs, at);
+    let authority = authority.unwrap();
+    let list = authority.revocation_list(&[authority.key(), &authority.others()[0]], &writs, at);
     let head = [
         b"SSHKRL\n\0".as_slice(),
         &1_u32.to_be_bytes(),

@@ -122,11 +122,8 @@ impl Direct {
         Self { entra, github, other, client, _directory: directory }
     }
 
-    /// The repository asks for subjects that name the file.
     fn claims(&self, job: &Job<'_>) -> Value {
-        let mut claims = job.claims(&self.github, AUDIENCE);
-        claims["sub"] = json!(job.subject_with_file());
-        claims
+        job.claims_with_file(&self.github, AUDIENCE)
     }
 
     fn token(&self, claims: &Value) -> String {
@@ -190,7 +187,7 @@ fn the_planned_trust_lets_the_job_in_and_none_that_nearly_is() {
     }
     let other = direct.other.token(Algorithm::Rs256, &right).unwrap();
     direct.is_refused("another issuer's signature", 700_027, &other);
-    let own = direct.other.token(Algorithm::Rs256, &job().claims(&direct.other, AUDIENCE)).unwrap();
+    let own = direct.other.token(Algorithm::Rs256, &job().claims_with_file(&direct.other, AUDIENCE)).unwrap();
     direct.is_refused("another issuer", 700_211, &own);
     let elsewhere = direct.goes("module.reports", &direct.token(&right));
     assert!(elsewhere["refused"].as_str().is_some_and(|said| said.contains("AADSTS700211:")), "{elsewhere}");

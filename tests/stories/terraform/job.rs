@@ -43,6 +43,13 @@ impl Job<'_> {
         format!("{}:job_workflow_ref:{}", self.subject(), self.job_workflow_ref())
     }
 
+    /// [`Self::claims`], where it does.
+    pub(super) fn claims_with_file(&self, issuer: &Issuer, audience: &str) -> Value {
+        let mut claims = self.claims(issuer, audience);
+        claims["sub"] = json!(self.subject_with_file());
+        claims
+    }
+
     fn reference(&self) -> &str {
         self.context.strip_prefix("ref:").unwrap_or(self.reference)
     }

@@ -73,6 +73,40 @@ fn parameters_stand_in_ascending_order_of_first_use() {
     assert!(statements > 30, "the statements were found: {statements}");
 }
 
+/// Whoever knows an authority's key may ask: an answer costs what is on it, not what there is.
+#[test]
+fn ended_certificates_are_found_by_their_index() {
+    let place = TempDir::new().unwrap();
+    drop(place.open());
+    let connection = Connection::open(place.path().join("writ.db")).unwrap();
+    let sql = format!("EXPLAIN QUERY PLAN {}", read::ENDED_CERTIFICATES);
+    let plan: Vec<String> = read::all(&connection, &sql, [0], |row| row.get(3)).unwrap();
+    assert!(plan.iter().any(|step| step.contains("COVERING INDEX writs_ended_certificates (expires>?)")), "{plan:?}");
+    assert!(!plan.iter().any(|step| step.contains("SCAN")), "{plan:?}");
+}
+
+/// What is in a store of before has its kind too.
+#[test]
+fn writs_of_before_are_told_by_what_was_minted() {
+    let place = TempDir::new().unwrap();
+    drop(place.open());
+    let mut connection = Connection::open(place.path().join("writ.db")).unwrap();
+    let back = "DROP INDEX writs_ended_certificates; ALTER TABLE writs DROP COLUMN kind; DELETE FROM migrations WHERE number > 5";
+    connection.execute_batch(back).unwrap();
+    let writs = [("null", true), (r#"{"kind":"ssh_certificate"}"#, true), (r#"{"kind":"database_role"}"#, false)];
+    let writs = writs.map(|(credential, listed)| (WritId::fresh(), credential, listed));
+    for (id, credential, _) in &writs {
+        let sql = "INSERT INTO writs (id, session, gateway, state, opened, expires, document, client) \
+                   VALUES ($1, $1, 'g', 'closed', 0, 9, $2, '')";
+        connection.execute(sql, (id.to_string(), format!(r#"{{"credential":{credential}}}"#))).unwrap();
+    }
+    migrate::run(&mut connection).unwrap();
+    let found = read::ended_certificates(&connection, Timestamp::UNIX_EPOCH).unwrap();
+    for (id, credential, listed) in &writs {
+        assert_eq!(found.contains(id), *listed, "{credential}");
+    }
+}
+
 fn string_literals(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut characters = source.chars();

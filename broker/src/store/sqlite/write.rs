@@ -175,8 +175,8 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
     let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| execute(transaction, sql, parameters).map(|_| ());
     match change {
         Change::Open { writ, client } => run(
-            "INSERT INTO writs (id, session, gateway, state, opened, expires, document, client, client_key, reason) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO writs (id, session, gateway, state, opened, expires, document, client, kind, client_key, reason) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             &[
                 &writ.id.to_string(),
                 &writ.session.to_string(),
@@ -186,13 +186,14 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
                 &micros(writ.expires),
                 &document(&writ)?,
                 &client.address,
+                &kind(&writ),
                 &client.key.as_ref().map(ClientKey::as_str),
                 &client.reason.as_ref().map(Reason::as_str),
             ],
         ),
         Change::Writ(writ) => run(
-            "UPDATE writs SET state = $1, document = $2 WHERE id = $3",
-            &[&word(&writ.state), &document(&writ)?, &writ.id.to_string()],
+            "UPDATE writs SET state = $1, document = $2, kind = $3 WHERE id = $4",
+            &[&word(&writ.state), &document(&writ)?, &kind(&writ), &writ.id.to_string()],
         ),
         Change::CloseSession { session, at, end, commands } => {
             let session = session.to_string();
@@ -246,6 +247,11 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
         Change::Freeze(freeze) => freeze::put(transaction, &freeze),
         Change::Unfreeze(id) => run("DELETE FROM freezes WHERE id = $1", &[&id.to_string()]),
     }
+}
+
+/// What was minted, once that is known.
+fn kind(writ: &Writ) -> Option<String> {
+    writ.credential.as_ref().map(|credential| word(&credential.kind))
 }
 
 fn labels(labels: &Labels) -> Result<String, StoreFault> {

@@ -246,6 +246,42 @@ fn a_provider_that_does_not_fit_its_target_is_named() {
     }
 }
 
+/// A certificate for one host is nothing to another, unless both are written so.
+#[test]
+fn an_authority_is_shared_only_where_both_targets_say_so() {
+    let sound = Sound::new();
+    let said = |web: &str, other: &str| {
+        let target = |name: &str, more: &str| {
+            format!(
+                "[[broker.target]]\nname = \"{name}\"\nprotocol = \"ssh\"\nhost = \"{name}.example\"\n\n\
+                 [broker.target.provider.ssh]\nuser = \"deploy\"\n{more}\n\n"
+            )
+        };
+        let both = format!("{}{}[link]", target("web", web), target("other", other));
+        check(&sound.path("writ.toml"), &sound.text.replacen("[link]", &both, 1))
+    };
+    for (web, other, whose) in [
+        ("", "authority = \"web\"", "web"),
+        ("", "other_authorities = [\"next\", \"web\"]", "web"),
+        ("authority = \"other\"", "other_authorities = [\"next\"]", "other"),
+        ("other_authorities = [\"other\"]", "", "other"),
+    ] {
+        let said = said(web, other);
+        let words = format!(
+            "the authority `{whose}` is the target `{whose}`'s own: write another name, or `authority = \"{whose}\"`"
+        );
+        assert!(said.contains(&words) && said.matches("writ.toml:").count() == 1, "{web} {other}: {said}");
+    }
+    for (web, other) in [
+        ("authority = \"web\"", "authority = \"web\""),
+        ("authority = \"fleet\"", "authority = \"fleet\"\nother_authorities = [\"web\"]"),
+        ("authority = \"next\"\nother_authorities = [\"web\"]", ""),
+        ("other_authorities = [\"next\"]", "authority = \"payments\""),
+    ] {
+        assert_eq!(said(web, other), "nothing", "{web} {other}");
+    }
+}
+
 #[test]
 fn an_admin_token_that_opens_nothing_is_named() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -27,7 +27,7 @@ async fn neither_key_shows_anywhere() {
     let (key, _) = split(secret(&minted)).unwrap();
     let body: Vec<&str> = std::str::from_utf8(key).unwrap().lines().filter(|line| !line.starts_with('-')).collect();
     assert!(body.len() > 3 && body.iter().all(|line| !shown.contains(line)), "{shown}");
-    let seed = std::fs::read(world.state.path().join("ssh-authority-web.key")).unwrap();
+    let seed = std::fs::read(world.state.path().join("ssh-authority-web.key.new")).unwrap();
     let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(!shown.contains(&hex) && !shown.contains(&format!("{seed:?}")), "{shown}");
 }

@@ -183,7 +183,7 @@ impl Harness for Host {
     }
 
     fn canaries(&self) -> Vec<String> {
-        let seed = std::fs::read(self.listed.world.state.path().join("ssh-authority-web.key")).unwrap();
+        let seed = std::fs::read(self.listed.world.state.path().join("ssh-authority-web.key.new")).unwrap();
         vec![seed.iter().map(|byte| format!("{byte:02x}")).collect()]
     }
 }

@@ -10,7 +10,7 @@ use writ_core::time::Timestamp;
 use writ_provider_ssh::Authority;
 use writ_world::sshd::{keygen, split, write};
 
-use crate::world::{World, key, minted, secret};
+use crate::world::{World, key, list as revoked, minted, secret};
 
 fn certificate(world: &World, name: &str, secret: &[u8]) -> PathBuf {
     let file = world.state.path().join(format!("{name}-cert.pub"));
@@ -38,17 +38,17 @@ async fn openssh_finds_who_is_on_a_list_and_nobody_else() {
     let list = world.state.path().join("list");
     let authority = world.authority("web");
     let mut ended: Vec<WritId> = (0..2_000).map(|_| WritId::fresh()).collect();
-    write(&list, &authority.revocation_list(&ended, Timestamp::now())).unwrap();
+    write(&list, &revoked(&authority, &ended)).unwrap();
     assert!(!is_listed(&list, &first) && !is_listed(&list, &second));
     ended.insert(1_000, one.id);
     ended.push(one.id);
-    write(&list, &authority.revocation_list(&ended, Timestamp::now())).unwrap();
+    write(&list, &revoked(&authority, &ended)).unwrap();
     assert!(is_listed(&list, &first) && !is_listed(&list, &second));
     let said = keygen(&["-Q", "-l", "-f", &list.to_string_lossy()]).unwrap();
     assert!(said.contains(&format!("id: {}", one.id)), "{said}");
     assert_eq!(said.matches("id: writ-").count(), 2_001, "each once");
     assert_eq!(said.matches("serial: ").count(), 2_001, "by serial number too");
-    write(&list, &authority.revocation_list(&[], Timestamp::now())).unwrap();
+    write(&list, &revoked(&authority, &[])).unwrap();
     assert!(!is_listed(&list, &first));
 }
 
@@ -69,7 +69,7 @@ async fn either_of_the_two_names_is_enough() {
         assert!(is_listed(&theirs, &certificate), "{named}");
     }
     let ours = world.state.path().join("ours");
-    write(&ours, &world.authority("web").revocation_list(&[writ.id], Timestamp::now())).unwrap();
+    write(&ours, &revoked(&world.authority("web"), &[writ.id])).unwrap();
     let said = keygen(&["-Q", "-l", "-f", &ours.to_string_lossy()]).unwrap();
     assert!(said.contains(&format!("serial: {serial}")) && said.contains(&format!("id: {}", writ.id)), "{said}");
 }
@@ -80,12 +80,12 @@ async fn a_list_is_of_its_authority_and_those_that_are_trusted_beside() {
     let (writ, minted) = minted(&world.provider(json!({}))).await;
     let certificate = certificate(&world, "one", secret(&minted));
     let list = world.state.path().join("list");
-    write(&list, &world.authority("other").revocation_list(&[writ.id], Timestamp::now())).unwrap();
+    write(&list, &revoked(&world.authority("other"), &[writ.id])).unwrap();
     assert!(!is_listed(&list, &certificate), "another authority's list says nothing of it");
     let next = Authority::new(Arc::new(key(&world.state, "next")), &[Arc::new(key(&world.state, "web"))]).unwrap();
     assert_eq!(next.trusted().len(), 2);
     assert_eq!(next.trusted()[1], world.authority("web").trusted()[0]);
-    write(&list, &next.revocation_list(&[writ.id], Timestamp::now())).unwrap();
+    write(&list, &revoked(&next, &[writ.id])).unwrap();
     assert!(is_listed(&list, &certificate), "the former's certificates are on its successor's");
 }
 

@@ -96,8 +96,14 @@ impl World {
 
     /// Puts the broker's list of these writs on the host.
     pub(crate) fn revoke(&self, ended: &[WritId]) {
-        self.host.revoke(&self.authority("web").revocation_list(ended, Timestamp::now())).unwrap();
+        self.host.revoke(&list(&self.authority("web"), ended)).unwrap();
     }
+}
+
+/// The list of an authority's own, now.
+pub(crate) fn list(authority: &Authority, ended: &[WritId]) -> Vec<u8> {
+    let keys: Vec<_> = std::iter::once(authority.key()).chain(authority.others()).collect();
+    authority.revocation_list(&keys, ended, Timestamp::now())
 }
 
 fn authority(state: &tempfile::TempDir, name: &str) -> Arc<Authority> {

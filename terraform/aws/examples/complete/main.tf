@@ -120,6 +120,8 @@ module "deploy" {
   repository  = { owner = "octo-org", owner_id = "65", name = "octo-repo", id = "74" }
   environment = "production"
   statements  = [{ actions = ["s3:PutObject"], resources = ["arn:aws:s3:::site/*"] }]
+
+  job_workflow_ref = "octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main"
 }
 
 variable "with_cluster" {

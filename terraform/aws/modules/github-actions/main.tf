@@ -11,7 +11,8 @@ locals {
     var.environment != null ? "environment:${coalesce(var.environment, "-")}" :
     var.branch != null ? "ref:refs/heads/${coalesce(var.branch, "-")}" : "ref:refs/tags/${coalesce(var.tag, "-")}"
   )
-  subject = "repo:${local.repository}:${local.context}"
+  workflow = var.job_workflow_ref == null ? "" : ":job_workflow_ref:${coalesce(var.job_workflow_ref, "-")}"
+  subject  = "repo:${local.repository}:${local.context}${local.workflow}"
 
   # A subject without numbers says nothing of who owns the name today: then the repository's number is asked for besides.
   trust = jsonencode({

@@ -76,6 +76,17 @@ variable "subject_format" {
   }
 }
 
+variable "job_workflow_ref" {
+  description = "The workflow file whose jobs are let in, with its ref: `OWNER/NAME/.github/workflows/FILE@refs/heads/BRANCH`, a tag or a commit. Of a job in a reusable workflow it is that one. The repository's subjects must be made of `repo`, `context` and `job_workflow_ref`. Every workflow of the repository, where it is left out."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.job_workflow_ref == null || can(regex("^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}/\\.github/workflows/[A-Za-z0-9._-]+\\.ya?ml@(refs/(heads|tags)/[A-Za-z0-9._][A-Za-z0-9._/-]*|[0-9a-f]{40})$", var.job_workflow_ref))
+    error_message = "job_workflow_ref must be one workflow file with its ref in full, as octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main, without wildcards."
+  }
+}
+
 variable "create_provider" {
   description = "Whether to make the account's OIDC provider for the issuer. An account has one: `false` where it is there."
   type        = bool

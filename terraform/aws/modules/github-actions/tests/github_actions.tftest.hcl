@@ -61,6 +61,39 @@ run "trusts_a_tag" {
   }
 }
 
+run "trusts_one_workflow" {
+  command = plan
+
+  variables {
+    job_workflow_ref = "octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main"
+  }
+
+  assert {
+    condition     = output.subject == "repo:octo-org@65/octo-repo@74:environment:production:job_workflow_ref:octo-org/octo-repo/.github/workflows/deploy.yml@refs/heads/main"
+    error_message = "another subject"
+  }
+}
+
+run "refuses_any_workflow" {
+  command = plan
+
+  variables {
+    job_workflow_ref = "octo-org/octo-repo/.github/workflows/*@refs/heads/main"
+  }
+
+  expect_failures = [var.job_workflow_ref]
+}
+
+run "refuses_a_workflow_without_its_ref" {
+  command = plan
+
+  variables {
+    job_workflow_ref = "octo-org/octo-repo/.github/workflows/deploy.yml"
+  }
+
+  expect_failures = [var.job_workflow_ref]
+}
+
 run "asks_for_the_number_where_the_subject_has_none" {
   command = plan
 
