@@ -31,6 +31,7 @@ pub(super) struct Failing {
     pub(super) lists: RwLock<()>,
     listed: AtomicUsize,
     panics: AtomicBool,
+    commit_panics: AtomicBool,
 }
 
 impl Failing {
@@ -44,6 +45,7 @@ impl Failing {
             lists: RwLock::default(),
             listed: AtomicUsize::new(0),
             panics: AtomicBool::new(false),
+            commit_panics: AtomicBool::new(false),
         })
     }
 
@@ -77,6 +79,11 @@ impl Failing {
         self.panics.store(panics, Ordering::SeqCst);
     }
 
+    /// Every commit panics.
+    pub(super) fn panics_at_commit(&self) {
+        self.commit_panics.store(true, Ordering::SeqCst);
+    }
+
     fn fails(&self, requests: &[Request]) -> bool {
         let outcome = |change: &Change| matches!(change, Change::Writ(writ) if writ.credential.is_some());
         let mut changes = requests.iter().flat_map(|request| &request.changes);
@@ -88,6 +95,7 @@ type Answer<'a, T> = Pending<'a, Result<T, StoreFault>>;
 
 impl Store for Failing {
     fn commit(&self, requests: Vec<Request>, expected: u64, seal: Seal) -> Answer<'_, Committed> {
+        assert!(!self.commit_panics.load(Ordering::SeqCst), "a bug in the store");
         if self.fails(&requests) {
             return Box::pin(async { Err(StoreFault("the disk is full".to_owned())) });
         }
