@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::RwLock;
 use writ_broker_api::admin::Session;
 use writ_core::approval::Approval;
+use writ_core::client::ClientKey;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
@@ -15,7 +16,7 @@ use writ_core::writ::Writ;
 
 use crate::store::sqlite::Sqlite;
 use crate::store::{
-    Change, Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead,
+    Change, Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead, Uses,
 };
 
 /// SQLite whose commits fail on demand.
@@ -132,8 +133,8 @@ impl Store for Failing {
         self.inner.session(session)
     }
 
-    fn sessions(&self, rows: Rows<SessionId>) -> Answer<'_, Vec<Session>> {
-        self.inner.sessions(rows)
+    fn sessions(&self, rows: Rows<SessionId>, key: Option<&ClientKey>) -> Answer<'_, Vec<Session>> {
+        self.inner.sessions(rows, key)
     }
 
     fn open_sessions(&self, gateway: GatewayId) -> Answer<'_, Vec<Session>> {
@@ -158,6 +159,10 @@ impl Store for Failing {
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<DueRevocation>> {
         self.inner.due_revocations(now, limit)
+    }
+
+    fn uses(&self, token: &str) -> Answer<'_, Option<Uses>> {
+        self.inner.uses(token)
     }
 
     fn join_token(&self, digest: &str) -> Answer<'_, Option<Labels>> {
