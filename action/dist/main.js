@@ -15,8 +15,9 @@ var TARGET = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 var ROLE = /^[A-Za-z0-9_.-]{1,63}$/;
 var GATEWAY = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?):([0-9]{1,5})$/;
 var DURATION = /^(?=\d)(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?$/;
+var UNSEEN = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u;
 var SHA256 = /^[0-9a-f]{64}$/;
-var LONGEST_REASON = 500;
+var LONGEST_REASON = 256;
 var input = (environment, name) => (environment[`INPUT_${name.replaceAll(" ", "_").toUpperCase()}`] ?? "").trim();
 var read = (environment) => {
   const value = (name) => input(environment, name);
@@ -27,6 +28,7 @@ var read = (environment) => {
     authority: value("ca-cert"),
     life: life(value("ttl")),
     reason: reason(value("reason")),
+    broker: broker(value("broker")),
     program: value("cli-path"),
     url: url(value("cli-url")),
     digest: digest(value("cli-sha256"))
@@ -76,8 +78,15 @@ var life = (text) => {
   return text;
 };
 var reason = (text) => {
-  if (text.length > LONGEST_REASON || /[\p{Cc}]/u.test(text)) throw new Problem(`\`reason\` is longer than ${LONGEST_REASON} characters or than one line`, "say it shorter");
+  if (Buffer.byteLength(text) > LONGEST_REASON) throw new Problem(`\`reason\` is longer than ${LONGEST_REASON} bytes`, "say it shorter");
+  if (UNSEEN.test(text)) throw new Problem("`reason` holds a character that is not seen", "say it in one line of plain text");
   return text;
+};
+var broker = (text) => {
+  const named = URL.canParse(text) ? new URL(text) : void 0;
+  const plain = named?.protocol === "https:" && named.href === `${named.origin}/`;
+  if (text !== "" && !plain) throw new Problem(`\`broker\` is \`${text}\`, which is no broker's address`, "write it as `https://broker.example:8443`");
+  return named?.origin ?? "";
 };
 var url = (text) => {
   if (text !== "" && !(URL.canParse(text) && new URL(text).protocol === "https:")) throw new Problem(`\`cli-url\` is \`${text}\`, which is no https address`, "give an address that begins with `https://`");
@@ -109,6 +118,7 @@ var start = async (program, inputs, authority, directory, begun) => {
   const settings = ["--gateway", inputs.gateway, "--audience", inputs.audience, "--service-file", services, "--from", "github-actions", "--json"];
   if (authority) settings.push("--ca-file", authority);
   if (inputs.life) settings.push("--for", inputs.life);
+  if (inputs.reason) settings.push(`--reason=${inputs.reason}`);
   const own = Object.fromEntries(SEEN.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
   const child = spawn(program, ["listen", ...settings, "--", ...targets2], {
     cwd: directory,
@@ -302,6 +312,9 @@ await step(async () => {
   const address = ({ name, host, port, database }) => [name, { host, port, user: name, database }];
   setOutput("addresses", JSON.stringify(Object.fromEntries(ready.targets.map(address))));
   setOutput("expires-at", ready.until ?? "");
+  setOutput("session-id", ready.key);
+  setOutput("session-url", inputs.broker ? `${inputs.broker}/v1/sessions?key=${ready.key}` : "");
   for (const { name, host, port } of ready.targets) say(`${name}: host=${host} port=${port}, or service=${name}`);
+  say(`the job's sessions: writ sessions ls --key=${ready.key}`);
   say(ready.until ? `open until ${ready.until}` : "open until the job ends");
 });

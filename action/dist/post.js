@@ -90,6 +90,7 @@ help: ${error.help}` : "";
 // src/summary.js
 var MOST_WRITS = 50;
 var MOST_REFUSALS = 20;
+var KEY = /^[A-Za-z0-9_-]{43}$/;
 var ENDS = {
   gone: "; the process that kept them open was gone before the job's end",
   killed: "; the process that kept them open had to be killed",
@@ -128,6 +129,7 @@ var markdown = ({ gateway, reason, events, how }) => {
     ...rows,
     ...told.length > 0 ? ["", "Refused:", "", ...told] : [],
     "",
+    ...KEY.test(ready.key) ? [`\`writ sessions ls --key=${ready.key}\` lists the job's sessions.`] : [],
     "`writ writs show WRIT` shows which policy allowed a session; its statements are in its recording.",
     ""
   ].join("\n");

@@ -5,8 +5,10 @@ const TARGET = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const ROLE = /^[A-Za-z0-9_.-]{1,63}$/;
 const GATEWAY = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?):([0-9]{1,5})$/;
 const DURATION = /^(?=\d)(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?$/;
+// What ends a line, steers a terminal, turns the writing around, or is not seen: as `writ` has it.
+const UNSEEN = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u;
 const SHA256 = /^[0-9a-f]{64}$/;
-const LONGEST_REASON = 500;
+const LONGEST_REASON = 256;
 
 // The runner gives each input as a variable: upper case, spaces as underscores.
 const input = (environment, name) => (environment[`INPUT_${name.replaceAll(" ", "_").toUpperCase()}`] ?? "").trim();
@@ -20,6 +22,7 @@ export const read = (environment) => {
     authority: value("ca-cert"),
     life: life(value("ttl")),
     reason: reason(value("reason")),
+    broker: broker(value("broker")),
     program: value("cli-path"),
     url: url(value("cli-url")),
     digest: digest(value("cli-sha256")),
@@ -75,8 +78,16 @@ const life = (text) => {
 };
 
 const reason = (text) => {
-  if (text.length > LONGEST_REASON || /[\p{Cc}]/u.test(text)) throw new Problem(`\`reason\` is longer than ${LONGEST_REASON} characters or than one line`, "say it shorter");
+  if (Buffer.byteLength(text) > LONGEST_REASON) throw new Problem(`\`reason\` is longer than ${LONGEST_REASON} bytes`, "say it shorter");
+  if (UNSEEN.test(text)) throw new Problem("`reason` holds a character that is not seen", "say it in one line of plain text");
   return text;
+};
+
+const broker = (text) => {
+  const named = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = named?.protocol === "https:" && named.href === `${named.origin}/`;
+  if (text !== "" && !plain) throw new Problem(`\`broker\` is \`${text}\`, which is no broker's address`, "write it as `https://broker.example:8443`");
+  return named?.origin ?? "";
 };
 
 const url = (text) => {

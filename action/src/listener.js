@@ -27,6 +27,7 @@ export const start = async (program, inputs, authority, directory, begun) => {
   const settings = ["--gateway", inputs.gateway, "--audience", inputs.audience, "--service-file", services, "--from", "github-actions", "--json"];
   if (authority) settings.push("--ca-file", authority);
   if (inputs.life) settings.push("--for", inputs.life);
+  if (inputs.reason) settings.push(`--reason=${inputs.reason}`);
   const own = Object.fromEntries(SEEN.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
   const child = spawn(program, ["listen", ...settings, "--", ...targets], {
     cwd: directory,

@@ -63,6 +63,9 @@ await step(async () => {
   const address = ({ name, host, port, database }) => [name, { host, port, user: name, database }];
   setOutput("addresses", JSON.stringify(Object.fromEntries(ready.targets.map(address))));
   setOutput("expires-at", ready.until ?? "");
+  setOutput("session-id", ready.key);
+  setOutput("session-url", inputs.broker ? `${inputs.broker}/v1/sessions?key=${ready.key}` : "");
   for (const { name, host, port } of ready.targets) say(`${name}: host=${host} port=${port}, or service=${name}`);
+  say(`the job's sessions: writ sessions ls --key=${ready.key}`);
   say(ready.until ? `open until ${ready.until}` : "open until the job ends");
 });

@@ -2,6 +2,7 @@
 
 const MOST_WRITS = 50;
 const MOST_REFUSALS = 20;
+const KEY = /^[A-Za-z0-9_-]{43}$/;
 
 // How the ways came to their end where their process did not say it.
 const ENDS = {
@@ -46,6 +47,7 @@ export const markdown = ({ gateway, reason, events, how }) => {
     ...rows,
     ...(told.length > 0 ? ["", "Refused:", "", ...told] : []),
     "",
+    ...(KEY.test(ready.key) ? [`\`writ sessions ls --key=${ready.key}\` lists the job's sessions.`] : []),
     "`writ writs show WRIT` shows which policy allowed a session; its statements are in its recording.",
     "",
   ].join("\n");

@@ -19,6 +19,7 @@ test("the least that is asked for is a gateway and a target", () => {
     authority: "",
     life: "",
     reason: "",
+    broker: "",
     program: "",
     url: "",
     digest: "",
@@ -44,6 +45,15 @@ test("inputs come as the runner gives them", () => {
   assert.equal(inputs.life, "1h30m");
   assert.equal(inputs.reason, "migrate 42");
   assert.equal(inputs.digest, digest.toLowerCase());
+});
+
+test("a broker is named by its https address", () => {
+  for (const [address, origin] of [["https://b.example:8443", "https://b.example:8443"], ["https://b.example/", "https://b.example"]]) {
+    assert.equal(read({ ...least, INPUT_BROKER: address }).broker, origin);
+  }
+  for (const wrong of ["b.example:8443", "http://b.example", "https://b.example/v1", "https://u:p@b.example", "https://b.example/?a"]) {
+    refused({ INPUT_BROKER: wrong }, "is no broker's address");
+  }
 });
 
 test("a gateway is a host and a port", () => {
@@ -72,8 +82,9 @@ test("what names no target is refused", () => {
 test("the rest is held to its form", () => {
   refused({ INPUT_AUDIENCE: "a b" }, "`audience` has white space");
   for (const wrong of ["1", "0h", "h", "1m1h", "-1h", "1.5h", "1 h", "forever"]) refused({ INPUT_TTL: wrong }, "is no duration");
-  refused({ INPUT_REASON: "x".repeat(501) }, "`reason` is longer");
-  refused({ INPUT_REASON: "a\nb" }, "`reason` is longer");
+  refused({ INPUT_REASON: "x".repeat(257) }, "`reason` is longer");
+  refused({ INPUT_REASON: "é".repeat(129) }, "`reason` is longer");
+  for (const unseen of ["a\nb", "a\u001b[2J", "a\u202eb", "a\u200bb", "a\u2028b"]) refused({ INPUT_REASON: unseen }, "not seen");
   refused({ "INPUT_CLI-SHA256": "abc" }, "`cli-sha256` is no SHA-256");
   refused({ "INPUT_CLI-URL": "https://example.test/writ" }, "`cli-url` is given without `cli-sha256`");
   refused({ "INPUT_CLI-URL": "http://example.test/writ", "INPUT_CLI-SHA256": "0".repeat(64) }, "is no https address");

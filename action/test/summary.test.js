@@ -5,6 +5,13 @@ import { markdown } from "../src/summary.js";
 const ready = { event: "ready", at: "2026-11-30T10:00:00Z", until: null, targets: [{ name: "payments" }, { name: "ledger" }] };
 const of = (events, more = {}) => markdown({ gateway: "gateway.example:5432", reason: "", events: [ready, ...events], how: "gone", ...more });
 
+test("the job's sessions are found by their key", () => {
+  const key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+  const told = (of) => markdown({ gateway: "g:1", reason: "", events: [{ ...ready, key: of }], how: "gone" });
+  assert.ok(told(key).includes(`\`writ sessions ls --key=${key}\` lists`));
+  for (const none of [null, undefined, "", `${key}\n# forged`]) assert.ok(!told(none).includes("sessions ls"));
+});
+
 test("sessions and refusals are counted by their target", () => {
   const text = of([
     { event: "opened", target: "payments", connection: 1, writ: "writ-1" },

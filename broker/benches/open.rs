@@ -192,7 +192,17 @@ async fn paced(
 
 fn ask(token: String) -> OpenRequest {
     let (target, client) = ("main".to_owned(), "192.0.2.7:4711".to_owned());
-    OpenRequest { token, target, protocol: Protocol::Postgres, role: None, database: None, client, approval: None }
+    OpenRequest {
+        token,
+        target,
+        protocol: Protocol::Postgres,
+        role: None,
+        database: None,
+        client,
+        client_key: None,
+        reason: None,
+        approval: None,
+    }
 }
 
 async fn enrolled(broker: &Broker) -> Result<GatewayIdentity, Failure> {

@@ -22,7 +22,7 @@ use writ_core::writ::{CredentialFacts, Writ, WritState};
 use writ_ledger::note::Verifier;
 use writ_ledger::{Hash, Head, TileSource as _};
 
-use crate::store::{Change, Condition, Request, Store, StoreFault, StoredHead};
+use crate::store::{Change, Client, Condition, Request, Store, StoreFault, StoredHead};
 
 mod directory;
 mod signer;
@@ -200,7 +200,7 @@ impl Evidence {
     pub async fn intend(
         &self,
         writ: Writ,
-        client: String,
+        client: Client,
         events: Vec<Event>,
         conditions: Vec<Condition>,
         more: Option<Change>,

@@ -14,6 +14,7 @@ use writ_broker_api::approval::ApprovalReply;
 use writ_broker_api::gateway::{OpenReply, OpenRequest};
 use writ_broker_api::sealed::Base64;
 use writ_core::approval::Approval;
+use writ_core::client::ClientKey;
 use writ_core::credential::Secret;
 use writ_core::event::{Event, WorkloadFacts};
 use writ_core::fault::{Blame, Fault};
@@ -35,7 +36,7 @@ use crate::freeze::not_frozen;
 use crate::identity::session_token::{Binding, binding};
 use crate::rates::Caller;
 use crate::refusal::{Refusal, no_evidence};
-use crate::store::{Change, Condition};
+use crate::store::{Change, Client, Condition};
 use crate::targets::Served;
 
 /// What is asked, and what becomes known of it on the way: enough for the ledger to say why it was refused.
@@ -154,8 +155,12 @@ impl Broker {
         // 5. COMMIT POINT A: no intent, no credential.
         let writ = self.draft(asked, &workload, &served, &approved);
         asked.span.record("writ", display(writ.id)).record("session", display(writ.session));
-        let mut conditions = conditions(asked.gateway, workload.get(), &writ, &approved);
-        let client = asked.open.client.clone();
+        let mut conditions = conditions(asked, workload.get(), &writ, &approved);
+        let client = Client {
+            address: asked.open.client.clone(),
+            key: asked.open.client_key.clone(),
+            reason: asked.open.reason.clone(),
+        };
         let mut events = vec![intended(asked, workload.get(), &writ, approved.by())];
         let used = approved.used().map(|(condition, change, event)| {
             conditions.push(condition);
@@ -164,7 +169,7 @@ impl Broker {
         });
         let intended = match self.evidence.intend(writ.clone(), client, events, conditions, used).await {
             Ok(intended) => intended,
-            Err(fault) => return Err(self.not_intended(workload.get(), &writ, &approved, &fault).await),
+            Err(fault) => return Err(self.not_intended(asked, workload.get(), &writ, &approved, &fault).await),
         };
 
         // 6. The credential, labelled with the writ's id.
@@ -202,6 +207,7 @@ impl Broker {
     /// Why the intent was not taken.
     async fn not_intended(
         &self,
+        asked: &Asked<'_>,
         workload: &Workload,
         writ: &Writ,
         approved: &Approved,
@@ -224,8 +230,19 @@ impl Broker {
                     Fault::new("approval.unusable", Blame::NotAllowed, "the approval is not there to be used")
                         .help("connect again: it is asked anew")
                 }
-                _ => used_up(fault),
+                _ => match fault {
+                    EvidenceFault::Refused => self.used_up(workload, asked.open.client_key.as_ref()).await,
+                    other => no_evidence(other),
+                },
             },
+        }
+    }
+
+    /// A token that was used as often as it may be, or that is another's.
+    async fn used_up(&self, workload: &Workload, shown: Option<&ClientKey>) -> Fault {
+        match self.store.uses(&workload.token_id.replay_key(&workload.issuer)).await {
+            Ok(Some(uses)) if uses.holder.as_ref() != shown => held(uses.holder.as_ref(), shown),
+            _ => used_up(),
         }
     }
 
@@ -266,12 +283,7 @@ impl Broker {
     }
 
     fn decide(&self, asked: &mut Asked<'_>, workload: &Verified<Workload>, served: &Served) -> Result<Grant, Fault> {
-        if binding(workload.get()) != Binding::Bearer {
-            let fault =
-                Fault::new("token.bound", Blame::NotAllowed, "the token is bound to a key that cannot be proved here")
-                    .help("this protocol carries no proof of the key: use a token that is not bound to one");
-            return Err(fault);
-        }
+        proved(&binding(workload.get()), asked.open.client_key.as_ref())?;
         let in_force = self.policy.borrow().clone();
         asked.policy_hash = Some(in_force.bundle.hash().clone());
         let context = ConnectContext {
@@ -279,6 +291,7 @@ impl Broker {
             client_address: Some(address_of(&asked.open.client).to_owned()),
             database_role: asked.open.role.clone(),
             database: asked.open.database.clone(),
+            client_key: asked.open.client_key.clone(),
             ttl_cap_seconds: self.settings.max_ttl.as_secs(),
         };
         writ_policy::connect(&in_force.bundle, workload, &served.target, &context).map_err(|denied| denied.fault())
@@ -418,19 +431,20 @@ fn short_digest(workload: &Workload) -> String {
 
 /// What must hold in the transaction of the intent: that the gateway was not revoked since the request began, which may be a
 /// while ago, since a gateway may take its time over the body; that nothing of it is frozen; and that the token may open one
-/// session more, which is counted.
-fn conditions(gateway: &GatewayIdentity, workload: &Workload, writ: &Writ, approved: &Approved) -> Vec<Condition> {
+/// session more with the key that the client proved, which is counted.
+fn conditions(asked: &Asked<'_>, workload: &Workload, writ: &Writ, approved: &Approved) -> Vec<Condition> {
     let parties = parties(workload).into_iter();
     let mut conditions: Vec<Condition> =
         parties.map(|(issuer, subject)| not_frozen(&issuer, &subject, &writ.target)).collect();
-    if gateway.id != GatewayId::BROKER {
-        conditions.push(Condition::GatewayGood(gateway.id));
+    if asked.gateway.id != GatewayId::BROKER {
+        conditions.push(Condition::GatewayGood(asked.gateway.id));
     }
     if workload.token_kind == TokenKind::Workload {
         let (key, uses) = (workload.token_id.replay_key(&workload.issuer), writ.obligations.uses);
         // Where humans may take their time, the token may be shown for as long.
         let waits = approved.grant().hold().map_or(0, |terms| terms.timeout_seconds.saturating_mul(2));
-        conditions.push(Condition::Use { key, expires: after(workload.token_expires, waits), uses });
+        let holder = asked.open.client_key.clone();
+        conditions.push(Condition::Use { key, expires: after(workload.token_expires, waits), uses, holder });
     }
     conditions
 }
@@ -442,15 +456,42 @@ pub(crate) fn parties(workload: &Workload) -> Vec<(Issuer, Subject)> {
     core::iter::once((workload.issuer.clone(), workload.subject.clone())).chain(actors).collect()
 }
 
-fn used_up(fault: &EvidenceFault) -> Fault {
-    match fault {
-        EvidenceFault::Refused => {
-            Fault::new("token.used", Blame::NotAllowed, "the token was used as often as policy allows (@uses)").help(
-                "get a fresh token, exchange one at /v1/token for clients that reconnect, or raise @uses in the policy",
-            )
-        }
-        other => no_evidence(other),
-    }
+/// A token that names a key is taken from who proved that very key.
+fn proved(binding: &Binding, shown: Option<&ClientKey>) -> Result<(), Fault> {
+    let said = match (binding, shown) {
+        (Binding::Bearer, _) => return Ok(()),
+        (Binding::Key(named), Some(shown)) if named == shown.as_str() => return Ok(()),
+        (Binding::Key(named), shown) => format!("the token names the key {named}, and {}", proof(shown)),
+        (Binding::Unprovable, _) => "the token's `cnf` names no key by its thumbprint (`jkt`)".to_owned(),
+    };
+    Err(Fault::new("token.bound", Blame::NotAllowed, "the token is bound to a key that this connection did not prove")
+        .help("connect with a client certificate of that key (`sslcert`, `sslkey`), or with a token that is bound to none")
+        .detail(said))
+}
+
+/// A token was used with another key, or with none where there is one now.
+fn held(holder: Option<&ClientKey>, shown: Option<&ClientKey>) -> Fault {
+    let what = match (holder, shown) {
+        (None, _) => "the token was used before without a key, so that no key can use it now",
+        (Some(_), None) => "the token was used before with a key that this connection did not prove",
+        (Some(_), Some(_)) => "the token was used before with another key",
+    };
+    let before = holder.map_or_else(|| "without a key".to_owned(), |key| format!("with the key {key}"));
+    Fault::new("token.bound", Blame::NotAllowed, what)
+        .help(
+            "get a fresh token; where several programs use one token, let `writ listen` connect for all of them, or let none \
+             show a key (`--no-key`)",
+        )
+        .detail(format!("the token was first used {before}, and {}", proof(shown)))
+}
+
+fn proof(shown: Option<&ClientKey>) -> String {
+    shown.map_or_else(|| "this connection proved none".to_owned(), |key| format!("this connection proved {key}"))
+}
+
+fn used_up() -> Fault {
+    Fault::new("token.used", Blame::NotAllowed, "the token was used as often as policy allows (@uses)")
+        .help("get a fresh token, exchange one at /v1/token for clients that reconnect, or raise @uses in the policy")
 }
 
 fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ, approval: Option<ApprovalId>) -> Event {
@@ -463,6 +504,8 @@ fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ, approval: Optio
         target: writ.target.clone(),
         database: asked.open.database.as_deref().map(cut),
         client: cut(&asked.open.client),
+        client_key: asked.open.client_key.clone(),
+        reason: asked.open.reason.clone(),
         obligations: Box::new(writ.obligations.clone()),
         policy_hash: writ.policy_hash.clone(),
         policies: writ.policies.clone(),

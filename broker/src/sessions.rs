@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use writ_broker_api::admin::{ListQuery, Page, RecordingKey, Segment, Session};
+use writ_broker_api::admin::{ListQuery, Page, RecordingKey, Segment, Session, SessionsQuery};
 use writ_broker_api::gateway::{CloseRequest, SegmentFacts};
 use writ_broker_api::sealed::Base64;
 use writ_core::event::Event;
@@ -187,13 +187,14 @@ impl Broker {
         self.store.session(session).await?.ok_or_else(|| Refusal::not_found("session"))
     }
 
-    /// Sessions, newest first.
+    /// Sessions, newest first; all, or those of one client's key.
     ///
     /// # Errors
     /// [`Refusal`] if the query is malformed.
-    pub async fn sessions(&self, query: &ListQuery) -> Result<Page<Session>, Refusal> {
-        let rows = rows(query)?;
-        let items = self.store.sessions(rows).await?;
+    pub async fn sessions(&self, query: SessionsQuery) -> Result<Page<Session>, Refusal> {
+        let SessionsQuery { limit, after, live, key } = query;
+        let rows = rows(&ListQuery { limit, after, live })?;
+        let items = self.store.sessions(rows, key.as_ref()).await?;
         let next = next(&items, rows.limit, |session| session.id.to_string());
         Ok(Page { items, next })
     }

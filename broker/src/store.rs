@@ -9,6 +9,7 @@ use std::fmt;
 use writ_broker_api::admin::{Gateway, Segment, Session};
 use writ_broker_api::sealed::SealingKey;
 use writ_core::approval::Approval;
+use writ_core::client::{ClientKey, Reason};
 use writ_core::event::SessionEnd;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, FreezeId, GatewayId, SessionId, WritId};
@@ -50,7 +51,7 @@ pub struct StoredHead {
 /// What must hold for a request to be taken. It is looked at inside the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// A token has uses left; one is taken.
+    /// A token has uses left, and its holder is the one that used it first; one is taken.
     Use {
         /// What tells the token from others.
         key: String,
@@ -58,6 +59,8 @@ pub enum Condition {
         expires: Timestamp,
         /// How many uses it has in all.
         uses: u32,
+        /// The key that whoever uses it proved, if they did.
+        holder: Option<ClientKey>,
     },
     /// A join token is there, has not ended and was not used; it is used up.
     JoinToken {
@@ -115,8 +118,8 @@ pub enum Change {
     Open {
         /// The writ.
         writ: Writ,
-        /// The client's address.
-        client: String,
+        /// Its client.
+        client: Client,
     },
     /// A writ's new form.
     Writ(Writ),
@@ -187,6 +190,26 @@ pub enum Change {
     Approval(Approval),
     /// The new form of a target's last turn.
     Rotation(TurnRecord),
+}
+
+/// What is kept of a session's client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    /// Its address, as the gateway saw it.
+    pub address: String,
+    /// The key that it proved, if it did.
+    pub key: Option<ClientKey>,
+    /// Why it connects, as it says.
+    pub reason: Option<Reason>,
+}
+
+/// How a token was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uses {
+    /// How often.
+    pub used: u32,
+    /// By whom: the key that was proved each time, or that there was none.
+    pub holder: Option<ClientKey>,
 }
 
 /// A gateway as the store has it.
@@ -285,8 +308,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn writs(&self, rows: Rows<WritId>) -> Pending<'_, Result<Vec<Writ>, StoreFault>>;
     /// One session.
     fn session(&self, session: SessionId) -> Pending<'_, Result<Option<Session>, StoreFault>>;
-    /// Sessions.
-    fn sessions(&self, rows: Rows<SessionId>) -> Pending<'_, Result<Vec<Session>, StoreFault>>;
+    /// Sessions; with a key those alone whose clients proved it.
+    fn sessions(&self, rows: Rows<SessionId>, key: Option<&ClientKey>)
+    -> Pending<'_, Result<Vec<Session>, StoreFault>>;
     /// Sessions of a gateway that did not end.
     fn open_sessions(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<Session>, StoreFault>>;
     /// Writs that are intended since before a time, or whose session should have ended before it.
@@ -302,6 +326,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn ended_certificates(&self, expire_after: Timestamp) -> Pending<'_, Result<Vec<WritId>, StoreFault>>;
     /// Revocations that are due.
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>>;
+    /// How a token was used, by what [`Condition::Use`] calls its key; `None` if it was not, or that was forgotten.
+    fn uses(&self, token: &str) -> Pending<'_, Result<Option<Uses>, StoreFault>>;
     /// What the gateway that joins with this token serves; `None` if there is no such token. Whether it is still good is for
     /// [`Condition::JoinToken`] to say.
     fn join_token(&self, digest: &str) -> Pending<'_, Result<Option<Labels>, StoreFault>>;

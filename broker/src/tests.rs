@@ -8,6 +8,7 @@ mod connections;
 mod evidence;
 mod freeze;
 mod gateways;
+mod holders;
 mod issuance;
 mod keys;
 mod panics;

@@ -1,11 +1,12 @@
 //! `/v1/token`: a workload's own token for a session token, for clients that reconnect often.
 
 use writ_broker_api::token::{ExchangeReply, ExchangeRequest};
+use writ_core::client::ClientKey;
 use writ_core::event::Event;
 use writ_core::fault::Fault;
 use writ_core::id::RequestId;
 use writ_core::time::{Timestamp, after};
-use writ_core::workload::TokenKind;
+use writ_core::workload::{TokenKind, Workload};
 use writ_policy::{ConnectContext, Denied};
 
 use crate::broker::Broker;
@@ -68,6 +69,7 @@ impl Broker {
             client_address: Some(client.to_owned()),
             database_role: None,
             database: None,
+            client_key: proved(&admitted),
             ttl_cap_seconds: self.settings.max_ttl.as_secs(),
         };
         let grant = writ_policy::connect(&in_force.bundle, &admitted.workload, &served.target, &context).map_err(
@@ -108,25 +110,55 @@ impl Broker {
                     "access is frozen: wait until an operator lifts the freeze",
                 )
             },
-            None => Refusal::new("token.used", "invalid_request", "a token was used as often as policy allows (@uses)"),
+            None => match self.held(admitted).await {
+                Some(held) => held,
+                None => {
+                    Refusal::new("token.used", "invalid_request", "a token was used as often as policy allows (@uses)")
+                }
+            },
         }
     }
+
+    /// A token that was used with another key before, or with none where there is one now.
+    async fn held(&self, admitted: &Admitted) -> Option<Refusal> {
+        let shown = proved(admitted);
+        for workload in counted(admitted) {
+            let uses = self.store.uses(&workload.token_id.replay_key(&workload.issuer)).await;
+            if let Ok(Some(uses)) = uses
+                && uses.holder != shown
+            {
+                let words =
+                    "a token was used with another key before, or without one: get a fresh token, and prove one key";
+                let holder = uses.holder.map_or_else(|| "no key".to_owned(), |key| format!("the key {key}"));
+                let detail = format!("`{}` was first used with {holder}", workload.subject);
+                return Some(Refusal { detail, ..Refusal::new("token.bound", "invalid_request", words) });
+            }
+        }
+        None
+    }
+}
+
+/// The key that the client proved, if it did.
+fn proved(admitted: &Admitted) -> Option<ClientKey> {
+    admitted.proof.as_ref().and_then(|proof| proof.thumbprint.parse().ok())
+}
+
+/// Those whose uses are counted. A certificate's key was proved anew: there is nothing to be used twice.
+fn counted(admitted: &Admitted) -> impl Iterator<Item = &Workload> {
+    admitted.workloads().filter(|workload| workload.token_kind == TokenKind::Workload)
 }
 
 fn conditions(admitted: &Admitted, uses: u32) -> Vec<Condition> {
     let parties = crate::issue::parties(admitted.workload.get()).into_iter();
     let mut conditions: Vec<Condition> =
         parties.map(|(issuer, subject)| crate::freeze::not_frozen(&issuer, &subject, &admitted.target)).collect();
-    for workload in admitted.workloads() {
-        // A certificate's key was proved anew: there is nothing to be used twice.
-        if workload.token_kind == TokenKind::Workload {
-            let key = workload.token_id.replay_key(&workload.issuer);
-            conditions.push(Condition::Use { key, expires: workload.token_expires, uses });
-        }
+    for workload in counted(admitted) {
+        let key = workload.token_id.replay_key(&workload.issuer);
+        conditions.push(Condition::Use { key, expires: workload.token_expires, uses, holder: proved(admitted) });
     }
     if let Some(proof) = &admitted.proof {
         let key = format!("dpop:{}:{}", proof.thumbprint, proof.jti);
-        conditions.push(Condition::Use { key, expires: proof.expires, uses: 1 });
+        conditions.push(Condition::Use { key, expires: proof.expires, uses: 1, holder: None });
     }
     conditions
 }

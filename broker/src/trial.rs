@@ -44,8 +44,17 @@ impl Broker {
         let known = self.loaded.load().targets.find(&trial.target);
         let protocol = known.map(|served| served.target.protocol).unwrap_or_default();
         let TrialRequest { target, role } = trial;
-        let (token, database, approval) = (token.to_owned(), None, None);
-        let open = OpenRequest { token, target, protocol, role, database, client, approval };
+        let open = OpenRequest {
+            token: token.to_owned(),
+            target,
+            protocol,
+            role,
+            database: None,
+            client,
+            client_key: None,
+            reason: None,
+            approval: None,
+        };
         let Opening::Open(reply) = self.open(&itself, &open).await? else { return Err(failed("the trial is held")) };
         let _ = Zeroizing::new(open.token);
         let tried = self.presented(&opening, &reply).await;

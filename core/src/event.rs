@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::approval::ApprovalState;
+use crate::client::{ClientKey, Reason};
 use crate::credential::Fingerprint;
 use crate::freeze::FreezeScope;
 use crate::grant::{Obligations, PolicyHash};
@@ -286,6 +287,12 @@ pub enum Event {
         database: Option<String>,
         /// The client's address as the gateway saw it.
         client: String,
+        /// The key that the client proved to the gateway, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_key: Option<ClientKey>,
+        /// Why it connects, as it says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
         /// What policy attached.
         obligations: Box<Obligations>,
         /// The policy set.

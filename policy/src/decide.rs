@@ -6,6 +6,7 @@ use std::fmt;
 
 use cedar_policy::{AuthorizationError, Decision, PolicyId, Response, RestrictedExpression};
 use serde_json::Value;
+use writ_core::client::ClientKey;
 use writ_core::command::CommandTag;
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::{Grant, PolicyHash};
@@ -31,6 +32,8 @@ pub struct ConnectContext {
     pub database_role: Option<String>,
     /// The database, or other part of the target, that the client asked for; not known where a token is exchanged.
     pub database: Option<String>,
+    /// The key that the client proved, if it did.
+    pub client_key: Option<ClientKey>,
     /// The longest life that any session may have, in seconds, from the configuration.
     pub ttl_cap_seconds: u64,
 }
@@ -209,11 +212,12 @@ pub(crate) fn workload_cast(bundle: &Bundle, workload: &Workload, target: &Targe
 pub(crate) fn connect_question(bundle: &Bundle, cast: &Cast, context: &ConnectContext) -> Result<Question, Unusable> {
     let mut pairs = vec![seconds(context.now)];
     let optional = [
-        ("client_address", &context.client_address),
-        ("database_role", &context.database_role),
-        ("database", &context.database),
+        ("client_address", context.client_address.as_deref()),
+        ("database_role", context.database_role.as_deref()),
+        ("database", context.database.as_deref()),
+        ("client_key", context.client_key.as_ref().map(ClientKey::as_str)),
     ];
-    pairs.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(value.as_deref()?)))));
+    pairs.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(value?)))));
     cast.question(bundle, "connect", pairs)
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn context() -> ConnectContext {
         client_address: None,
         database_role: None,
         database: None,
+        client_key: None,
         ttl_cap_seconds: 86_400,
     }
 }

@@ -73,6 +73,7 @@ fn every_case_is_decided_as_written() {
             client_address: None,
             database_role: Some((*asked).to_owned()).filter(|asked| asked != "-"),
             database: None,
+            client_key: None,
             ttl_cap_seconds: 3600,
         };
         #[expect(clippy::disallowed_methods, reason = "the matrix stands in for identity")]

@@ -45,6 +45,7 @@ fn a_job_reaches_its_targets_and_leaves_nothing_behind() {
     let mut runner = Runner::new(&world);
     let mut inputs = both(&world);
     inputs.extend([("ttl", "45m".to_owned()), ("reason", "migration 42 <b>".to_owned())]);
+    inputs.push(("broker", format!("{}/", world.stack.broker())));
     let main = runner.main(&inputs);
     assert!(main.success, "{}", main.said);
 
@@ -103,6 +104,19 @@ fn a_job_reaches_its_targets_and_leaves_nothing_behind() {
     assert!(post.summary.contains("migration 42 &lt;b&#62;"), "{}", post.summary);
     let writs = writs_in(&post.summary);
     assert_eq!(writs.len(), 7);
+    // Which are those of the key that the way was opened with, for the reason that was given.
+    let id = main.output("session-id");
+    assert_eq!(main.output("session-url"), format!("{}/v1/sessions?key={id}", world.stack.broker()));
+    assert!(post.summary.contains(&format!("`writ sessions ls --key={id}`")), "{}", post.summary);
+    let listed = admin(&world.stack, &["sessions", "ls", &format!("--key={id}"), "--json"]).unwrap();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let listed = listed["items"].as_array().unwrap();
+    assert_eq!(listed.iter().map(|one| one["writ"]["id"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), writs);
+    let shown = admin(&world.stack, &["sessions", "show", listed[0]["id"].as_str().unwrap()]).unwrap();
+    assert!(
+        shown.contains(&format!("client key    {id}\n")) && shown.contains("reason        migration 42 <b>\n"),
+        "{shown}"
+    );
     for writ in writs {
         let shown = admin(&world.stack, &["writs", "show", &writ]).unwrap();
         assert!(shown.contains("octo-repo"), "{shown}");
@@ -196,6 +210,12 @@ fn there_is_nothing_to_mask() {
     assert!(tokens.len() > 2 && !fingerprints.is_empty() && places.len() > 20);
     assert_eq!(found(&tokens, &places), Vec::<String>::new());
     assert_eq!(minted(&fingerprints, &places), Vec::<String>::new());
+    // Nor the key that the run proves: in PEM, or in PKCS #8, where the curve's name stands before the secret's octets.
+    for private in [b"PRIVATE KEY-----".as_slice(), b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x6d"] {
+        let holding: Vec<&str> =
+            places.iter().filter(|place| contains(&place.bytes, private)).map(|place| place.name.as_str()).collect();
+        assert_eq!(holding, Vec::<&str>::new());
+    }
 
     // The search would have found it: what an action that hands a token or a password on leaves.
     let token = world.stack.secrets()[0].clone();
@@ -342,16 +362,16 @@ fn a_process_that_was_killed_is_missed() {
 fn what_a_step_started_that_never_was_ready_is_ended() {
     let world = world();
     // Fakes of the program, none of which is ever ready. The first cancels the step once it has said what it started.
-    let cancelled = |states: &Path| {
+    let cancel = |states: &Path| {
         let saved = format!("grep -q '^process<<' '{}'/save_state_*", states.display());
         format!("for try in $(seq 100); do {saved} && break; sleep 0.1; done; kill -INT $PPID")
     };
-    let lost = |_: &Path| "rm \"$TMPDIR/events\"".to_owned();
-    let cases: [(&str, &dyn Fn(&Path) -> String); 2] = [("cancelled", &cancelled), ("its record is lost", &lost)];
-    for (name, script) in cases {
+    let lost = "rm \"$TMPDIR/events\"";
+    for (name, cancelled) in [("cancelled", true), ("its record is lost", false)] {
         let mut runner = Runner::new(&world);
         let program = runner.workspace().join("writ");
-        let script = script(&runner.temporary().join("_runner_file_commands"));
+        let script =
+            if cancelled { cancel(&runner.temporary().join("_runner_file_commands")) } else { lost.to_owned() };
         std::fs::write(&program, format!("#!/bin/sh\n{script}\nsleep 60\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
         let mut inputs = only(&world, TARGET);

@@ -115,6 +115,7 @@ fn what_happens_is_told_line_by_line() {
     let ready = listening.event();
     assert_eq!((&ready["event"], &ready["targets"][0]["name"]), (&"ready".into(), &TARGET.into()));
     let socket = ready["targets"][0]["host"].as_str().unwrap().to_owned();
+    assert_eq!(ready["key"].as_str().map(str::len), Some(43), "the run's key, by its thumbprint");
     assert!(Path::new(&socket).starts_with(workload.path("tmp")) && ready["until"].as_str().unwrap().ends_with('Z'));
     assert_eq!(fs::metadata(&services).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(psql(&socket, "5432").unwrap(), "42");
@@ -143,6 +144,7 @@ fn a_port_is_told_to_who_reads() {
     let mut listening = Listening::start(workload.listen(&[&format!("{TARGET}=0")]));
     let line = listening.line();
     let port = line.strip_prefix("payments: 127.0.0.1, port ").unwrap().to_owned();
+    assert!(listening.line().starts_with("sessions: writ sessions ls --key="));
     assert_eq!(listening.line(), "listening until a signal ends it");
     assert_eq!(psql("127.0.0.1", &port).unwrap(), "42");
     assert!(listening.line().starts_with("payments: connection 1 opened under writ-"));

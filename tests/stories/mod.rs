@@ -19,6 +19,7 @@ mod freeze;
 mod github;
 mod github_app;
 mod governed;
+mod keys;
 mod limits;
 mod listen;
 mod masks;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use writ_core::client::{ClientKey, Reason};
 use writ_core::event::SessionEnd;
 use writ_core::freeze::FreezeScope;
 use writ_core::id::{GatewayId, SessionId};
@@ -25,6 +26,14 @@ pub struct Session {
     pub writ: Writ,
     /// The client's address, as the gateway saw it.
     pub client: String,
+    /// The key that the client proved to the gateway, if it did: a JWK thumbprint (RFC 7638).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub client_key: Option<ClientKey>,
+    /// Why the client connected, as it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<Reason>,
     /// When it ended, if it did.
     #[schema(value_type = Option<String>)]
     pub closed: Option<Timestamp>,
@@ -68,6 +77,20 @@ pub struct ListQuery {
     pub after: Option<String>,
     /// Only what is live.
     pub live: Option<bool>,
+}
+
+/// Query parameters of the list of sessions.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct SessionsQuery {
+    /// At most this many rows: 1 to 1,000, default 100.
+    pub limit: Option<u32>,
+    /// Rows after this one.
+    pub after: Option<String>,
+    /// Only what is live.
+    pub live: Option<bool>,
+    /// Only those whose client proved the key with this thumbprint (RFC 7638).
+    #[schema(value_type = Option<String>)]
+    pub key: Option<ClientKey>,
 }
 
 /// Why an operator ends something.

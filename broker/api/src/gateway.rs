@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use writ_core::client::{ClientKey, Reason};
 use writ_core::event::SessionEnd;
 use writ_core::grant::{Obligations, PolicyHash};
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
@@ -74,6 +75,14 @@ pub struct OpenRequest {
     pub database: Option<String>,
     /// The client's address, as the gateway saw it.
     pub client: String,
+    /// The key that the client proved to the gateway in its handshake, if it did: a JWK thumbprint (RFC 7638).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub client_key: Option<ClientKey>,
+    /// Why the client connects, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<Reason>,
     /// The approval that was given for this opening, where one was asked for: all else is as it was then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]

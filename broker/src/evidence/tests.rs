@@ -132,7 +132,7 @@ async fn a_token_is_used_as_often_as_it_may_be_and_no_more() {
     let attempts: Vec<_> = (0..50)
         .map(|number| {
             let evidence = evidence.clone();
-            let condition = Condition::Use { key: "jti:x".to_owned(), expires: Timestamp::MAX, uses: 3 };
+            let condition = Condition::Use { key: "jti:x".to_owned(), expires: Timestamp::MAX, uses: 3, holder: None };
             tokio::spawn(async move { evidence.write(vec![event(number)], vec![condition], Vec::new()).await })
         })
         .collect();

@@ -63,7 +63,7 @@ pub enum Binding {
     Unprovable,
 }
 
-/// What the workload's token is bound to, by its `cnf` claim. A caller that cannot have the key proved refuses all but
+/// What the workload's token is bound to, by its `cnf` claim. A caller to whom no key was proved refuses all but
 /// [`Binding::Bearer`].
 #[must_use]
 pub fn binding(workload: &Workload) -> Binding {

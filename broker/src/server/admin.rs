@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use writ_broker_api::admin::{
     FreezeRequest, Gateway, HostCertificateReply, HostCertificateRequest, JoinToken, JoinTokenRequest, ListQuery, Me,
-    OlderRevoked, Order, Page, RecordingKey, RotationFacts, Session, SshFacts, TargetFacts, UnfreezeQuery,
+    OlderRevoked, Order, Page, RecordingKey, RotationFacts, Session, SessionsQuery, SshFacts, TargetFacts,
+    UnfreezeQuery,
 };
 use writ_broker_api::sealed::Base64;
 use writ_core::freeze::Freeze;
@@ -63,9 +64,9 @@ pub(super) async fn revoke_writ(
 pub(super) async fn sessions(
     State(app): State<App>,
     _: May<ToView>,
-    Checked(Query(query)): Checked<Query<ListQuery>>,
+    Checked(Query(query)): Checked<Query<SessionsQuery>>,
 ) -> Answer<Page<Session>> {
-    app.broker.sessions(&query).await.map(Json)
+    app.broker.sessions(query).await.map(Json)
 }
 
 pub(super) async fn session(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use writ_broker_api::admin::Segment;
 use writ_broker_api::sealed::{Base64, SealingKey};
+use writ_core::client::ClientKey;
 use writ_core::credential::{CredentialKind, Fingerprint, Revocation, Secret};
 use writ_core::event::{Actor, SessionEnd};
 use writ_core::freeze::{Freeze, FreezeScope};
@@ -17,7 +18,7 @@ use writ_core::workload::{Issuer, Subject};
 use writ_core::writ::{CredentialFacts, Writ, WritState};
 use writ_ledger::Hash;
 
-use super::{Change, Committed, Condition, EnrolledGateway, Request, Rows, Seal, Store, StoreFault};
+use super::{Change, Client, Committed, Condition, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, Uses};
 
 /// A place that a store can be opened at, again and again.
 pub(crate) trait Place {
@@ -29,12 +30,14 @@ pub(crate) trait Place {
 pub(crate) async fn suite<P: Place>(fresh: impl Fn() -> P) {
     on(&fresh, conditions_are_all_or_nothing).await;
     on(&fresh, uses_are_exact).await;
+    on(&fresh, a_token_is_its_first_holders).await;
     on(&fresh, join_tokens_are_used_once_and_end).await;
     on(&fresh, a_refused_request_leaves_nothing_and_harms_no_other).await;
     on(&fresh, another_appender_is_noticed).await;
     on(&fresh, a_seal_that_fails_leaves_nothing).await;
     on(&fresh, entries_come_in_order_and_are_forgotten_once_applied).await;
     on(&fresh, lists_are_newest_first_and_page).await;
+    on(&fresh, sessions_are_found_by_their_clients_key).await;
     on(&fresh, overdue_is_what_nobody_settled).await;
     on(&fresh, ended_certificates_are_those_that_must_not_count_any_more).await;
     on(&fresh, revocations_fall_due_and_end).await;
@@ -85,8 +88,20 @@ fn entry(text: &str) -> Request {
     Request { entries: vec![text.as_bytes().to_vec()], ..Request::default() }
 }
 
+fn key(letter: char) -> ClientKey {
+    format!("{}A", letter.to_string().repeat(42)).parse().unwrap()
+}
+
+fn client() -> Client {
+    Client { address: "192.0.2.1:5".to_owned(), ..Client::default() }
+}
+
+fn used_with(key: &str, uses: u32, holder: Option<ClientKey>) -> Condition {
+    Condition::Use { key: key.to_owned(), expires: at(100), uses, holder }
+}
+
 fn used(key: &str, uses: u32) -> Condition {
-    Condition::Use { key: key.to_owned(), expires: at(100), uses }
+    used_with(key, uses, None)
 }
 
 pub(crate) fn writ(gateway: GatewayId, state: WritState, opened: i64, expires: i64) -> Writ {
@@ -120,7 +135,7 @@ pub(crate) fn writ(gateway: GatewayId, state: WritState, opened: i64, expires: i
 
 async fn opened(store: &Arc<dyn Store>, state: WritState, opened: i64, expires: i64) -> Writ {
     let writ = writ(GatewayId::fresh(), state, opened, expires);
-    change(store, vec![Change::Open { writ: writ.clone(), client: "192.0.2.1:5".to_owned() }]).await;
+    change(store, vec![Change::Open { writ: writ.clone(), client: client() }]).await;
     writ
 }
 
@@ -184,9 +199,63 @@ async fn join_tokens_are_used_once_and_end(store: Arc<dyn Store>) {
     assert!(holds(&store, token("two", at(9))).await);
 }
 
+async fn a_token_is_its_first_holders(store: Arc<dyn Store>) {
+    let (a, b) = (Some(key('a')), Some(key('b')));
+    assert_eq!(store.uses("t").await.unwrap(), None);
+    assert!(holds(&store, vec![used_with("t", 3, a.clone())]).await);
+    assert!(!holds(&store, vec![used_with("t", 3, b.clone())]).await, "another key");
+    assert!(!holds(&store, vec![used("t", 3)]).await, "no key");
+    assert_eq!(
+        store.uses("t").await.unwrap(),
+        Some(Uses { used: 1, holder: a.clone() }),
+        "who is refused takes nothing"
+    );
+    assert!(holds(&store, vec![used_with("t", 3, a.clone())]).await);
+    assert!(holds(&store, vec![used("u", 3)]).await);
+    assert!(!holds(&store, vec![used_with("u", 3, a.clone())]).await, "a token without a holder gets none");
+    assert!(holds(&store, vec![used("u", 3)]).await);
+    let both = vec![used_with("v", 3, a.clone()), used_with("t", 3, b)];
+    assert!(!holds(&store, both).await);
+    assert_eq!(store.uses("v").await.unwrap(), None, "and its holder was given back");
+    let at_once: Vec<Request> = ['a', 'b', 'a']
+        .into_iter()
+        .map(|letter| Request { conditions: vec![used_with("w", 3, Some(key(letter)))], ..Request::default() })
+        .collect();
+    assert_eq!(commit(&store, at_once).await.taken, [true, false, true], "in one commit too");
+    store.prune(at(101)).await.unwrap();
+    assert_eq!(store.uses("t").await.unwrap(), None);
+}
+
+async fn sessions_are_found_by_their_clients_key(store: Arc<dyn Store>) {
+    let mut of_a = Vec::new();
+    for letter in [Some('a'), None, Some('b'), Some('a')] {
+        let reason = letter.map(|letter| format!("it's {letter}").parse().unwrap());
+        let client = Client { key: letter.map(key), reason, ..client() };
+        let writ = writ(GatewayId::fresh(), WritState::Issued, 0, 60);
+        change(&store, vec![Change::Open { writ: writ.clone(), client: client.clone() }]).await;
+        let read = store.session(writ.session).await.unwrap().unwrap();
+        assert_eq!((read.client, read.client_key, read.reason), (client.address, client.key, client.reason));
+        if letter == Some('a') {
+            of_a.push(writ);
+        }
+    }
+    of_a.sort_by_key(|writ| core::cmp::Reverse(writ.session));
+    let ids = |found: Vec<writ_broker_api::admin::Session>| found.iter().map(|one| one.id).collect::<Vec<_>>();
+    let all = Rows { limit: 9, after: None, live: false };
+    let found = ids(store.sessions(all, Some(&key('a'))).await.unwrap());
+    assert_eq!(found, [of_a[0].session, of_a[1].session]);
+    let next = Rows { after: Some(found[0]), ..all };
+    assert_eq!(ids(store.sessions(next, Some(&key('a'))).await.unwrap()), found[1..]);
+    change(&store, vec![close(&of_a[0], at(5))]).await;
+    let live = Rows { live: true, ..all };
+    assert_eq!(ids(store.sessions(live, Some(&key('a'))).await.unwrap()), found[1..]);
+    assert_eq!(ids(store.sessions(all, Some(&key('c'))).await.unwrap()), []);
+    assert_eq!(store.sessions(all, None).await.unwrap().len(), 4);
+}
+
 async fn a_refused_request_leaves_nothing_and_harms_no_other(store: Arc<dyn Store>) {
     let one = writ(GatewayId::fresh(), WritState::Intended, 0, 60);
-    let open = Change::Open { writ: one.clone(), client: String::new() };
+    let open = Change::Open { writ: one.clone(), client: Client::default() };
     let never = vec![Condition::SessionOpen(SessionId::fresh())];
     let refused = Request { conditions: never, changes: vec![open], ..entry("refused") };
     let committed = commit(&store, vec![entry("a"), refused, entry("b")]).await;
@@ -246,11 +315,11 @@ async fn lists_are_newest_first_and_page(store: Arc<dyn Store>) {
 
     let mut sessions: Vec<SessionId> = all.iter().map(|writ| writ.session).collect();
     sessions.sort_by_key(|session| core::cmp::Reverse(*session));
-    let page = store.sessions(Rows { limit: 3, after: None, live: false }).await.unwrap();
+    let page = store.sessions(Rows { limit: 3, after: None, live: false }, None).await.unwrap();
     assert_eq!(page.iter().map(|session| session.id).collect::<Vec<_>>(), sessions[..3]);
-    let rest = store.sessions(Rows { limit: 3, after: Some(sessions[2]), live: false }).await.unwrap();
+    let rest = store.sessions(Rows { limit: 3, after: Some(sessions[2]), live: false }, None).await.unwrap();
     assert_eq!(rest.iter().map(|session| session.id).collect::<Vec<_>>(), sessions[3..]);
-    let live = store.sessions(Rows { limit: 9, after: None, live: true }).await.unwrap();
+    let live = store.sessions(Rows { limit: 9, after: None, live: true }, None).await.unwrap();
     assert!(live.len() == 4 && live.iter().all(|session| session.closed.is_none()));
 }
 
@@ -281,7 +350,7 @@ async fn ended_certificates_are_those_that_must_not_count_any_more(store: Arc<dy
     let (ssh, none) = (Some(CredentialKind::SshCertificate), None);
     let put = async |state, expires, kind: Option<CredentialKind>, then: &dyn Fn(&Writ) -> Vec<Change>| {
         let opened = writ(GatewayId::fresh(), WritState::Intended, 0, expires);
-        change(&store, vec![Change::Open { writ: opened.clone(), client: "192.0.2.1:5".to_owned() }]).await;
+        change(&store, vec![Change::Open { writ: opened.clone(), client: client() }]).await;
         let now = Writ { state, credential: kind.map(minted), ..opened };
         change(&store, vec![Change::Writ(now.clone())]).await;
         change(&store, then(&now)).await;
@@ -316,7 +385,7 @@ async fn ended_certificates_are_those_that_must_not_count_any_more(store: Arc<dy
     // One that is opened with all that is known of it, and one that was taken back while it lived.
     let (gateway, kind) = (GatewayId::fresh(), CredentialKind::DatabaseRole);
     let known = Writ { credential: Some(minted(kind)), ..writ(gateway, WritState::Closed, 0, 200) };
-    change(&store, vec![Change::Open { writ: known, client: String::new() }]).await;
+    change(&store, vec![Change::Open { writ: known, client: Client::default() }]).await;
     let back = put(WritState::Issued, 200, ssh, &revoke).await;
     assert_eq!(store.ended_certificates(at(100)).await.unwrap(), [back.id]);
     change(&store, vec![Change::Revoked(back.id)]).await;
@@ -423,7 +492,7 @@ async fn a_freeze_orders_what_it_covers_and_nothing_else(store: Arc<dyn Store>) 
     let revoke = Change::Revoke { writ: dying.id, due: at(90), attempts: 4 };
     change(&store, vec![close(&dying, at(5)), close(&closed, at(5)), revoke]).await;
     let elsewhere = Writ { target: TargetName::new("other").unwrap(), ..writ(live.gateway, WritState::Issued, 0, 60) };
-    change(&store, vec![Change::Open { writ: elsewhere.clone(), client: String::new() }]).await;
+    change(&store, vec![Change::Open { writ: elsewhere.clone(), client: Client::default() }]).await;
     let made = freeze(FreezeScope::Target { target: TargetName::new("main").unwrap() });
     change(&store, vec![Change::Freeze(made.clone())]).await;
     assert_eq!(store.freezes().await.unwrap(), std::slice::from_ref(&made));

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 use writ_broker_api::admin::Session;
 use writ_core::approval::Approval;
+use writ_core::client::ClientKey;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
@@ -18,7 +19,7 @@ use writ_core::target::Labels;
 use writ_core::time::Timestamp;
 use writ_core::writ::Writ;
 
-use super::{Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead};
+use super::{Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead, Uses};
 
 mod approval;
 mod checkpoint;
@@ -189,8 +190,13 @@ impl Store for Sqlite {
         self.read(move |connection| read::session(connection, session))
     }
 
-    fn sessions(&self, rows: Rows<SessionId>) -> Pending<'_, Result<Vec<Session>, StoreFault>> {
-        self.read(move |connection| read::sessions(connection, rows))
+    fn sessions(
+        &self,
+        rows: Rows<SessionId>,
+        key: Option<&ClientKey>,
+    ) -> Pending<'_, Result<Vec<Session>, StoreFault>> {
+        let key = key.cloned();
+        self.read(move |connection| read::sessions(connection, rows, key.as_ref()))
     }
 
     fn open_sessions(&self, gateway: GatewayId) -> Pending<'_, Result<Vec<Session>, StoreFault>> {
@@ -215,6 +221,11 @@ impl Store for Sqlite {
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Pending<'_, Result<Vec<DueRevocation>, StoreFault>> {
         self.read(move |connection| read::due_revocations(connection, now, limit))
+    }
+
+    fn uses(&self, token: &str) -> Pending<'_, Result<Option<Uses>, StoreFault>> {
+        let token = token.to_owned();
+        self.read(move |connection| read::uses(connection, &token))
     }
 
     fn join_token(&self, digest: &str) -> Pending<'_, Result<Option<Labels>, StoreFault>> {

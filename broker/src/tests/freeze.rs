@@ -12,6 +12,7 @@ use writ_core::writ::{Writ, WritState};
 
 use super::world::{ISSUER, PERMIT, Place, TARGET, World, kinds, operator, refusals, world};
 use crate::evidence::EvidenceFault;
+use crate::store::Client;
 
 fn workload(issuer: Option<&str>, subject: &str) -> FreezeScope {
     FreezeScope::Workload { issuer: issuer.map(Issuer::new), subject: Subject::new(subject) }
@@ -158,7 +159,7 @@ async fn a_mint_under_way_when_the_freeze_comes_is_not_released() {
         Writ { id: WritId::fresh(), session: SessionId::fresh(), state: WritState::Intended, credential: None, ..like };
     let event = Event::WritAbandoned { writ: late.id };
     let intended =
-        world.broker.evidence.intend(late.clone(), String::new(), vec![event], Vec::new(), None).await.unwrap();
+        world.broker.evidence.intend(late.clone(), Client::default(), vec![event], Vec::new(), None).await.unwrap();
     let served = world.place.targets().find("main").unwrap();
     let unlogged = world.broker.unlogged.clone();
     let pass = served.admit().unwrap();

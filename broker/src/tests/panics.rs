@@ -60,3 +60,16 @@ async fn a_janitor_that_panics_shows_and_comes_back() {
     until("what is over is settled", settled).await;
     world.stop().await;
 }
+
+/// The ledger's writer is not begun anew: it must recover the head first, which a start does. Nothing is issued without it, and
+/// that shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_whose_writer_is_gone_is_not_ready() {
+    let world = world().await;
+    assert!(world.broker.is_ready());
+    world.store.panics_at_commit();
+    assert!(world.open().await.is_err());
+    until("the broker says that it is not ready", async || !world.broker.is_ready()).await;
+    assert!(world.place.provider.minted().is_empty(), "without evidence nothing is minted");
+    world.stop().await;
+}

@@ -6,7 +6,7 @@ use writ_core::writ::{Writ, WritState};
 
 use super::provider::Mode;
 use super::world::{World, ended, kinds, operator, until, world};
-use crate::store::{Change, Store as _};
+use crate::store::{Change, Client, Store as _};
 
 async fn until_state(world: &World, writ: WritId, state: WritState) -> Writ {
     until("the writ is in its state", async || world.broker.writ(writ).await.unwrap().state == state).await;
@@ -73,7 +73,7 @@ async fn an_intent_that_a_crash_left_is_settled_by_its_label() {
     let like = world.broker.writ(opened.writ).await.unwrap();
     let left =
         Writ { id: WritId::fresh(), session: SessionId::fresh(), state: WritState::Intended, credential: None, ..like };
-    let open = Change::Open { writ: left.clone(), client: String::new() };
+    let open = Change::Open { writ: left.clone(), client: Client::default() };
     world.broker.evidence.write(Vec::new(), Vec::new(), vec![open]).await.unwrap();
     // Minted, and killed before that was written down.
     world.place.provider.plant(left.id);
@@ -205,7 +205,7 @@ async fn what_another_kind_of_provider_minted_is_not_said_to_have_been_taken_bac
     // One of which nothing is known but the intent.
     let left =
         Writ { id: WritId::fresh(), session: SessionId::fresh(), state: WritState::Intended, credential: None, ..like };
-    let open = Change::Open { writ: left.clone(), client: String::new() };
+    let open = Change::Open { writ: left.clone(), client: Client::default() };
     world.broker.evidence.write(Vec::new(), Vec::new(), vec![open]).await.unwrap();
     world.place.provider.plant(left.id);
     world.place.provider.becomes("other");
@@ -260,7 +260,7 @@ async fn a_mint_that_ends_after_its_session_was_settled_is_not_released() {
     let facts = world.broker.writ(opened.writ).await.unwrap().credential.unwrap();
     let event = Event::WritAbandoned { writ: late.id };
     let intended =
-        world.broker.evidence.intend(late.clone(), String::new(), vec![event], Vec::new(), None).await.unwrap();
+        world.broker.evidence.intend(late.clone(), Client::default(), vec![event], Vec::new(), None).await.unwrap();
     let served = world.place.targets().find("main").unwrap();
     let unlogged = world.broker.unlogged.clone();
     let pass = served.admit().unwrap();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::RwLock;
 use writ_broker_api::admin::Session;
 use writ_core::approval::Approval;
+use writ_core::client::ClientKey;
 use writ_core::freeze::Freeze;
 use writ_core::id::{ApprovalId, GatewayId, SessionId, WritId};
 use writ_core::provider::Pending;
@@ -16,7 +17,7 @@ use writ_core::writ::Writ;
 
 use crate::store::sqlite::Sqlite;
 use crate::store::{
-    Change, Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead,
+    Change, Committed, DueRevocation, EnrolledGateway, Request, Rows, Seal, Store, StoreFault, StoredHead, Uses,
 };
 
 /// SQLite whose commits fail on demand.
@@ -31,6 +32,7 @@ pub(super) struct Failing {
     pub(super) lists: RwLock<()>,
     listed: AtomicUsize,
     panics: AtomicBool,
+    commit_panics: AtomicBool,
 }
 
 impl Failing {
@@ -44,6 +46,7 @@ impl Failing {
             lists: RwLock::default(),
             listed: AtomicUsize::new(0),
             panics: AtomicBool::new(false),
+            commit_panics: AtomicBool::new(false),
         })
     }
 
@@ -77,6 +80,11 @@ impl Failing {
         self.panics.store(panics, Ordering::SeqCst);
     }
 
+    /// Every commit panics.
+    pub(super) fn panics_at_commit(&self) {
+        self.commit_panics.store(true, Ordering::SeqCst);
+    }
+
     fn fails(&self, requests: &[Request]) -> bool {
         let outcome = |change: &Change| matches!(change, Change::Writ(writ) if writ.credential.is_some());
         let mut changes = requests.iter().flat_map(|request| &request.changes);
@@ -88,6 +96,7 @@ type Answer<'a, T> = Pending<'a, Result<T, StoreFault>>;
 
 impl Store for Failing {
     fn commit(&self, requests: Vec<Request>, expected: u64, seal: Seal) -> Answer<'_, Committed> {
+        assert!(!self.commit_panics.load(Ordering::SeqCst), "a bug in the store");
         if self.fails(&requests) {
             return Box::pin(async { Err(StoreFault("the disk is full".to_owned())) });
         }
@@ -125,8 +134,8 @@ impl Store for Failing {
         self.inner.session(session)
     }
 
-    fn sessions(&self, rows: Rows<SessionId>) -> Answer<'_, Vec<Session>> {
-        self.inner.sessions(rows)
+    fn sessions(&self, rows: Rows<SessionId>, key: Option<&ClientKey>) -> Answer<'_, Vec<Session>> {
+        self.inner.sessions(rows, key)
     }
 
     fn open_sessions(&self, gateway: GatewayId) -> Answer<'_, Vec<Session>> {
@@ -151,6 +160,10 @@ impl Store for Failing {
 
     fn due_revocations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<DueRevocation>> {
         self.inner.due_revocations(now, limit)
+    }
+
+    fn uses(&self, token: &str) -> Answer<'_, Option<Uses>> {
+        self.inner.uses(token)
     }
 
     fn join_token(&self, digest: &str) -> Answer<'_, Option<Labels>> {

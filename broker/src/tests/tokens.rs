@@ -79,7 +79,7 @@ async fn an_exchange_for_an_unknown_target_looks_like_one_for_a_forbidden() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_bound_to_a_key_opens_nothing_where_the_key_cannot_be_proved() {
+async fn a_token_that_is_bound_to_a_key_opens_nothing_where_none_is_proved() {
     let world = world().await;
     for cnf in [json!({"jkt": "abc"}), json!({"x5t#S256": "abc"}), json!({}), json!(null), json!("x")] {
         let token = world.place.token_with(json!({"cnf": cnf}));

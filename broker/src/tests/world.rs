@@ -204,6 +204,8 @@ pub(super) fn request(token: String, target: &str) -> OpenRequest {
         role: None,
         database: None,
         client: "192.0.2.7:4711".to_owned(),
+        client_key: None,
+        reason: None,
         approval: None,
     }
 }

@@ -214,7 +214,7 @@ fn humans() -> Vec<Operation> {
         human("get", paths::WRIT, "One writ. Needs `view`.").answer(JSON, writ),
         human("post", paths::WRIT_REVOKE, "Revokes a writ. Needs `admin`.").body(JSON, order).answer(JSON, writ),
         human("get", paths::SESSIONS, "Sessions, newest first. Needs `view`.")
-            .query::<admin::ListQuery>()
+            .query::<admin::SessionsQuery>()
             .answer(JSON, page::<admin::Session>),
         human("get", paths::SESSION, "One session. Needs `view`.").answer(JSON, named::<admin::Session>),
         human("post", paths::SESSION_KILL, "Kills a session. Needs `admin`.")

@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use writ_broker::config::{BrokerConfig, TargetConfig};
 use writ_broker::identity::IssuerConfig;
+use writ_core::client::ClientKey;
 use writ_core::command::CommandTag;
 use writ_core::target::{Address, Target};
 use writ_core::time::{Clock as _, SystemClock, Timestamp};
@@ -61,6 +62,9 @@ pub(crate) struct Question {
     /// The client's address, as the gateway would see it.
     #[arg(long, value_name = "ADDRESS")]
     client_address: Option<String>,
+    /// The key that the client would prove: its thumbprint (RFC 7638).
+    #[arg(long, value_name = "THUMBPRINT")]
+    client_key: Option<ClientKey>,
 }
 
 /// Runs the command.
@@ -97,7 +101,7 @@ pub(crate) struct Asked {
 impl Question {
     /// The question whether a target may be reached, as somebody who asks for nothing in particular there.
     pub(crate) const fn about(target: String, config: PathBuf, policies: Option<PathBuf>) -> Self {
-        Self { target, config, policies, role: None, database: None, client_address: None }
+        Self { target, config, policies, role: None, database: None, client_address: None, client_key: None }
     }
 
     /// Puts the question for a token, as the broker would.
@@ -127,6 +131,7 @@ impl Question {
             client_address: self.client_address.clone(),
             database_role: self.role.clone(),
             database: self.database.clone(),
+            client_key: self.client_key.clone(),
             ttl_cap_seconds: broker.max_ttl.get().as_secs(),
         };
         Ok(Asked { bundle, workload, target, context, doubts })

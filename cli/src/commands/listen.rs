@@ -18,7 +18,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use writ_broker::duration::Span;
-use writ_client::connect::{Door, PORT, Passage, Port};
+use writ_client::connect::{ClientKey, Door, PORT, Passage, Port};
 
 use self::named::Named;
 use self::report::{Report, Reporter};
@@ -85,7 +85,7 @@ pub(crate) async fn run(options: &Listen, connection: &Connection) -> Result<(),
         serving.spawn(opening.serve(passage, ends.clone()));
     }
     drop(ends);
-    report.ready(&places, until);
+    report.ready(&places, until, way.key.as_ref().map(ClientKey::thumbprint));
     let why = tokio::select! {
         () = interrupt.next() => "a signal",
         () = over(options.life) => "its time is over",

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use writ_broker_api::admin::{Order, Page, Session};
+use writ_core::client::ClientKey;
 use writ_core::id::SessionId;
 
 use super::{Connection, ListArgs, word};
@@ -15,6 +16,9 @@ pub(crate) enum Sessions {
     Ls {
         #[command(flatten)]
         list: ListArgs,
+        /// Only those whose client proved the key with this thumbprint, as `writ listen` prints it. A thumbprint may begin with `-`.
+        #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true)]
+        key: Option<ClientKey>,
     },
     /// Show one session with its writ.
     Show {
@@ -46,8 +50,9 @@ pub(crate) async fn run(command: Sessions, connection: &Connection) -> Result<()
     }
     let api = connection.api()?;
     match command {
-        Sessions::Ls { list } => {
-            let page: Page<Session> = api.get(&list.path("/v1/sessions")).await?;
+        Sessions::Ls { list, key } => {
+            let key = key.map(|key| format!("&key={key}")).unwrap_or_default();
+            let page: Page<Session> = api.get(&format!("{}{key}", list.path("/v1/sessions"))).await?;
             if list.json {
                 return super::print_json(&page);
             }
@@ -87,6 +92,12 @@ fn rows(sessions: &[Session]) -> Vec<Vec<String>> {
 
 fn describe(session: &Session) -> String {
     let mut text = format!("{:<14}{}\n{:<14}{}\n", "session", session.id, "client", out::one_line(&session.client));
+    if let Some(key) = &session.client_key {
+        text.push_str(&format!("{:<14}{key}\n", "client key"));
+    }
+    if let Some(reason) = &session.reason {
+        text.push_str(&format!("{:<14}{}\n", "reason", out::one_line(reason.as_str())));
+    }
     let end = session.end.as_ref().map_or_else(|| "it is live".to_owned(), word);
     text.push_str(&format!("{:<14}{end}\n", "end"));
     if let Some(commands) = session.commands {

@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -12,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::key::ClientKey;
 use super::startup::SSL_REQUEST;
 use crate::fault::{Fault, chain};
 
@@ -33,11 +35,12 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// A gateway at `host:port`; its certificate must be for this host, and by an authority of `ca_pem`, else of the system's.
+    /// A gateway at `host:port`; its certificate must be for this host, and by an authority of `ca_pem`, else of the system's. Where
+    /// there is a key, it is proved on each connection.
     ///
     /// # Errors
     /// If the address has another form, or there is no authority to trust.
-    pub fn new(address: &str, ca_pem: Option<&[u8]>) -> Result<Self, Fault> {
+    pub fn new(address: &str, ca_pem: Option<&[u8]>, key: Option<&ClientKey>) -> Result<Self, Fault> {
         let form = || {
             Fault::new(format!("`{address}` is no address of a gateway"))
                 .help("write `HOST:PORT`, as `gateway.example:5432`")
@@ -46,7 +49,7 @@ impl Gateway {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = port.parse().map_err(|_| form())?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_| form())?;
-        Ok(Self { host: host.to_owned(), port, name, tls: Arc::new(config(roots(ca_pem)?)?) })
+        Ok(Self { host: host.to_owned(), port, name, tls: Arc::new(config(roots(ca_pem)?, key)?) })
     }
 
     /// Looks whether it answers and is the one that it should be. It is told nothing.
@@ -101,13 +104,16 @@ fn roots(ca_pem: Option<&[u8]>) -> Result<RootCertStore, Fault> {
     Ok(roots)
 }
 
-fn config(roots: RootCertStore) -> Result<ClientConfig, Fault> {
+fn config(roots: RootCertStore, key: Option<&ClientKey>) -> Result<ClientConfig, Fault> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Fault::new(format!("TLS cannot be set up: {error}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match key {
+        Some(key) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key.certified()))),
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     Ok(config)
 }

@@ -3,7 +3,7 @@
 //!
 //! Each connection gets a token of its own, so that a job may run for longer than a token lives. [`Door`] and [`Port`] take
 //! connections, `tunnel` logs one in and carries its bytes, `startup` reads and writes the few messages before and during a login,
-//! [`Gateway`] is dialled, [`Watch`] is told what became of each.
+//! [`Gateway`] is dialled with the run's [`ClientKey`], [`Watch`] is told what became of each.
 //!
 //! Never: let another user in; show a token to the client, or to a gateway that is not verified; judge what passes: the gateway
 //! does.
@@ -11,6 +11,7 @@
 mod door;
 mod gateway;
 mod hearing;
+mod key;
 mod peer;
 mod port;
 mod serve;
@@ -22,6 +23,7 @@ mod watch;
 
 pub use door::{Door, PORT};
 pub use gateway::Gateway;
+pub use key::ClientKey;
 pub use port::Port;
 pub use watch::{Event, Unwatched, Watch};
 
@@ -44,6 +46,8 @@ pub struct Passage {
     pub target: String,
     /// The database, where a client names none.
     pub database: String,
+    /// Why the run connects: one line of plain text of at most 256 bytes, which the gateway takes off.
+    pub reason: Option<String>,
     /// The most connections at the same time.
     pub most: usize,
     /// Who is told what becomes of each.

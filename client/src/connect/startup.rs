@@ -16,6 +16,8 @@ const GSSENC: u32 = 80_877_104;
 const CANCEL: u32 = 80_877_102;
 /// Tells the gateway to ask for the token as a password, whatever its listener prefers.
 const BY_PASSWORD: &[u8] = b"-c writ.auth=password";
+/// The parameter that says why.
+const REASON: &[u8] = b"writ.reason";
 
 /// Why bytes are not what they should be.
 pub(super) type Malformed = &'static str;
@@ -73,8 +75,9 @@ fn parameters(body: &[u8]) -> Result<Parameters, Malformed> {
 }
 
 impl Startup {
-    /// The same request for this target, whoever the client thought it was, and for this database where it named none.
-    pub(super) fn for_target(&self, target: &str, database: &str) -> Vec<u8> {
+    /// The same request for this target, whoever the client thought it was, and for this database where it named none; for this
+    /// reason, whatever the client's own is.
+    pub(super) fn for_target(&self, target: &str, database: &str, reason: Option<&str>) -> Vec<u8> {
         let named =
             |wanted: &[u8]| self.parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_slice());
         let user = named(b"user").unwrap_or_default();
@@ -86,8 +89,9 @@ impl Startup {
         let others = self.parameters.iter().filter(|(name, _)| name != b"user" && name != b"database");
         let others = others.map(|(name, value)| (name.as_slice(), value.as_slice()));
         let first: [(&[u8], &[u8]); 2] = [(b"user", target.as_bytes()), (b"database", database)];
+        let reason = reason.map(|reason| (REASON, reason.as_bytes()));
         let last: [(&[u8], &[u8]); 1] = [(b"options", BY_PASSWORD)];
-        for (name, value) in first.into_iter().chain(others).chain(last) {
+        for (name, value) in first.into_iter().chain(others).chain(reason).chain(last) {
             for text in [name, value] {
                 packet.extend_from_slice(text);
                 packet.push(0);

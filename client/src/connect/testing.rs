@@ -29,7 +29,7 @@ pub fn begins(client: &[u8]) -> Result<(), String> {
         First::Encryption => holds(length == 8, "a request for encryption says more"),
         First::Cancel(packet) => holds(packet == whole, "a request to cancel is changed"),
         First::Startup(startup) => {
-            let passed = startup.for_target(TARGET, DATABASE);
+            let passed = startup.for_target(TARGET, DATABASE, None);
             let stated = passed.first_chunk().map(|length| u32::from_be_bytes(*length));
             holds(stated == u32::try_from(passed.len()).ok(), "the length is another")?;
             holds(passed.get(4..8) == whole.get(4..8), "the version is another")?;

@@ -149,7 +149,7 @@ async fn ask(
     startup: &Startup,
     passage: &Passage,
 ) -> Result<Option<(String, String)>, Fault> {
-    let request = startup.for_target(&passage.target, &passage.database);
+    let request = startup.for_target(&passage.target, &passage.database, passage.reason.as_deref());
     gateway.write_all(&request).await.map_err(|error| broken(&error))?;
     gateway.flush().await.map_err(|error| broken(&error))?;
     let mut bytes = Vec::with_capacity(1024);

@@ -28,7 +28,10 @@ struct Opened {
 
 impl Opened {
     fn to(gateway: &FakeGateway, most: usize) -> Self {
-        Self::by(Gateway::new(&format!("localhost:{}", gateway.port), Some(gateway.ca_pem.as_bytes())).unwrap(), most)
+        Self::by(
+            Gateway::new(&format!("localhost:{}", gateway.port), Some(gateway.ca_pem.as_bytes()), None).unwrap(),
+            most,
+        )
     }
 
     fn by(gateway: Gateway, most: usize) -> Self {
@@ -40,6 +43,7 @@ impl Opened {
             audience: Audience::new("writ").unwrap(),
             target: "payments/app".to_owned(),
             database: "payments".to_owned(),
+            reason: None,
             most,
             watch: Box::new(Unwatched),
             count: AtomicU64::new(0),
@@ -153,16 +157,16 @@ async fn a_gateway_of_another_authority_or_name_is_refused() {
     let (gateway, other) = (FakeGateway::start(Behaviour::Good).await, FakeGateway::start(Behaviour::Good).await);
     let address = |host: &str| format!("{host}:{}", gateway.port);
     for (address, pem) in [(address("localhost"), &other.ca_pem), (address("127.0.0.1"), &gateway.ca_pem)] {
-        let opened = Opened::by(Gateway::new(&address, Some(pem.as_bytes())).unwrap(), 4);
+        let opened = Opened::by(Gateway::new(&address, Some(pem.as_bytes()), None).unwrap(), 4);
         let heard = text(&opened.says(STARTUP).await);
         assert!(heard.contains("is not the one that it should be: invalid peer certificate"), "{heard:?}");
         opened.closed().await;
     }
     assert_eq!(gateway.seen().token, "");
     for wrong in ["localhost", "localhost:", "localhost:70000", ":5432", "a b:5432"] {
-        assert!(Gateway::new(wrong, Some(gateway.ca_pem.as_bytes())).is_err(), "{wrong}");
+        assert!(Gateway::new(wrong, Some(gateway.ca_pem.as_bytes()), None).is_err(), "{wrong}");
     }
-    assert!(Gateway::new("localhost:5432", Some(b"no certificate")).is_err());
+    assert!(Gateway::new("localhost:5432", Some(b"no certificate"), None).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -107,6 +107,8 @@ impl Evidence for Embedded {
             role: request.role,
             database: Some(request.database),
             client: request.peer.to_string(),
+            client_key: request.client_key,
+            reason: request.reason,
             approval: None,
         };
         Ok(match self.0.open(ask).await? {

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use writ_core::client::{ClientKey, Reason};
 use writ_core::command::{Command, CommandId};
 use writ_core::credential::Secret;
 use writ_core::event::SessionEnd;
@@ -35,6 +36,10 @@ pub struct OpenRequest {
     pub database: String,
     /// The client's address, as the listener or the PROXY header gives it.
     pub peer: std::net::SocketAddr,
+    /// The key that it proved in its handshake, if it did.
+    pub client_key: Option<ClientKey>,
+    /// Why it connects, where it says.
+    pub reason: Option<Reason>,
 }
 
 /// A session that was admitted.

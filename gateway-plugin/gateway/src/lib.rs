@@ -9,6 +9,7 @@
 pub mod batch;
 pub mod cancel;
 pub mod catalog;
+mod client_key;
 pub mod config;
 pub mod embedded;
 pub mod evidence;

@@ -78,6 +78,14 @@ fn broken(error: &io::Error) -> Fault {
     Fault::new("login.connection", Blame::Peer, "the connection broke during the login").detail(error.to_string())
 }
 
+/// The client showed a certificate that proves no key. TLS has told it so, in its own words.
+fn unproved(error: &io::Error) -> Option<Fault> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    matches!(error, rustls::Error::InvalidCertificate(_)).then(|| {
+        Fault::new("login.client_key", Blame::Peer, "the client's certificate proves no key").detail(error.to_string())
+    })
+}
+
 fn unreachable(error: &dyn std::fmt::Display) -> Fault {
     Fault::new("login.target", Blame::Target, "the target cannot be reached")
         .help("ask whoever runs the target whether it is up and takes connections from the gateway")
@@ -180,7 +188,7 @@ async fn secure(door: &Door, stream: Stream, direct: bool) -> Result<Stream, Fau
     let (Some(acceptor), Stream::Plain(socket)) = (&door.tls, stream) else {
         return Err(Fault::new("login.tls", Blame::Peer, "this listener has no TLS"));
     };
-    let stream = acceptor.accept(socket).await.map_err(|error| broken(&error))?;
+    let stream = acceptor.accept(socket).await.map_err(|error| unproved(&error).unwrap_or_else(|| broken(&error)))?;
     if direct && stream.get_ref().1.alpn_protocol() != Some(ALPN) {
         return Err(Fault::new(
             "login.alpn",

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use writ_core::client::ClientKey;
 
 /// One peer's connection.
 #[derive(Debug)]
@@ -30,6 +31,14 @@ impl Stream {
 }
 
 impl Stream {
+    /// The key that the client proved in its handshake, if it showed one.
+    #[must_use]
+    pub fn client_key(&self) -> Option<ClientKey> {
+        let Self::Accepted(stream) = self else { return None };
+        // What the handshake did not take did not become a stream.
+        crate::client_key::of(stream.get_ref().1.peer_certificates()?.first()?).ok()
+    }
+
     /// Whether the peer has closed its side, though what it sent before was not read yet.
     #[must_use]
     pub fn is_left(&self) -> bool {

@@ -11,6 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use writ_core::fault::{Blame, Fault};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::client_key::AnyKey;
 use crate::config::Certificate;
 
 /// The name of PostgreSQL's protocol in the TLS handshake (ALPN), required where TLS begins without a request for it.
@@ -47,10 +48,12 @@ pub fn server(certificate: &Certificate) -> Result<Arc<ServerConfig>, Fault> {
     let pem = zeroize::Zeroizing::new(read(&certificate.key)?);
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|error| unusable(&shown(&certificate.key), unread("private key", &error)))?;
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let provider = provider();
+    let any_key = Arc::new(AnyKey(provider.signature_verification_algorithms));
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable("TLS", error))?
-        .with_no_client_auth()
+        .with_client_cert_verifier(any_key)
         .with_single_cert(chain, key)
         .map_err(|error| unusable("the certificate", error))?;
     config.alpn_protocols = vec![ALPN.to_vec()];

@@ -261,7 +261,8 @@ async fn enter<E: Evidence>(
     let token = pending.take_token();
     let startup = pending.startup();
     let (target, role, database) = (startup.target.clone(), startup.role.clone(), startup.database.clone());
-    let request = OpenRequest { token, target, role, database, peer };
+    let (client_key, reason) = (stream.client_key(), startup.reason.clone());
+    let request = OpenRequest { token, target, role, database, peer, client_key, reason };
     let held = match in_time(deadline, here.common.evidence.open(request)).await? {
         Opening::Open(opened) => return Ok((Admitted::new(here, *opened, counted), deadline)),
         Opening::Held(held) => held,

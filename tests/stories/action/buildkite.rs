@@ -109,7 +109,7 @@ fn hook(name: &str) -> PathBuf {
 #[test]
 fn a_step_of_buildkite_reaches_its_targets() {
     let world = world();
-    let mut step = Step::new(&world, &json!({ "targets": [TARGET, SECOND], "ttl": "10m" }));
+    let mut step = Step::new(&world, &json!({ "targets": [TARGET, SECOND], "ttl": "10m", "reason": "it's $HOME" }));
     step.hook("pre-command").unwrap();
     let psql = "psql -X -A -t -v ON_ERROR_STOP=1";
     let said = step.run(&format!(
@@ -126,6 +126,8 @@ fn a_step_of_buildkite_reaches_its_targets() {
         "{after}"
     );
     assert_eq!(step.left(), 0);
+    let key = after.split_once("writ sessions ls --key=").unwrap().1.lines().next().unwrap();
+    assert_eq!(world.reasons(key), ["it's $HOME"; 2]);
     // A step whose ways were never opened has nothing to close.
     assert_eq!(step.hook("pre-exit").unwrap(), "");
 }
@@ -170,6 +172,7 @@ fn variables_of_a_build_do_not_say_where_a_step_of_buildkite_goes() {
         ("WRIT_GATEWAY", "localhost:1"),
         ("WRIT_AUDIENCE", "other"),
         ("WRIT_CA_FILE", "/none.pem"),
+        ("WRIT_REASON", ""),
         ("WRIT_STATE", "/none"),
         ("WRIT_TOKEN_FILE", "/none"),
         ("SSL_CERT_FILE", "/none.pem"),

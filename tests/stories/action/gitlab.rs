@@ -102,7 +102,8 @@ const PSQL: &str = "psql -X -A -t -v ON_ERROR_STOP=1";
 fn a_job_of_gitlab_reaches_its_targets_and_its_scripts_have_no_token() {
     let world = world();
     for shell in ["sh", "bash"] {
-        let job = Job::new(&world, &[]);
+        let reason = format!("nightly run, by {shell}");
+        let job = Job::new(&world, &[("reason", &reason)]);
         assert_eq!(job.template["id_tokens"]["WRIT_ID_TOKEN"]["aud"], "writ");
         let script = format!(
             "{PSQL} service={TARGET} -c 'select 6 * 7'; {PSQL} service={TARGET} -c 'select 1'; env; ls -lR \"$TMPDIR\""
@@ -113,6 +114,9 @@ fn a_job_of_gitlab_reaches_its_targets_and_its_scripts_have_no_token() {
         assert!(!said.contains(&job.token) && !after.contains(&job.token), "{said}");
         assert!(after.contains("connection 2 opened under writ-") && after.contains("ended: a signal"), "{after}");
         assert_eq!(job.left(), 0, "{shell}");
+        // One token for both connections, and the key of the one run that has it.
+        let key = after.split_once("writ sessions ls --key=").unwrap().1.lines().next().unwrap();
+        assert_eq!(world.reasons(key), [reason.as_str(), &reason]);
     }
 }
 
@@ -146,6 +150,7 @@ fn variables_of_a_pipeline_do_not_say_where_a_job_of_gitlab_goes() {
         ("WRIT_GATEWAY", "localhost:1"),
         ("WRIT_AUDIENCE", "other"),
         ("WRIT_CA_FILE", "/none.pem"),
+        ("WRIT_REASON", ""),
         ("WRIT_STATE", "/none"),
         ("WRIT_TARGETS", FORBIDDEN),
         ("WRIT_TTL", "1s"),

@@ -79,6 +79,14 @@ impl World {
         ]
     }
 
+    /// Why the sessions of a run connected, by the run's key.
+    pub(super) fn reasons(&self, key: &str) -> Vec<String> {
+        let page = admin(&self.stack, &["sessions", "ls", &format!("--key={key}"), "--json"]).unwrap();
+        let page: Value = serde_json::from_str(&page).unwrap();
+        let all = page["items"].as_array().unwrap().iter();
+        all.map(|row| row["reason"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     /// What may stand nowhere in the job: the signature of each token, and the broker's own login at the target.
     pub(super) fn canaries(&self) -> Vec<Canary> {
         let own =

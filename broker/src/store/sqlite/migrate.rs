@@ -15,10 +15,16 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../migrations/0005.sql")),
     (6, include_str!("../migrations/0006.sql")),
     (7, include_str!("../migrations/0007.sql")),
+    (8, include_str!("../migrations/0008.sql")),
 ];
 
 /// Brings the tables up to date.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreFault> {
+    up_to(connection, i64::MAX)
+}
+
+/// Brings the tables to what they were with this migration.
+pub(super) fn up_to(connection: &mut Connection, last: i64) -> Result<(), StoreFault> {
     connection
         .execute_batch("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, digest TEXT NOT NULL)")
         .map_err(|error| fault(&error))?;
@@ -29,7 +35,8 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreFault> {
     if newest.is_some_and(|newest| newest > known) {
         return Err(StoreFault("the store was made by a newer version: run that one, or restore a backup".to_owned()));
     }
-    MIGRATIONS.iter().try_for_each(|(number, text)| apply(connection, *number, text))
+    let mut wanted = MIGRATIONS.iter().filter(|(number, _)| *number <= last);
+    wanted.try_for_each(|(number, text)| apply(connection, *number, text))
 }
 
 fn apply(connection: &mut Connection, number: i64, text: &str) -> Result<(), StoreFault> {

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use writ_broker_api::admin::{Segment, Session};
+use writ_core::client::ClientKey;
 use writ_core::id::{GatewayId, SessionId, WritId};
 use writ_core::target::Labels;
 use writ_core::time::Timestamp;
@@ -10,7 +11,7 @@ use writ_ledger::Hash;
 
 use super::fault;
 use super::rows::{GATEWAY, GatewayRow, SESSION, SessionRow, document, micros, parsed, signed, unsigned};
-use crate::store::{DueRevocation, EnrolledGateway, Rows, StoreFault, StoredHead};
+use crate::store::{DueRevocation, EnrolledGateway, Rows, StoreFault, StoredHead, Uses};
 
 /// All rows of a query.
 pub(super) fn all<T>(
@@ -98,13 +99,28 @@ pub(super) fn session(connection: &Connection, session: SessionId) -> Result<Opt
     row.map(|row| with_segments(connection, row)).transpose()
 }
 
-pub(super) fn sessions(connection: &Connection, rows: Rows<SessionId>) -> Result<Vec<Session>, StoreFault> {
-    let sql = format!(
-        "SELECT {SESSION} FROM writs WHERE ($1 IS NULL OR session < $1) AND ($2 = 0 OR ended IS NULL) \
-         ORDER BY session DESC LIMIT $3"
-    );
-    let after = rows.after.map(|after| after.to_string());
-    let found = all(connection, &sql, (after, i64::from(rows.live), rows.limit), SessionRow::read)?;
+pub(super) fn sessions(
+    connection: &Connection,
+    rows: Rows<SessionId>,
+    key: Option<&ClientKey>,
+) -> Result<Vec<Session>, StoreFault> {
+    let (after, live) = (rows.after.map(|after| after.to_string()), i64::from(rows.live));
+    let found = match key {
+        None => {
+            let sql = format!(
+                "SELECT {SESSION} FROM writs WHERE ($1 IS NULL OR session < $1) AND ($2 = 0 OR ended IS NULL) \
+                 ORDER BY session DESC LIMIT $3"
+            );
+            all(connection, &sql, (after, live, rows.limit), SessionRow::read)?
+        }
+        Some(key) => {
+            let sql = format!(
+                "SELECT {SESSION} FROM writs WHERE client_key = $1 AND ($2 IS NULL OR session < $2) \
+                 AND ($3 = 0 OR ended IS NULL) ORDER BY session DESC LIMIT $4"
+            );
+            all(connection, &sql, (key.as_str(), after, live, rows.limit), SessionRow::read)?
+        }
+    };
     found.into_iter().map(|row| with_segments(connection, row)).collect()
 }
 
@@ -155,6 +171,16 @@ pub(super) fn due_revocations(
             Ok(DueRevocation { writ: document(&text, "writ")?, attempts })
         })
         .collect()
+}
+
+pub(super) fn uses(connection: &Connection, token: &str) -> Result<Option<Uses>, StoreFault> {
+    let sql = "SELECT used, holder FROM token_uses WHERE token = $1";
+    let row: Option<(u32, Option<String>)> = one(connection, sql, [token], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    row.map(|(used, holder)| {
+        let holder = holder.map(|holder| parsed(&holder, "holder of a token")).transpose()?;
+        Ok(Uses { used, holder })
+    })
+    .transpose()
 }
 
 pub(super) fn join_token(connection: &Connection, digest: &str) -> Result<Option<Labels>, StoreFault> {

@@ -43,7 +43,7 @@ pub(super) fn document<T: DeserializeOwned>(text: &str, what: &str) -> Result<T,
 }
 
 /// The columns of a session, in the order that [`session`] reads.
-pub(super) const SESSION: &str = "document, client, ended, ending, commands";
+pub(super) const SESSION: &str = "document, client, ended, ending, commands, client_key, reason";
 
 pub(super) struct SessionRow {
     document: String,
@@ -51,6 +51,8 @@ pub(super) struct SessionRow {
     ended: Option<i64>,
     ending: Option<String>,
     commands: Option<i64>,
+    client_key: Option<String>,
+    reason: Option<String>,
 }
 
 impl SessionRow {
@@ -61,6 +63,8 @@ impl SessionRow {
             ended: row.get(2)?,
             ending: row.get(3)?,
             commands: row.get(4)?,
+            client_key: row.get(5)?,
+            reason: row.get(6)?,
         })
     }
 
@@ -71,6 +75,8 @@ impl SessionRow {
             id: writ.session,
             writ,
             client: self.client,
+            client_key: self.client_key.map(|key| parsed(&key, "key of a client")).transpose()?,
+            reason: self.reason.map(|reason| parsed(&reason, "reason")).transpose()?,
             closed: self.ended.map(time),
             end,
             commands: self.commands.map(unsigned),

@@ -1,6 +1,7 @@
 //! Writing: the one transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Transaction, TransactionBehavior};
+use writ_core::client::{ClientKey, Reason};
 use writ_core::target::Labels;
 use writ_core::time::{SignedDuration, Timestamp};
 use writ_core::writ::Writ;
@@ -136,10 +137,10 @@ fn holds(transaction: &Transaction<'_>, condition: &Condition) -> Result<bool, S
     };
     match condition {
         Condition::Use { uses: 0, .. } => Ok(false),
-        Condition::Use { key, expires, uses } => changed(
-            "INSERT INTO token_uses (token, used, expires) VALUES ($1, 1, $2) \
-             ON CONFLICT (token) DO UPDATE SET used = used + 1 WHERE used < $3",
-            &[key, &micros(*expires), uses],
+        Condition::Use { key, expires, uses, holder } => changed(
+            "INSERT INTO token_uses (token, used, expires, holder) VALUES ($1, 1, $2, $3) \
+             ON CONFLICT (token) DO UPDATE SET used = used + 1 WHERE used < $4 AND holder IS NOT DISTINCT FROM $3",
+            &[key, &micros(*expires), &holder.as_ref().map(ClientKey::as_str), uses],
         ),
         Condition::JoinToken { digest, now } => changed(
             "UPDATE join_tokens SET used = 1 WHERE digest = $1 AND used = 0 AND expires > $2",
@@ -175,8 +176,8 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
     let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| execute(transaction, sql, parameters).map(|_| ());
     match change {
         Change::Open { writ, client } => run(
-            "INSERT INTO writs (id, session, gateway, state, opened, expires, document, client, kind) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO writs (id, session, gateway, state, opened, expires, document, client, kind, client_key, reason) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             &[
                 &writ.id.to_string(),
                 &writ.session.to_string(),
@@ -185,8 +186,10 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
                 &micros(writ.opened),
                 &micros(writ.expires),
                 &document(&writ)?,
-                &client,
+                &client.address,
                 &kind(&writ),
+                &client.key.as_ref().map(ClientKey::as_str),
+                &client.reason.as_ref().map(Reason::as_str),
             ],
         ),
         Change::Writ(writ) => run(

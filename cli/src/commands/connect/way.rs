@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use writ_client::connect::{Gateway, Passage, Watch};
+use writ_client::connect::{ClientKey, Gateway, Passage, Watch};
 use writ_client::{Audience, Found};
+use writ_core::client::Reason;
 use writ_core::target::TargetName;
 
 use crate::commands::Connection;
@@ -29,6 +30,13 @@ pub(crate) struct WayArgs {
     /// The most connections to a target at the same time.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     max_connections: u16,
+    /// Why: one line of at most 256 bytes, for the ledger and for whoever looks at the sessions.
+    #[arg(long, env = "WRIT_REASON", value_name = "TEXT")]
+    reason: Option<Reason>,
+    /// Prove no key. Without this each run makes one, and a token that it used is of no use to any other run: where several runs
+    /// have one token, none of them may prove a key.
+    #[arg(long)]
+    no_key: bool,
     #[command(flatten)]
     source: TokenSource,
 }
@@ -95,6 +103,9 @@ pub(crate) struct Way {
     pub found: Arc<Found>,
     /// Whom they are for.
     pub audience: Audience,
+    /// The key that this run proves, if it does.
+    pub key: Option<ClientKey>,
+    reason: Option<String>,
     most: usize,
 }
 
@@ -115,11 +126,15 @@ impl WayArgs {
             Some(path) => Some(std::fs::read(path).doing(format!("`{}` cannot be read", path.display()))?),
             None => None,
         };
-        let gateway = Gateway::new(&address.unwrap_or_default(), pem.as_deref()).map_err(|fault| failure(&fault))?;
+        let key = if self.no_key { None } else { Some(ClientKey::fresh().map_err(|fault| failure(&fault))?) };
+        let gateway = Gateway::new(&address.unwrap_or_default(), pem.as_deref(), key.as_ref());
+        let gateway = gateway.map_err(|fault| failure(&fault))?;
         Ok(Way {
             gateway: Arc::new(gateway),
             audience: audience(whom.as_deref().unwrap_or("writ"))?,
             found: Arc::new(self.source.find(connection, None).await?),
+            key,
+            reason: self.reason.clone().map(String::from),
             most: usize::from(self.max_connections),
         })
     }
@@ -134,6 +149,7 @@ impl Way {
             audience: self.audience.clone(),
             target: goal.user.clone(),
             database: database.to_owned(),
+            reason: self.reason.clone(),
             most: self.most,
             watch,
             count: AtomicU64::new(0),

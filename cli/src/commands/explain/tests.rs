@@ -48,6 +48,7 @@ fn explained(policy: &str, changes: &Value) -> String {
         client_address: None,
         database_role: None,
         database: None,
+        client_key: None,
         ttl_cap_seconds: 600,
     };
     explain_connect(&bundle_of(policy), &workload, &target, &context).to_string()

@@ -22,13 +22,16 @@ impl Report {
         Self { json }
     }
 
-    /// All targets can be reached.
-    pub(super) fn ready(&self, places: &[Place], until: Option<Timestamp>) {
+    /// All targets can be reached. Each session is with this key.
+    pub(super) fn ready(&self, places: &[Place], until: Option<Timestamp>, key: Option<&str>) {
         if self.json {
-            return print("ready", &json!({ "until": until, "targets": places }));
+            return print("ready", &json!({ "until": until, "targets": places, "key": key }));
         }
         for Place { name, host, port, .. } in places {
             out::line(&format!("{name}: {host}, port {port}"));
+        }
+        if let Some(key) = key {
+            out::line(&format!("sessions: writ sessions ls --key={key}"));
         }
         let end = until.map_or_else(|| "until a signal ends it".to_owned(), |until| format!("until {until:.0}"));
         out::line(&format!("listening {end}"));

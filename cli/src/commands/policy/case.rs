@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
+use writ_core::client::ClientKey;
 use writ_core::grant::SessionLimits;
 use writ_core::target::{Labels, TargetName};
 use writ_core::time::Timestamp;
@@ -76,6 +77,8 @@ pub(crate) struct Setting {
     pub search_path: Option<String>,
     /// The client's address.
     pub client_address: Option<String>,
+    /// The key that the client proved.
+    pub client_key: Option<ClientKey>,
     /// The time.
     pub now: Option<Timestamp>,
 }
@@ -118,6 +121,7 @@ struct Written {
     database: Option<String>,
     search_path: Option<String>,
     client_address: Option<String>,
+    client_key: Option<ClientKey>,
     now: Option<Timestamp>,
     #[serde(default)]
     before: Vec<String>,
@@ -204,7 +208,18 @@ fn case(file: &Path, index: usize, defaults: &Setting, written: Spanned<Written>
         Names::Many(names) => names.clone(),
     };
     let Written {
-        target, labels, role, database, search_path, client_address, now, before, statement, verdict, ..
+        target,
+        labels,
+        role,
+        database,
+        search_path,
+        client_address,
+        client_key,
+        now,
+        before,
+        statement,
+        verdict,
+        ..
     } = written.value;
     let target = target.or_else(|| defaults.target.clone()).ok_or_else(|| mistake("no `target` is named"))?;
     if statement.is_none() && !before.is_empty() {
@@ -218,6 +233,7 @@ fn case(file: &Path, index: usize, defaults: &Setting, written: Spanned<Written>
         database: database.or_else(|| defaults.database.clone()),
         search_path: search_path.or_else(|| defaults.search_path.clone()),
         client_address: client_address.or_else(|| defaults.client_address.clone()),
+        client_key: client_key.or_else(|| defaults.client_key.clone()),
         now: now.or(defaults.now),
     };
     Ok(Case { file: file.to_owned(), line, name, claims, target, setting, before, statement, verdict, policies })

@@ -31,6 +31,7 @@ pub(crate) fn open<'a>(judges: &'a Judges, session: &Session, known: Option<&Ses
         client_address: session.client.parse::<SocketAddr>().ok().map(|address| address.ip().to_string()),
         database_role: None,
         database: known.map(|known| known.database.clone()),
+        client_key: session.client_key.clone(),
         ttl_cap_seconds: session.writ.obligations.ttl_seconds,
     };
     let obligations = match explain_connect(judges.bundle(), &workload, &target, &context).decision {

@@ -128,6 +128,7 @@ fn connect(judges: &Judges, case: &Case, workload: &Workload, target: &Target, n
         client_address: setting.client_address.clone(),
         database_role: None,
         database: setting.database.clone(),
+        client_key: setting.client_key.clone(),
         ttl_cap_seconds: TTL_CAP,
     };
     let explained = explain_connect(judges.bundle(), workload, target, &context);

@@ -15,15 +15,16 @@ fn startup(body: &[u8]) -> Startup {
 #[test]
 fn a_session_is_asked_for_the_target_whoever_the_client_thought_it_was() {
     let asked =
-        startup(b"user\0root\0database\0root\0application_name\0psql\0\0").for_target("payments/app", "payments");
+        startup(b"user\0root\0database\0root\0application_name\0psql\0\0").for_target("payments/app", "payments", None);
     let wanted = packet(
         196_608,
         b"user\0payments/app\0database\0payments\0application_name\0psql\0options\0-c writ.auth=password\0\0",
     );
     assert_eq!(asked, wanted);
-    let named = startup(b"user\0root\0database\0other\0options\0-c geqo=off\\\0\0").for_target("payments", "payments");
-    let wanted =
-        packet(196_608, b"user\0payments\0database\0other\0options\0-c geqo=off\\\0options\0-c writ.auth=password\0\0");
+    let named = startup(b"user\0root\0database\0other\0options\0-c geqo=off\\\0\0");
+    let named = named.for_target("payments", "payments", Some("job 42"));
+    let wanted = b"user\0payments\0database\0other\0options\0-c geqo=off\\\0writ.reason\0job 42\0options\0-c writ.auth=password\0\0";
+    let wanted = packet(196_608, wanted);
     assert_eq!(named, wanted);
 }
 

@@ -1,5 +1,6 @@
 //! Startup parameters: an allow-list. What is not on it is refused by name, so that nobody wonders why it has no effect.
 
+use writ_core::client::{LONGEST_REASON, NoReason, Reason};
 use writ_core::fault::{Blame, Fault};
 use writ_core::target::TargetName;
 
@@ -50,6 +51,8 @@ pub struct Startup {
     pub parameters: Vec<(String, String)>,
     /// How it wants to show its token, where it says.
     pub auth: Option<AuthMethod>,
+    /// Why it connects, where it says.
+    pub reason: Option<Reason>,
     /// Whether it speaks protocol 3.2, with long cancel keys.
     pub long_keys: bool,
 }
@@ -69,6 +72,7 @@ struct Gathered {
     application_name: Option<String>,
     parameters: Vec<(String, String)>,
     auth: Option<AuthMethod>,
+    reason: Option<Reason>,
     unknown_options: Vec<String>,
 }
 
@@ -119,6 +123,8 @@ impl Gathered {
             self.application_name = Some(value.to_owned());
         } else if name == "writ.auth" {
             self.auth = Some(auth_method(value)?);
+        } else if name == "writ.reason" {
+            self.reason = reason(value)?;
         } else if ALLOWED.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
             self.parameters.push((name.to_owned(), value.to_owned()));
         } else {
@@ -157,6 +163,7 @@ impl Gathered {
             application_name: self.application_name.filter(|name| !name.is_empty()),
             parameters: self.parameters,
             auth: self.auth,
+            reason: self.reason,
             long_keys: version >= PROTOCOL_3_2,
         };
         Ok(Parsed { startup, newer_minor: version > PROTOCOL_3_2, unknown_options: self.unknown_options })
@@ -171,6 +178,16 @@ fn auth_method(value: &str) -> Result<AuthMethod, Fault> {
             Err(Fault::new("postgres.auth_option", Blame::Peer, format!("no such login method: `{}`", shown(other)))
                 .help("`-c writ.auth=` takes `password` or `oauthbearer`"))
         }
+    }
+}
+
+fn reason(value: &str) -> Result<Option<Reason>, Fault> {
+    match value.parse() {
+        Ok(reason) => Ok(Some(reason)),
+        Err(NoReason::Empty) => Ok(None),
+        Err(no_reason) => Err(Fault::new("postgres.reason", Blame::Peer, no_reason.to_string()).help(format!(
+            "`writ.reason` takes one line of plain text of at most {LONGEST_REASON} bytes; white space in options is written `\\ `"
+        ))),
     }
 }
 

@@ -250,6 +250,27 @@ fn a_login_method_that_is_not_known_is_refused() {
     }
 }
 
+#[test]
+fn a_reason_is_taken_off_and_held_to_one_plain_line() {
+    let reason = |parameters: &[(&str, &str)]| {
+        let pending = log_in(V3_0, &[&[("user", "pay")], parameters].concat())?;
+        assert!(pending.startup().parameters.is_empty(), "it goes no further");
+        Ok(pending.startup().reason.as_ref().map(|reason| reason.as_str().to_owned()))
+    };
+    let longest = "x".repeat(256);
+    assert_eq!(reason(&[]), Ok(None));
+    assert_eq!(reason(&[("writ.reason", "")]), Ok(None));
+    assert_eq!(reason(&[("options", r"-c writ.reason=ticket\ 42")]), Ok(Some("ticket 42".to_owned())));
+    assert_eq!(reason(&[("writ.reason", &longest)]), Ok(Some(longest.clone())));
+    let both = [("options", "-c writ.reason=theirs"), ("writ.reason", "the way's")];
+    assert_eq!(reason(&both), Ok(Some("the way's".to_owned())), "the last one holds");
+    for wrong in [&format!("{longest}x"), "two\nlines", "\u{1b}[2J", "\u{202e}turned"] {
+        let fault: Fault = reason(&[("writ.reason", wrong)]).unwrap_err();
+        assert_eq!((fault.code, fault.blame), ("postgres.reason", Blame::Peer));
+        assert!(fault.help.is_some() && !fault.public.contains(wrong), "{fault}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn noise_never_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80), code in 0_usize..5) {
