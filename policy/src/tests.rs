@@ -194,6 +194,23 @@ fn a_grant_can_be_held_to_a_database() {
 }
 
 #[test]
+fn a_grant_can_be_held_to_a_key() {
+    let ask = |text: &str, key: Option<&str>| {
+        let context = ConnectContext { client_key: key.map(|key| key.parse().expect("a thumbprint")), ..context() };
+        connect(&bundle(text), &verified(workload(json!({}))), &target(), &context)
+    };
+    let (one, other) = ("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+    let any = "permit HEAD; forbid HEAD unless { context has client_key };";
+    assert!(ask(any, Some(one)).is_ok() && ask(any, Some(other)).is_ok());
+    assert_eq!(code(ask(any, None)), "policy.forbidden");
+    let this = format!("permit HEAD when {{ context has client_key && context.client_key == \"{one}\" }};");
+    assert!(ask(&this, Some(one)).is_ok());
+    for wrong in [Some(other), None] {
+        assert_eq!(code(ask(&this, wrong)), "policy.no_permit", "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_session_token_for_another_target_is_refused() {
     let elsewhere = TargetName::new("other").expect("a name");
     let workload = Workload { bound_target: Some(elsewhere), ..workload(json!({})) };
