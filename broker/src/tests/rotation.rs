@@ -31,6 +31,8 @@ enum Going {
     Persisted,
     /// It changes what it is to change, and then waits to be let go.
     Held,
+    /// It panics.
+    Panicking,
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +85,7 @@ impl Turning {
         let going = {
             let mut state = self.state.lock().unwrap();
             let going = state.goes.filter(|(at, _)| *at == step).map(|(_, going)| going);
-            if going != Some(Going::NotPersisted) {
+            if !matches!(going, Some(Going::NotPersisted | Going::Panicking)) {
                 change(&mut state);
             }
             state.held = going == Some(Going::Held);
@@ -95,6 +97,7 @@ impl Turning {
                 self.go.notified().await;
                 Ok(())
             }
+            Some(Going::Panicking) => panic!("a bug"),
             Some(_) => Err(ProviderFault::Unreachable("the server is gone".to_owned())),
         }
     }
@@ -282,6 +285,24 @@ async fn a_step_that_fails_is_written_down_and_the_turn_is_begun_anew_after_grow
         assert_eq!((last(&world).await.failures, last(&world).await.fault), (0, None));
         world.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_panics_has_failed_and_takes_nothing_with_it() {
+    let (world, turning) = turning().await;
+    for (step, wait) in
+        [TurnStep::Read, TurnStep::Set, TurnStep::Verify, TurnStep::Switch].into_iter().zip([60, 120, 240, 480])
+    {
+        turning.goes(step, Going::Panicking);
+        world.broker.turn_due().await;
+        assert_eq!(told(&world).await.last().unwrap().2, Some(step));
+        assert_eq!(turning.in_use().0, "app_a");
+        world.place.clock.step(wait);
+    }
+    turning.goes_well();
+    world.broker.turn_due().await;
+    assert_eq!(turning.in_use().0, "app_b");
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,8 +105,7 @@ fn bundle(name: &str, found: &VaultSecret) -> Value {
     let attributes = json!({ "enabled": true, "created": 1_700_000_000, "updated": 1_700_000_000 });
     let id = format!("{}/{}", secret_id(name), found.version);
     let mut bundle = json!({ "value": found.value, "id": id, "attributes": attributes });
-    let members = bundle.as_object_mut().into_iter();
-    for members in members {
+    if let Some(members) = bundle.as_object_mut() {
         members.extend(found.content_type.as_ref().map(|text| ("contentType".to_owned(), json!(text))));
         members.extend(found.tags.as_ref().map(|tags| ("tags".to_owned(), json!(tags))));
     }
