@@ -479,8 +479,8 @@ fn held(holder: Option<&ClientKey>, shown: Option<&ClientKey>) -> Fault {
     let before = holder.map_or_else(|| "without a key".to_owned(), |key| format!("with the key {key}"));
     Fault::new("token.bound", Blame::NotAllowed, what)
         .help(
-            "get a fresh token; where several programs use one token, let `writ listen` connect for all of them, or let none \
-             show a key (`--no-key`)",
+            "get a fresh token; where several programs use one token, let `writ listen --key` connect for all of them, or let \
+             none show a key (`--no-key`)",
         )
         .detail(format!("the token was first used {before}, and {}", proof(shown)))
 }

@@ -128,6 +128,16 @@ impl Found {
         }
     }
 
+    /// Whether it gives another token each time: then no other run has one of this run's.
+    #[must_use]
+    pub const fn gives_new_tokens(&self) -> bool {
+        match &self.way {
+            Way::Source(source) => source.gives_new_tokens(),
+            Way::Issuer(..) => true,
+            Way::File(_) | Way::Program(..) | Way::Held(_) => false,
+        }
+    }
+
     /// How it was found.
     #[must_use]
     pub fn how(&self) -> &str {

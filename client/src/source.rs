@@ -68,6 +68,12 @@ impl Source {
         }
     }
 
+    /// Whether it gives another token each time, where others give the same one again, or to others too.
+    #[must_use]
+    pub const fn gives_new_tokens(self) -> bool {
+        matches!(self, Self::GithubActions | Self::Buildkite | Self::Aws)
+    }
+
     /// The source of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -165,21 +165,22 @@ fn a_run_proves_one_key_on_all_its_connections_and_no_other_run_has_it() {
     let directory = tempfile::Builder::new().prefix("k").tempdir_in("/tmp").unwrap();
     let (one, twice) = ("psql -X -A -t -c 'select 1'", "psql -X -A -t -c 'select 1' && psql -X -A -t -c 'select 2'");
     let token = stack.token().unwrap();
-    let reason = ["--reason", "the nightly run's \"second\" part"];
-    assert_eq!(connect(&stack, directory.path(), &token, &reason, twice).as_deref(), Ok("1\n2"));
-    let (session, shown) = newest(&stack, reason[1]);
+    let bound = ["--key", "--reason", "the nightly run's \"second\" part"];
+    assert_eq!(connect(&stack, directory.path(), &token, &bound, twice).as_deref(), Ok("1\n2"));
+    let (session, shown) = newest(&stack, bound[2]);
     let key = session["client_key"].as_str().unwrap().to_owned();
     assert_eq!(with_key(&stack, &key), 2);
-    assert!(shown.contains(reason[1]), "{shown}");
+    assert!(shown.contains(bound[2]), "{shown}");
 
-    let again = connect(&stack, directory.path(), &token, &[], one).unwrap_err();
+    let again = connect(&stack, directory.path(), &token, &["--key"], one).unwrap_err();
     assert!(again.contains("the token was used before with another key") && again.contains("--no-key"), "{again}");
-    let none = connect(&stack, directory.path(), &token, &["--no-key"], one).unwrap_err();
+    let none = connect(&stack, directory.path(), &token, &[], one).unwrap_err();
     assert!(none.contains("with a key that this connection did not prove"), "{none}");
 
+    // A file's token may be others' too: runs that say nothing share it.
     let shared = stack.token().unwrap();
-    for _ in 0..2 {
-        assert_eq!(connect(&stack, directory.path(), &shared, &["--no-key"], one).as_deref(), Ok("1"));
+    for flags in [[].as_slice(), &["--no-key"], &[]] {
+        assert_eq!(connect(&stack, directory.path(), &shared, flags, one).as_deref(), Ok("1"));
     }
     let wrong = connect(&stack, directory.path(), &shared, &["--reason", "two\nlines"], one).unwrap_err();
     assert!(wrong.contains("the reason holds a character that is not seen"), "{wrong}");

@@ -33,8 +33,11 @@ pub(crate) struct WayArgs {
     /// Why: one line of at most 256 bytes, for the ledger and for whoever looks at the sessions.
     #[arg(long, env = "WRIT_REASON", value_name = "TEXT")]
     reason: Option<Reason>,
-    /// Prove no key. Without this each run makes one, and a token that it used is of no use to any other run: where several runs
-    /// have one token, none of them may prove a key.
+    /// Prove a key of this run's also where the source may give its token to other runs: what used it is the only one that can.
+    /// Without this or `--no-key` one is proved where each connection has a token of its own.
+    #[arg(long, conflicts_with = "no_key")]
+    key: bool,
+    /// Prove no key.
     #[arg(long)]
     no_key: bool,
     #[command(flatten)]
@@ -126,13 +129,15 @@ impl WayArgs {
             Some(path) => Some(std::fs::read(path).doing(format!("`{}` cannot be read", path.display()))?),
             None => None,
         };
-        let key = if self.no_key { None } else { Some(ClientKey::fresh().map_err(|fault| failure(&fault))?) };
+        let found = self.source.find(connection, None).await?;
+        let proves = self.key || (!self.no_key && found.gives_new_tokens());
+        let key = if proves { Some(ClientKey::fresh().map_err(|fault| failure(&fault))?) } else { None };
         let gateway = Gateway::new(&address.unwrap_or_default(), pem.as_deref(), key.as_ref());
         let gateway = gateway.map_err(|fault| failure(&fault))?;
         Ok(Way {
             gateway: Arc::new(gateway),
             audience: audience(whom.as_deref().unwrap_or("writ"))?,
-            found: Arc::new(self.source.find(connection, None).await?),
+            found: Arc::new(found),
             key,
             reason: self.reason.clone().map(String::from),
             most: usize::from(self.max_connections),
