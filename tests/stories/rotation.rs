@@ -116,7 +116,7 @@ fn a_static_password_takes_turns_and_nobody_is_shut_out() {
     }
     admin(&stack, &["ledger", "verify"]).unwrap();
     let canaries: Vec<Canary> =
-        passwords.iter().map(|password| Canary::new("a password", password.as_bytes(), &[file.clone()])).collect();
+        passwords.iter().map(|password| Canary::new("a password", password.as_bytes(), std::slice::from_ref(&file))).collect();
     assert_eq!(canaries.len(), 3);
     assert_eq!(found(&canaries, &files(stack.state())), Vec::<String>::new());
     let log = stack.cluster().log();
