@@ -5,8 +5,11 @@
 //! that writes the record, before the next step is taken: whoever could not write it down does not go on.
 //!
 //! A crash is no case of its own. A turn that was cut off before its secret was written has changed nothing that anybody uses, and
-//! the next one is due for the same user. One that was cut off after that is found by the secret, which names its user then; the
-//! last word of it is written down late.
+//! the next one is due for the same user. One that was cut off after that is found by the secret, which names its user then, and by
+//! the target, which lets that user in; the last word of it is written down late.
+//!
+//! What the secret says is believed only so far. One that is older than what was put there last is left alone; one whose user does
+//! not get in is written down as a failure, and the turn, which gives the other user its place, is made all the same.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -55,7 +58,7 @@ async fn rounds(broker: &Weak<Broker>, stop: &mut watch::Receiver<bool>) {
             _ = stop.changed() => return,
             _ = tick.tick() => {
                 let Some(broker) = broker.upgrade() else { return };
-                broker.turn_due().await;
+                broker.turn_due(stop).await;
                 broker.steady.came_round(TASK);
             }
         }
@@ -99,8 +102,8 @@ impl From<Stopped> for Refusal {
 }
 
 impl Broker {
-    /// Makes every turn that is due, one after another.
-    pub(crate) async fn turn_due(&self) {
+    /// Makes every turn that is due, one after another. Where the broker stops, the one under way is the last.
+    pub(crate) async fn turn_due(&self, stop: &watch::Receiver<bool>) {
         let loaded = self.loaded.load_full();
         let rotating = || loaded.targets.iter().filter_map(|served| Some((served, served.provider.rotation()?)));
         if rotating().next().is_none() {
@@ -115,6 +118,9 @@ impl Broker {
             Err(fault) => return tracing::error!(%fault, "the turns of passwords cannot be read"),
         };
         for (served, rotation) in rotating() {
+            if *stop.borrow() {
+                return;
+            }
             let (name, now) = (&served.target.name, self.clock.now());
             let last = turns.iter().find(|turn| turn.target == *name);
             measure(name, last, now);
@@ -181,11 +187,19 @@ impl Broker {
             Ok(turn) => turn,
             Err(fault) => return Err(account.failed(TurnStep::Read, fault).await),
         };
-        if account.record.had_switched(turn.in_use()) {
-            account.switched(turn.found()).await?;
-            if !ordered {
-                return Ok(account.record);
+        if account.record.is_ahead_of(&turn.found(), turn.in_use(), now) {
+            return Err(account.failed(TurnStep::Read, outdated(&account.record, turn.in_use())).await);
+        }
+        match held(limit, async { turn.try_in_use(limit).await }).await {
+            Ok(()) if account.record.may_have_switched(turn.in_use()) => {
+                account.switched(turn.found()).await?;
+                if !ordered {
+                    return Ok(account.record);
+                }
             }
+            Ok(()) => {}
+            Err(fault @ ProviderFault::Unreachable(_)) => return Err(account.failed(TurnStep::Read, fault).await),
+            Err(fault) => account.shut_out(turn.in_use(), &fault).await?,
         }
         account.begun(turn.due()).await?;
         loop {
@@ -223,6 +237,16 @@ fn measure(target: &TargetName, last: Option<&TurnRecord>, now: Timestamp) {
     }
 }
 
+/// Why nothing is done by a secret that may be older than what was put there last.
+fn outdated(record: &TurnRecord, in_use: &str) -> ProviderFault {
+    let put = record.fingerprint.as_ref().map_or("another version", Fingerprint::as_str);
+    ProviderFault::Refused(format!(
+        "the secret names `{in_use}`, and may be older than what was put there last ({put}): nothing is set until its place gives \
+         out the newest version. Where somebody put it there since, it is taken up ten minutes after the last turn, or, where \
+         versions are numbers, with a newer one"
+    ))
+}
+
 /// What is known before the first turn.
 const fn first(target: TargetName, now: Timestamp) -> TurnRecord {
     TurnRecord {
@@ -244,7 +268,7 @@ const fn first(target: TargetName, now: Timestamp) -> TurnRecord {
 struct Account<'a> {
     broker: &'a Broker,
     record: TurnRecord,
-    /// It stands with the first that is written.
+    /// It stands with the beginning of the turn that it ordered, or with why there was none.
     order: Option<Box<TurnOrder>>,
 }
 
@@ -252,11 +276,12 @@ impl Account<'_> {
     async fn begun(&mut self, due: &str) -> Result<(), Stopped> {
         let (user, begun) = (Some(due.to_owned()), self.broker.clock.now());
         let next = TurnRecord { user, state: TurnState::Begun, begun, ended: None, fault: None, ..self.record.clone() };
-        self.write(&[TurnState::Begun], self.claimed(next)).await
+        let order = self.order.take();
+        self.write(&[TurnState::Begun], self.claimed(next), order).await
     }
 
     async fn reached(&mut self, state: TurnState) -> Result<(), Stopped> {
-        self.write(&[state], self.claimed(TurnRecord { state, ..self.record.clone() })).await
+        self.write(&[state], self.claimed(TurnRecord { state, ..self.record.clone() }), None).await
     }
 
     /// The secret has the due user: whoever asks for it from now on gets the new one, which is the turn's end.
@@ -272,7 +297,7 @@ impl Account<'_> {
             fault: None,
             ..self.record.clone()
         };
-        self.write(&[TurnState::Switched, TurnState::Ended], next).await?;
+        self.write(&[TurnState::Switched, TurnState::Ended], next, None).await?;
         let (target, user) = (&self.record.target, self.record.user.as_deref().unwrap_or_default());
         tracing::info!(%target, user, "a password was changed");
         metrics::counter!("writ_rotations_total", "target" => target.to_string()).increment(1);
@@ -280,22 +305,37 @@ impl Account<'_> {
         Ok(())
     }
 
+    /// The user in use does not get in with what the secret says: somebody changed the one or the other. The turn that follows puts
+    /// the other user in its place.
+    async fn shut_out(&mut self, in_use: &str, fault: &ProviderFault) -> Result<(), Stopped> {
+        let detail = format!("the user in use, `{in_use}`, does not get in with what the secret says: {}", fault.detail());
+        let (code, detail) = (fault.code().to_owned(), crate::issue::cut(&detail));
+        let target = &self.record.target;
+        tracing::warn!(%target, code, detail, "whoever uses the secret is shut out: the other user gets a new password");
+        let next = self.stopped(TurnFault { step: TurnStep::Read, code, detail });
+        self.write(&[TurnState::Failed], next, None).await
+    }
+
     /// It stopped. How far it had come is kept: a turn of which nobody knows whether its secret was written is told by that.
     async fn failed(&mut self, step: TurnStep, fault: ProviderFault) -> Stopped {
         let (code, detail) = (fault.code().to_owned(), crate::issue::cut(fault.detail()));
         let target = &self.record.target;
         tracing::warn!(%target, code, detail, "a password was not changed while {}; it is tried again", step.doing());
-        metrics::counter!("writ_rotation_failures_total", "target" => target.to_string()).increment(1);
-        let next = TurnRecord {
+        let (next, order) = (self.stopped(TurnFault { step, code, detail }), self.order.take());
+        match self.write(&[TurnState::Failed], next, order).await {
+            Ok(()) => Stopped::Fault(fault, step),
+            Err(stopped) => stopped,
+        }
+    }
+
+    fn stopped(&self, fault: TurnFault) -> TurnRecord {
+        metrics::counter!("writ_rotation_failures_total", "target" => self.record.target.to_string()).increment(1);
+        TurnRecord {
             ended: Some(self.broker.clock.now()),
             claimed: None,
             failures: self.record.failures.saturating_add(1),
-            fault: Some(TurnFault { step, code, detail }),
+            fault: Some(fault),
             ..self.record.clone()
-        };
-        match self.write(&[TurnState::Failed], next).await {
-            Ok(()) => Stopped::Fault(fault, step),
-            Err(stopped) => stopped,
         }
     }
 
@@ -305,10 +345,14 @@ impl Account<'_> {
     }
 
     /// The one place where a turn is written: the ledger's entries and the record, if nobody else wrote it since.
-    async fn write(&mut self, states: &[TurnState], next: TurnRecord) -> Result<(), Stopped> {
+    async fn write(
+        &mut self,
+        states: &[TurnState],
+        next: TurnRecord,
+        mut order: Option<Box<TurnOrder>>,
+    ) -> Result<(), Stopped> {
         let condition = Condition::Rotation { target: next.target.clone(), version: self.record.version };
         let next = TurnRecord { version: self.record.version.saturating_add(1), ..next };
-        let mut order = self.order.take();
         let events = states.iter().map(|state| self::event(*state, &next, order.take())).collect();
         let written = self.broker.evidence.write(events, vec![condition], vec![Change::Rotation(next.clone())]).await;
         match written {

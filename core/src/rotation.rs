@@ -3,6 +3,9 @@
 //! Two users of a target have the same rights. The secret names one of them, the one in use; the other is due. A turn gives the
 //! due one a fresh password, tries it at the target, and only then puts both into the secret. So the user in use keeps its
 //! password until the turn after, and a turn that stops on its way has changed nothing that anybody uses.
+//!
+//! That rests on the secret: on what was read being what is there, and on its user being let in. Both are looked at before anything
+//! is set.
 
 use core::fmt;
 use core::time::Duration;
@@ -112,6 +115,8 @@ pub struct TurnRecord {
 const FIRST_WAIT: u64 = 60;
 /// The longest wait, in seconds.
 const LONGEST_WAIT: u64 = 3600;
+/// How long after a turn a place may give out what was there before it, in seconds.
+const SETTLING: u64 = 600;
 
 impl TurnRecord {
     /// When the next turn is due, where one is to be made `every` so often.
@@ -131,12 +136,37 @@ impl TurnRecord {
         self.claimed.is_some_and(|until| now < until)
     }
 
-    /// Whether a turn that did not come to its end had put its user into the secret all the same: all but the last word of it was
-    /// written down, and the secret names that user now.
+    /// Whether a turn that did not come to its end may have put its user into the secret all the same: all but the last word of it
+    /// was written down, and the secret names that user now. Somebody else may have put it there too: whether it did is told by
+    /// the target, which lets the user in with what the secret says.
     #[must_use]
-    pub fn had_switched(&self, in_use: &str) -> bool {
+    pub fn may_have_switched(&self, in_use: &str) -> bool {
         self.state == TurnState::Verified && self.user.as_deref() == Some(in_use)
     }
+
+    /// Whether the secret as it was read names another user than this record says, and is, or may be, older than what was put there
+    /// last: its version is, where versions are numbers; else the last turn was so short a time ago that its place may not have taken
+    /// it up. The user that is due by such a secret is the one in use.
+    #[must_use]
+    pub fn is_ahead_of(&self, found: &Fingerprint, in_use: &str, now: Timestamp) -> bool {
+        // The due user of a turn that came to its end is in use since; of one that did not, the other is.
+        let is_expected = (self.state == TurnState::Ended) == (self.user.as_deref() == Some(in_use));
+        if is_expected {
+            return false;
+        }
+        match self.fingerprint.as_ref().and_then(|put| versions(put, found)) {
+            Some((put, found)) => found <= put,
+            None => self.turned.is_some_and(|turned| now < after(turned, SETTLING)),
+        }
+    }
+}
+
+/// The versions of one place, where they are numbers.
+fn versions(one: &Fingerprint, other: &Fingerprint) -> Option<(u64, u64)> {
+    let (place, version) = one.as_str().rsplit_once('@')?;
+    let (same, other) = other.as_str().rsplit_once('@')?;
+    (place == same).then_some(())?;
+    Some((version.parse().ok()?, other.parse().ok()?))
 }
 
 fn wait(failures: u32) -> u64 {
@@ -171,7 +201,7 @@ pub trait Rotation: Send + Sync + fmt::Debug {
     ) -> Pending<'a, Result<Box<dyn Turn + 'a>, ProviderFault>>;
 }
 
-/// A turn that has begun. Dropped, it stops where it is, and harms nobody who uses the secret.
+/// A turn that has begun. Dropped, it stops where it is, and harms nobody who uses the secret that it found.
 pub trait Turn: Send + Sync {
     /// The user that the secret names.
     fn in_use(&self) -> &str;
@@ -181,6 +211,12 @@ pub trait Turn: Send + Sync {
 
     /// Where the secret is, and in which version it was read.
     fn found(&self) -> Fingerprint;
+
+    /// Tries at the target, within `limit`, whether the user in use gets in with what the secret says. Changes nothing.
+    ///
+    /// # Errors
+    /// [`ProviderFault::Unreachable`] if nobody knows; any other if it does not get in.
+    fn try_in_use(&self, limit: Duration) -> Pending<'_, Result<(), ProviderFault>>;
 
     /// Takes the next step, within `limit`: sets, tries, switches, in this order and no other.
     ///

@@ -65,6 +65,10 @@ impl Turn for OneTurn {
         Fingerprint::of_source("memory")
     }
 
+    fn try_in_use(&self, _: Duration) -> Pending<'_, Result<(), ProviderFault>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn step(&mut self, _: Duration) -> Pending<'_, Result<Reached, ProviderFault>> {
         Box::pin(async {
             self.0 += 1;

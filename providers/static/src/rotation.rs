@@ -1,7 +1,8 @@
 //! One turn: who is due, a fresh password at the target, a login with it, and then the secret.
 //!
-//! The order is the point. Nothing that anybody uses changes before the last step, and that one is a single act where the secret
-//! is kept. A turn that stops earlier leaves the due user with a password that nobody knows; the next gives it another.
+//! The order is the point. Nothing that anybody uses changes before the last step, where the secret as it was read is the one in use;
+//! and that step is a single act where the secret is kept. A turn that stops earlier leaves the due user with a password that nobody
+//! knows; the next gives it another.
 
 use std::fmt;
 use std::sync::Arc;
@@ -88,15 +89,15 @@ impl Rotating {
         Ok(Self { settings, source, user_field, field })
     }
 
-    /// Whether the secret names one of the two, as far as it can be read now.
-    pub(crate) fn due(&self, fetched: &Fetched) -> Result<(String, &str), ProviderFault> {
+    /// The user in use, its password, and who is due by that.
+    fn due(&self, fetched: &Fetched) -> Result<(String, Secret, &str), ProviderFault> {
         let place = self.source.named();
         let fields = Fields::of(Some(&self.field), &fetched.value, &place)?;
         let in_use = fields.text(&self.user_field)?;
-        fields.secret(&self.field)?;
+        let password = fields.secret(&self.field)?;
         let others: Vec<&String> = self.settings.users.iter().filter(|user| **user != in_use).collect();
         match others[..] {
-            [due] => Ok((in_use, due)),
+            [due] => Ok((in_use, password, due)),
             _ => Err(ProviderFault::Misconfigured(format!(
                 "{place} names the user `{in_use}`, which takes no turns: put one of {} there, with its password",
                 self.settings.users.iter().map(|user| format!("`{user}`")).collect::<Vec<_>>().join(" and ")
@@ -117,8 +118,8 @@ impl Rotation for Rotating {
     ) -> Pending<'a, Result<Box<dyn Turn + 'a>, ProviderFault>> {
         Box::pin(async move {
             let found = self.source.fetch(&target.name, None, limit).await?;
-            let (in_use, due) = self.due(&found)?;
-            let turn = OneTurn { rotating: self, target: &target.name, in_use, due, found, at: At::Begun };
+            let (in_use, password, due) = self.due(&found)?;
+            let turn = OneTurn { rotating: self, target: &target.name, in_use, password, due, found, at: At::Begun };
             Ok(Box::new(turn) as Box<dyn Turn + 'a>)
         })
     }
@@ -136,6 +137,7 @@ struct OneTurn<'a> {
     rotating: &'a Rotating,
     target: &'a TargetName,
     in_use: String,
+    password: Secret,
     due: &'a str,
     found: Fetched,
     at: At,
@@ -152,6 +154,10 @@ impl Turn for OneTurn<'_> {
 
     fn found(&self) -> Fingerprint {
         Fingerprint::of_source(&self.found.label)
+    }
+
+    fn try_in_use(&self, limit: Duration) -> Pending<'_, Result<(), ProviderFault>> {
+        self.rotating.settings.setter.verify(&self.in_use, &self.password, limit)
     }
 
     fn step(&mut self, limit: Duration) -> Pending<'_, Result<Reached, ProviderFault>> {

@@ -97,6 +97,12 @@ async fn a_turn_that_stops_harms_nobody() {
     let server = Server::start(Version::V18).await;
     server.run("CREATE ROLE power LOGIN BYPASSRLS").await;
     stops::for_the_user(&server, "power").await;
+    // One that has the power of another.
+    server.run("CREATE ROLE boss CREATEROLE; CREATE ROLE clerk IN ROLE boss").await;
+    server.run("CREATE ROLE deputy LOGIN IN ROLE clerk; CREATE ROLE filer LOGIN IN ROLE pg_read_server_files").await;
+    for user in ["deputy", "filer"] {
+        stops::for_the_user(&server, user).await;
+    }
     stops::at_the_server(&server).await;
     stops::at_the_place(&server).await;
     stops::cut_off(&server).await;
