@@ -30,8 +30,11 @@ use crate::region::{self, Region, shown};
 const JSON: &str = "application/x-amz-json-1.1";
 const GET: &str = "secretsmanager:GetSecretValue";
 const PUT: &str = "secretsmanager:PutSecretValue";
+const STAGE: &str = "secretsmanager:UpdateSecretVersionStage";
 /// The label of the version that is asked for where none is named.
 const CURRENT: &str = "AWSCURRENT";
+/// The label of a version that is to become it.
+const PENDING: &str = "WRITPENDING";
 /// How long Secrets Manager may take at most.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -128,6 +131,7 @@ struct NewValue<'a> {
     secret_id: &'a str,
     client_request_token: &'a str,
     secret_string: &'a str,
+    version_stages: [&'a str; 1],
 }
 
 /// What it says when it has.
@@ -137,8 +141,6 @@ struct Kept {
     #[serde(rename = "ARN")]
     arn: String,
     version_id: String,
-    #[serde(default)]
-    version_stages: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -203,29 +205,56 @@ impl SecretsManager {
         serde_json::from_slice(&answer).map_err(|_| again(fault::cut_short(doing)))
     }
 
-    /// Puts a new version there, which is the current one from then on. It bears the token of the request, so that asking again
-    /// makes no second one.
-    async fn put(&self, value: &Secret, limit: Duration) -> Result<String, ProviderFault> {
+    /// Puts a new version there, and makes it the current one in place of `before`, if that still is. Nobody is given it until then.
+    async fn put(&self, before: &Fetched, value: &Secret, limit: Duration) -> Result<String, ProviderFault> {
         let doing = format!("writing {}", self.named());
+        let (_, version) = before.label.rsplit_once('@').unwrap_or_default();
+        if version.is_empty() {
+            let text = format!("{doing}: the version that it would replace is not known");
+            return Err(ProviderFault::Refused(text));
+        }
+        let kept = self.pending(&doing, value, limit / 2).await?;
+        let asked = json!({
+            "SecretId": self.config.secret, "VersionStage": CURRENT,
+            "MoveToVersionId": kept.version_id, "RemoveFromVersionId": version,
+        });
+        let agent = concat!("writ/", env!("CARGO_PKG_VERSION"));
+        // Not asked twice: after a first time that was not heard, the second is a no.
+        let moving = self.call(&doing, agent, STAGE, asked.to_string().into_bytes());
+        let late = |_| ProviderFault::Unreachable(format!("{doing}: no answer within {} ms", limit.as_millis()));
+        match tokio::time::timeout(limit.min(LIMIT) / 2, moving).await.map_err(late)? {
+            Ok(_) => Ok(format!("aws-secretsmanager:{}@{}", plain(&kept.arn), plain(&kept.version_id))),
+            Err(Failed::Harmlessly(fault) | Failed::ForGood(fault)) => Err(fault),
+        }
+    }
+
+    /// A new version that nobody is given who does not ask for it. It bears the token of the request, so that asking again makes no
+    /// second one.
+    async fn pending(&self, doing: &str, value: &Secret, limit: Duration) -> Result<Kept, ProviderFault> {
         let text = core::str::from_utf8(value.expose())
             .map_err(|_| ProviderFault::Misconfigured(format!("{doing}: the secret is not text")))?;
         let token = token()?;
-        let new = NewValue { secret_id: &self.config.secret, client_request_token: &token, secret_string: text };
+        let new = NewValue {
+            secret_id: &self.config.secret,
+            client_request_token: &token,
+            secret_string: text,
+            version_stages: [PENDING],
+        };
         let wrong = |_| ProviderFault::Misconfigured(format!("{doing}: the request cannot be made"));
         // Of the right size from the start: what grows leaves its first bytes behind.
         let mut asked = Zeroizing::new(Vec::with_capacity(2 * text.len() + 4096));
         serde_json::to_writer(&mut *asked, &new).map_err(wrong)?;
         let agent = concat!("writ/", env!("CARGO_PKG_VERSION"));
-        let kept: Kept = repeated(&doing, limit.min(LIMIT), || async {
-            let answer = self.call(&doing, agent, PUT, asked.to_vec()).await?;
-            serde_json::from_slice(&answer).map_err(|_| again(fault::cut_short(&doing)))
+        let kept: Kept = repeated(doing, limit.min(LIMIT), || async {
+            let answer = self.call(doing, agent, PUT, asked.to_vec()).await?;
+            serde_json::from_slice(&answer).map_err(|_| again(fault::cut_short(doing)))
         })
         .await?;
-        if kept.version_id != token || !kept.version_stages.iter().any(|stage| stage == CURRENT) {
-            let text = format!("{doing}: what it kept is not the current version: look at the secret's versions");
+        if kept.version_id != token {
+            let text = format!("{doing}: what it kept is another version: look at the secret's versions");
             return Err(ProviderFault::Refused(text));
         }
-        Ok(format!("aws-secretsmanager:{}@{}", plain(&kept.arn), plain(&kept.version_id)))
+        Ok(kept)
     }
 
     /// One signed request. It is made such that it may be asked again.
@@ -290,6 +319,9 @@ impl SecretsManager {
             "InvalidRequestException" => Failed::ForGood(ProviderFault::Refused(format!(
                 "{text}: it is about to be deleted, or not in use: restore it, or name another"
             ))),
+            "InvalidParameterException" if action == STAGE => Failed::ForGood(ProviderFault::Refused(format!(
+                "{text}: it was changed by somebody else meanwhile, and is left as it is"
+            ))),
             "ResourceExistsException" => Failed::ForGood(ProviderFault::Refused(format!(
                 "{text}: there is another version of this name: look at the secret's versions"
             ))),
@@ -331,11 +363,11 @@ impl SecretKeeper for SecretsManager {
     fn replace<'a>(
         &'a self,
         _: &'a TargetName,
-        _: &'a Fetched,
+        before: &'a Fetched,
         value: &'a Secret,
         limit: Duration,
     ) -> Pending<'a, Result<String, ProviderFault>> {
-        Box::pin(self.put(value, limit))
+        Box::pin(self.put(before, value, limit))
     }
 }
 

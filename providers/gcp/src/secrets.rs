@@ -177,9 +177,15 @@ impl SecretManager {
         rest.strip_prefix(secret)?.strip_prefix("/versions/")?.parse().ok()
     }
 
-    /// Adds a version, which is the newest from then on. Not asked twice: a second version would be none's.
-    async fn add(&self, value: &Secret) -> Result<String, ProviderFault> {
+    /// Adds a version, which is the newest from then on: if the one that was read still is, a moment before. Not asked twice: a second
+    /// version would be none's.
+    async fn add(&self, before: &Fetched, value: &Secret, limit: Duration) -> Result<String, ProviderFault> {
         let doing = format!("writing {}", self.named());
+        let now = self.fetched(None, limit).await?;
+        if now.label != before.label || now.value != before.value {
+            let text = format!("{doing}: it has a newer version of somebody else's, and is left as it is");
+            return Err(ProviderFault::Refused(text));
+        }
         let token = self.ambient.token().await?;
         let address = at(&self.endpoint, &format!("/v1/{}:addVersion", self.config.secret));
         let mut encoded = STANDARD.encode(value.expose());
@@ -268,10 +274,11 @@ impl SecretKeeper for SecretManager {
     fn replace<'a>(
         &'a self,
         _: &'a TargetName,
-        _: &'a Fetched,
+        before: &'a Fetched,
         value: &'a Secret,
         limit: Duration,
     ) -> Pending<'a, Result<String, ProviderFault>> {
-        Box::pin(within("writing a secret", limit.min(LIMIT), self.add(value)))
+        let limit = limit.min(LIMIT);
+        Box::pin(within("writing a secret", limit, self.add(before, value, limit)))
     }
 }

@@ -1,12 +1,15 @@
 //! Secrets that are replaced where they are kept, and users whose passwords are set: the two sides of a rotation.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use tempfile::{Builder, NamedTempFile};
 use writ_core::credential::Secret;
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::TargetName;
@@ -66,7 +69,10 @@ impl SecretKeeper for Source {
             let path = self.writable().map_err(|fault| ProviderFault::Misconfigured(fault.to_string()))?.to_owned();
             let (before, value) = (copy(&before.value), copy(value));
             let source = self.clone();
-            let writing = tokio::task::spawn_blocking(move || replace(&source, &path, &before, &value));
+            let given_up = Arc::new(AtomicBool::new(false));
+            let wanted = Wanted { until: Instant::now() + limit, given_up: Arc::clone(&given_up) };
+            let _caller = Caller(given_up);
+            let writing = tokio::task::spawn_blocking(move || replace(&source, &path, &before, &value, &wanted));
             match tokio::time::timeout(limit, writing).await {
                 Ok(Ok(Ok(()))) => Ok(self.label()),
                 Ok(Ok(Err(fault))) => Err(fault),
@@ -98,54 +104,106 @@ fn copy(secret: &Secret) -> Secret {
     Secret::new(secret.expose().to_vec())
 }
 
+/// Until when a write is somebody's: until its deadline, or until nobody waits for it any more.
+struct Wanted {
+    until: Instant,
+    given_up: Arc<AtomicBool>,
+}
+
+impl Wanted {
+    fn is_over(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst) || Instant::now() >= self.until
+    }
+}
+
+/// Tells the thread that writes when its caller is gone.
+struct Caller(Arc<AtomicBool>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Writes a file beside it, and gives that its name. A link is not followed: what it leads to is somebody else's to write.
-fn replace(source: &Source, path: &Path, before: &Secret, value: &Secret) -> Result<(), ProviderFault> {
-    let said = |error: io::Error| {
-        ProviderFault::Misconfigured(format!(
-            "cannot write {source}: {error}: let the broker's user write its directory, since a new file takes its place"
-        ))
-    };
-    if !path.symlink_metadata().map_err(said)?.is_file() {
+fn replace(
+    source: &Source,
+    path: &Path,
+    before: &Secret,
+    value: &Secret,
+    wanted: &Wanted,
+) -> Result<(), ProviderFault> {
+    unchanged(source, path, before)?;
+    let partial = partial(path, value).map_err(|error| unwritten(source, &error))?;
+    put(source, path, before, partial, wanted)
+}
+
+/// Gives the new file the secret's name: if that has still what was read, and somebody waits for it.
+fn put(
+    source: &Source,
+    path: &Path,
+    before: &Secret,
+    partial: NamedTempFile,
+    wanted: &Wanted,
+) -> Result<(), ProviderFault> {
+    unchanged(source, path, before)?;
+    if wanted.is_over() {
+        let text = format!("writing {source} took too long: it is left as it is");
+        return Err(ProviderFault::Unreachable(text));
+    }
+    partial.persist(path).map_err(|fault| unwritten(source, &fault.error))?;
+    // The name is durable with its directory. From here on the new secret may be read: what fails is not known to have failed.
+    let lost =
+        |error: io::Error| ProviderFault::Unreachable(format!("{source} is written, perhaps not for good: {error}"));
+    File::open(directory(path)).and_then(|directory| directory.sync_all()).map_err(lost)
+}
+
+fn unwritten(source: &Source, error: &io::Error) -> ProviderFault {
+    ProviderFault::Misconfigured(format!(
+        "cannot write {source}: {error}: let the broker's user write its directory, since a new file takes its place"
+    ))
+}
+
+/// Whether the file is one, and has what was read.
+fn unchanged(source: &Source, path: &Path, before: &Secret) -> Result<(), ProviderFault> {
+    if !path.symlink_metadata().map_err(|error| unwritten(source, &error))?.is_file() {
         let text = format!("{source} is a link, or no regular file, and is not written: name the file itself");
         return Err(ProviderFault::Misconfigured(text));
     }
     let found = source.read().map_err(|fault| ProviderFault::Misconfigured(fault.to_string()))?;
     if found != *before {
-        return Err(ProviderFault::Refused(format!(
-            "{source} was changed by somebody else meanwhile: it is left as it is"
-        )));
+        let text = format!("{source} was changed by somebody else meanwhile: it is left as it is");
+        return Err(ProviderFault::Refused(text));
     }
-    let (directory, partial) = (directory(path), partial(path));
-    let made = make(&partial, value).and_then(|()| std::fs::rename(&partial, path));
-    if let Err(error) = made {
-        // It holds what nobody uses, and the next turn would take it away too.
-        let _ = std::fs::remove_file(&partial);
-        return Err(said(error));
-    }
-    // The name is durable with its directory. From here on the new secret may be read: what fails is not known to have failed.
-    let lost =
-        |error: io::Error| ProviderFault::Unreachable(format!("{source} is written, perhaps not for good: {error}"));
-    File::open(&directory).and_then(|directory| directory.sync_all()).map_err(lost)
+    Ok(())
 }
 
-/// A new file, readable by its owner alone and on the disk. What a crash left under its name goes.
-fn make(path: &Path, value: &Secret) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// A new file beside it, so that it can take its name in one act: under a name that no other write has, readable by its owner alone,
+/// and on the disk. What a crash left of others goes. Dropped, it goes too.
+fn partial(path: &Path, value: &Secret) -> io::Result<NamedTempFile> {
+    let directory = directory(path);
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(".writ-partial");
+    for entry in std::fs::read_dir(&directory)? {
+        let name = entry?.file_name();
+        if name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+            match std::fs::remove_file(directory.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
     }
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(value.expose())?;
-    file.sync_all()
-}
-
-/// Where the new one is made: beside it, so that it can take its name in one act.
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".writ-partial");
-    name.into()
+    prefix.push("-");
+    let owner = Permissions::from_mode(0o600);
+    let mut partial = Builder::new().prefix(&prefix).rand_bytes(16).permissions(owner).tempfile_in(directory)?;
+    partial.write_all(value.expose())?;
+    partial.as_file().sync_all()?;
+    Ok(partial)
 }
 
 fn directory(path: &Path) -> PathBuf {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned()
 }
+
+#[cfg(test)]
+mod tests;

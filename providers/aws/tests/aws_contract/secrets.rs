@@ -132,10 +132,16 @@ async fn a_turn_puts_a_current_version_there_with_the_documented_permission() {
     }
     let (arn, first) = made(&world, "prod/rotated", json!({ "SecretString": FIRST }));
     let shown = STATIC.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
-    assert!(STATIC.contains("`secretsmanager:PutSecretValue` on the secret"));
+    assert!(STATIC.contains("`secretsmanager:PutSecretValue` and `secretsmanager:UpdateSecretVersionStage` on the secret"));
     let shown = shown.replace("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/legacy-AbCdEf", &arn);
-    let both = r#"["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]"#;
-    let writer = session(&world, "rotated-writer", &shown.replace("\"secretsmanager:GetSecretValue\"", both));
+    let allowed = |actions: &str| shown.replace("\"secretsmanager:GetSecretValue\"", actions);
+    let all = r#"["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]"#;
+    let writer = session(&world, "rotated-writer", &allowed(all));
+    let putter = session(
+        &world,
+        "rotated-putter",
+        &allowed(r#"["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]"#),
+    );
     let reader = session(&world, "rotated-reader", &shown);
     let (target, value) = (target(&world).name, Secret::new(SECOND.as_bytes().to_vec()));
     let kept = source(&world, &writer, &arn, json!({}));
@@ -146,6 +152,17 @@ async fn a_turn_puts_a_current_version_there_with_the_documented_permission() {
     let former = source(&world, &writer, &arn, json!({ "stage": "AWSPREVIOUS" }));
     let former = fetched(&world, &former).await.unwrap();
     assert_eq!((text(&former), &former.label), (FIRST, &format!("aws-secretsmanager:{arn}@{first}")));
+
+    // Whoever read the version before does not write over this one, and what it put there is given to nobody.
+    let fault = kept.keeper().unwrap().replace(&target, &before, &value, DEADLINE).await.unwrap_err();
+    canary::say(&format!("{fault:?}"));
+    assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("by somebody else")), "{fault:?}");
+    assert_eq!(fetched(&world, &kept).await.unwrap().label, label);
+    let next = kept.keeper().unwrap().replace(&target, &now, &value, DEADLINE).await.unwrap();
+    assert_ne!(next, label, "what was put there in vain is not in the way");
+    let half = source(&world, &putter, &arn, json!({}));
+    let fault = half.keeper().unwrap().replace(&target, &now, &value, DEADLINE).await.unwrap_err();
+    assert!(fault.detail().contains("\"Action\":\"secretsmanager:UpdateSecretVersionStage\""), "{fault:?}");
 
     let reading = source(&world, &reader, &arn, json!({}));
     let fault = reading.keeper().unwrap().replace(&target, &before, &value, DEADLINE).await.unwrap_err();

@@ -153,16 +153,22 @@ async fn set(loan: &Loan, user: &str, verifier: &str) -> Result<(), ProviderFaul
     let name = fault::plain(user);
     let doing = format!("looking at the user `{name}`");
     let question = format!(
-        "SELECT CASE WHEN rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls THEN 'power' \
-                     WHEN NOT rolcanlogin THEN 'login' WHEN rolvaliduntil <= pg_catalog.now() THEN 'ended' ELSE '' END \
-         FROM pg_catalog.pg_roles WHERE rolname = {}",
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS held \
+                         WHERE (held.rolsuper OR held.rolcreaterole OR held.rolreplication OR held.rolbypassrls OR held.rolname IN \
+                         ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')) \
+                         AND pg_catalog.pg_has_role(u.oid, held.oid, 'MEMBER')) THEN 'power' \
+                     WHEN NOT u.rolcanlogin THEN 'login' WHEN u.rolvaliduntil <= pg_catalog.now() THEN 'ended' ELSE '' END \
+         FROM pg_catalog.pg_roles AS u WHERE u.rolname = {}",
         sql::text(user)
     );
     let rows = loan.run(&question).await.map_err(|error| fault::of(&doing, &error))?;
     let wrong = match first(&rows) {
         Some("") => None,
         Some("power") => {
-            Some("is a superuser, or has CREATEROLE, REPLICATION or BYPASSRLS: let users without them take turns")
+            Some(
+                "is a superuser, has CREATEROLE, REPLICATION or BYPASSRLS, may use the server's files or programs, or is a member \
+                 of a role that does: let users without them take turns",
+            )
         }
         Some("login") => Some("may not log in: run `ALTER ROLE` with LOGIN as an admin, or name another"),
         Some(_) => Some("has ended: run `ALTER ROLE` with VALID UNTIL 'infinity' as an admin"),

@@ -102,7 +102,11 @@ async fn a_version_is_added_and_is_the_newest() {
     let now = turned.fetch(&target, None, LIMIT).await.unwrap();
     assert_eq!((now.value.expose(), now.label), (values[1].as_bytes(), label));
     let locked = world.google.secret("read", &[Some(values[0])], &[READER]);
+    let fault = turned.keeper().unwrap().replace(&target, &before, &value, LIMIT).await.unwrap_err();
+    assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("somebody else's")), "{fault:?}");
+    assert_eq!(turned.fetch(&target, None, LIMIT).await.unwrap().label, format!("gcp-secretmanager:{secret}@2"));
     let locked = source(&world, &locked, &json!({}));
+    let before = locked.fetch(&target, None, LIMIT).await.unwrap();
     let fault = locked.keeper().unwrap().replace(&target, &before, &value, LIMIT).await.unwrap_err();
     canary::say(&format!("{fault:?}"));
     assert!(
