@@ -24,7 +24,7 @@ use crate::compose::place;
 use crate::compose::sources::SourceTable;
 use crate::compose::ssh;
 use crate::compose::telemetry::LogConfig;
-use crate::compose::turns::RotationTable;
+use crate::compose::turns::{self, RotationTable};
 use crate::failure::Failure;
 use crate::toml_file::{self, Mistake};
 
@@ -338,12 +338,14 @@ fn provider_mistakes(broker: &BrokerConfig<ProviderTable>) -> Vec<(String, Strin
         _ => None,
     });
     let taken = ssh::taken(ssh).into_iter().map(|(target, problem)| (format!("broker.target `{target}`"), problem));
+    let turned = turns::taken(&broker.targets).into_iter();
+    let turned = turned.map(|(target, problem)| (format!("broker.target `{target}`"), problem));
     let issues = broker.issues.iter().flat_map(|issues| {
         let keys = issues.kms_key.iter().chain(&issues.kms_other_keys);
         keys.filter_map(|key| kms::check(key, issues.kms_endpoint.as_deref()).err())
     });
     let issues = issues.map(|fault| ("broker.issues".to_owned(), fault.to_string()));
-    found.chain(taken).chain(issues).collect()
+    found.chain(taken).chain(turned).chain(issues).collect()
 }
 
 fn gateway_mistakes(gateway: &GatewayConfig, config: &Config) -> Vec<(&'static str, String)> {

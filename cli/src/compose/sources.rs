@@ -60,6 +60,32 @@ impl SourceTable {
         })
     }
 
+    /// Whether it is the same place as another, as far as their settings say.
+    pub(crate) fn is_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => {
+                let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+                real(one) == real(other)
+            }
+            (Self::AwsSecretsmanager(one), Self::AwsSecretsmanager(other)) => {
+                one.region == other.region && one.endpoint == other.endpoint && is_same_secret(&one.secret, &other.secret)
+            }
+            (Self::GcpSecretmanager(one), Self::GcpSecretmanager(other)) => {
+                (&one.secret, &one.endpoint) == (&other.secret, &other.endpoint)
+            }
+            (Self::AzureKeyvault(one), Self::AzureKeyvault(other)) => {
+                one.secret.eq_ignore_ascii_case(&other.secret) && one.endpoint == other.endpoint
+            }
+            (Self::KubernetesSecret(one), Self::KubernetesSecret(other)) => {
+                let cluster = |of: &KubernetesSecretConfig| {
+                    (of.kubeconfig.clone(), of.context.clone(), of.in_cluster, of.server.clone())
+                };
+                (&one.secret, &one.key) == (&other.secret, &other.key) && cluster(one) == cluster(other)
+            }
+            _ => false,
+        }
+    }
+
     /// The files that it names.
     pub(crate) fn files(&self) -> Vec<&Path> {
         match self {
@@ -72,4 +98,14 @@ impl SourceTable {
             }
         }
     }
+}
+
+/// Whether two names, or ARNs, are of one secret of AWS: an ARN ends with the name, a hyphen and six characters of AWS's own.
+fn is_same_secret(one: &str, other: &str) -> bool {
+    let name = |text: &str| text.split(':').nth(6).map(str::to_owned);
+    let is_of = |arn: &str, plain: &str| {
+        let bare = name(arn).and_then(|name| name.rsplit_once('-').map(|(bare, _)| bare.to_owned()));
+        bare.as_deref() == Some(plain) || name(arn).as_deref() == Some(plain)
+    };
+    one == other || is_of(one, other) || is_of(other, one)
 }

@@ -339,6 +339,60 @@ fn a_rotation_that_cannot_work_is_named() {
 }
 
 #[test]
+fn two_targets_do_not_change_one_password() {
+    let sound = Sound::new();
+    let at = sound.directory.path().display().to_string();
+    for name in ["one.json", "two.json"] {
+        std::fs::write(sound.path(name), r#"{"username":"app_a","password":"hunter2"}"#).unwrap();
+    }
+    std::os::unix::fs::symlink(sound.path("one.json"), sound.path("link.json")).unwrap();
+    let target = |name: &str, host: &str, place: &str, users: &str, login: &str| {
+        format!(
+            "\n[[broker.target]]\nname = \"{name}\"\nhost = \"{host}\"\n\n[broker.target.provider.static]\n{place}\n\n\
+             [broker.target.provider.static.rotation]\nusers = [{users}]\nevery = \"30d\"\n\n\
+             [broker.target.provider.static.rotation.postgres]\nuser = \"rotator\"\npassword_file = \"{at}/login.password\"\n{login}\n"
+        )
+    };
+    let file = |name: &str| format!("password_file = \"{at}/{name}\"");
+    let aws = |secret: &str| format!("source = {{ aws-secretsmanager = {{ region = \"eu-west-1\", secret = \"{secret}\" }} }}");
+    let (ab, bc, cd) = ("\"app_a\", \"app_b\"", "\"app_b\", \"app_c\"", "\"app_c\", \"app_d\"");
+    let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/a-AbCdEf";
+    let kubernetes = |key: &str| {
+        format!("source = {{ kubernetes-secret = {{ secret = \"a/b\", key = \"{key}\", in_cluster = true }} }}")
+    };
+    let google = "source = { gcp-secretmanager = { secret = \"projects/acme-prod/secrets/a\" } }".to_owned();
+    let azure = |name: &str| format!("source = {{ azure-keyvault = {{ secret = \"https://{name}.vault.azure.net/secrets/a\" }} }}");
+    for (one, other, host, users, login, words) in [
+        (file("one.json"), file("one.json"), "b.example", cd, "", Some("its secret")),
+        (file("one.json"), file("link.json"), "b.example", cd, "", Some("its secret")),
+        (file("one.json"), format!("source = {{ file = \"{at}/one.json\" }}"), "b.example", cd, "", Some("its secret")),
+        (aws("prod/a"), aws(arn), "b.example", cd, "", Some("its secret")),
+        (kubernetes("c"), kubernetes("c"), "b.example", cd, "", Some("its secret")),
+        (google.clone(), google, "b.example", cd, "", Some("its secret")),
+        (azure("acme"), azure("acme"), "b.example", cd, "", Some("its secret")),
+        (file("one.json"), file("two.json"), "A.example", bc, "", Some("its user `app_b`")),
+        (file("one.json"), file("two.json"), "b.example", ab, "host = \"a.example\"", Some("its user `app_a`")),
+        (file("one.json"), file("two.json"), "b.example", ab, "", None),
+        (file("one.json"), file("two.json"), "a.example", ab, "port = 5433", None),
+        (file("one.json"), file("two.json"), "a.example", cd, "", None),
+        (aws("prod/a"), aws("prod/b"), "b.example", ab, "", None),
+        (kubernetes("c"), kubernetes("d"), "b.example", ab, "", None),
+        (azure("acme"), azure("other"), "b.example", ab, "", None),
+    ] {
+        let added = target("first", "a.example", &one, ab, "") + &target("second", host, &other, users, login);
+        let text = sound.text.replace("\n[link]\n", &format!("{added}\n[link]\n"));
+        let said = check(&sound.path("writ.toml"), &text);
+        match words {
+            Some(words) => {
+                let whole = format!("broker.target `second`: {words} takes turns for the target `first` too");
+                assert!(said.contains(&whole) && !said.contains("hunter2"), "{other} {host} {users}: {said}");
+            }
+            None => assert_eq!(said, "nothing", "{other} {host} {users}"),
+        }
+    }
+}
+
+#[test]
 fn every_mistake_is_reported_at_once() {
     let sound = Sound::new();
     let text =
