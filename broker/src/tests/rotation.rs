@@ -603,3 +603,30 @@ async fn a_broker_that_stops_begins_no_turn() {
     assert_eq!(turning.in_use().0, "app_b");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_older_sets_nothing_after_a_turn_that_stopped_either() {
+    let (world, turning) = turning().await;
+    *turning.version.lock().unwrap() = Some(2);
+    let old = turning.password("app_a");
+    turn_due(&world.broker).await;
+    let (in_use, new) = (turning.in_use().0, turning.password("app_b"));
+    assert_eq!(in_use, "app_b");
+    world.place.clock.step(EVERY);
+    turning.goes(TurnStep::Set, Going::NotPersisted);
+    turn_due(&world.broker).await;
+    assert_eq!(last(&world).await.user.as_deref(), Some("app_a"));
+    turning.goes_well();
+    world.place.clock.step(60);
+    *turning.version.lock().unwrap() = Some(1);
+    turning.is_written("app_a", &old);
+    turn_due(&world.broker).await;
+    assert_eq!(turning.password("app_b"), new, "the user in use keeps its password");
+    assert_eq!(last(&world).await.fault.unwrap().step, TurnStep::Read);
+    *turning.version.lock().unwrap() = Some(2);
+    turning.is_written("app_b", &new);
+    world.place.clock.step(120);
+    turn_due(&world.broker).await;
+    assert_eq!(turning.in_use().0, "app_a");
+    world.stop().await;
+}
