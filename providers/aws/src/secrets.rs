@@ -198,7 +198,7 @@ impl SecretsManager {
         let asked = match (&self.config.version, &self.config.stage) {
             (Some(version), _) => json!({ "SecretId": self.config.secret, "VersionId": version }),
             (None, Some(stage)) => json!({ "SecretId": self.config.secret, "VersionStage": stage }),
-            (None, None) => json!({ "SecretId": self.config.secret }),
+            (None, None) => json!({ "SecretId": self.config.secret, "VersionStage": CURRENT }),
         };
         let answer = self.call(doing, agent, GET, asked.to_string().into_bytes()).await?;
         // A parser's words may quote the secret.
