@@ -308,7 +308,8 @@ impl Account<'_> {
     /// The user in use does not get in with what the secret says: somebody changed the one or the other. The turn that follows puts
     /// the other user in its place.
     async fn shut_out(&mut self, in_use: &str, fault: &ProviderFault) -> Result<(), Stopped> {
-        let detail = format!("the user in use, `{in_use}`, does not get in with what the secret says: {}", fault.detail());
+        let detail =
+            format!("the user in use, `{in_use}`, does not get in with what the secret says: {}", fault.detail());
         let (code, detail) = (fault.code().to_owned(), crate::issue::cut(&detail));
         let target = &self.record.target;
         tracing::warn!(%target, code, detail, "whoever uses the secret is shut out: the other user gets a new password");

@@ -195,7 +195,8 @@ impl Rotation for Turning {
             let due = if in_use == "app_a" { "app_b" } else { "app_a" }.to_owned();
             state.made += 1;
             let password = format!("{CANARY}{}", state.made);
-            Ok(Box::new(OneTurn { turning: self, in_use, found, due, password, next: TurnStep::Set }) as Box<dyn Turn + 'a>)
+            Ok(Box::new(OneTurn { turning: self, in_use, found, due, password, next: TurnStep::Set })
+                as Box<dyn Turn + 'a>)
         })
     }
 }
@@ -498,7 +499,10 @@ async fn unheard(going: Going) -> (World, Arc<Turning>) {
     let (world, turning) = turning().await;
     turning.goes(TurnStep::Switch, going);
     turn_due(&world.broker).await;
-    assert_eq!((last(&world).await.state, last(&world).await.fault.unwrap().step), (TurnState::Verified, TurnStep::Switch));
+    assert_eq!(
+        (last(&world).await.state, last(&world).await.fault.unwrap().step),
+        (TurnState::Verified, TurnStep::Switch)
+    );
     turning.goes_well();
     world.place.clock.step(60);
     (world, turning)

@@ -68,7 +68,9 @@ impl SourceTable {
                 real(one) == real(other)
             }
             (Self::AwsSecretsmanager(one), Self::AwsSecretsmanager(other)) => {
-                one.region == other.region && one.endpoint == other.endpoint && is_same_secret(&one.secret, &other.secret)
+                one.region == other.region
+                    && one.endpoint == other.endpoint
+                    && is_same_secret(&one.secret, &other.secret)
             }
             (Self::GcpSecretmanager(one), Self::GcpSecretmanager(other)) => {
                 (&one.secret, &one.endpoint) == (&other.secret, &other.endpoint)

@@ -208,7 +208,9 @@ impl KubernetesSecret {
         // Without a version the API server would write over whatever is there.
         let (_, version) = before.label.rsplit_once('@').unwrap_or_default();
         if version.is_empty() {
-            let text = format!("{doing}: the API server gave it no `resourceVersion`, so that nobody could tell a change meanwhile");
+            let text = format!(
+                "{doing}: the API server gave it no `resourceVersion`, so that nobody could tell a change meanwhile"
+            );
             return Err(ProviderFault::Refused(text));
         }
         let session = self.cluster.session(target, None, Instant::now() + limit).await?;

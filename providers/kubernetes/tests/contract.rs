@@ -411,7 +411,10 @@ async fn one_is_replaced_by_whoever_may(cluster: &Cluster, source: &KubernetesSe
     let fault = keeper.replace(target, &before, &value, DEADLINE).await.unwrap_err();
     assert!(matches!(&fault, ProviderFault::Refused(text) if text.contains("by somebody else")), "{fault:?}");
     // Nor where nobody could tell.
-    let unversioned = Fetched { value: Secret::new(b"read-canary".to_vec()), label: "kubernetes-secret:shop/legacy#password@".to_owned() };
+    let unversioned = Fetched {
+        value: Secret::new(b"read-canary".to_vec()),
+        label: "kubernetes-secret:shop/legacy#password@".to_owned(),
+    };
     let refused = keeper.replace(target, &unversioned, &value, DEADLINE).await.unwrap_err();
     assert!(matches!(&refused, ProviderFault::Refused(text) if text.contains("no `resourceVersion`")), "{refused:?}");
     assert_eq!(source.fetch(target, None, DEADLINE).await.unwrap().label, now.label);

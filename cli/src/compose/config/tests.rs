@@ -354,14 +354,18 @@ fn two_targets_do_not_change_one_password() {
         )
     };
     let file = |name: &str| format!("password_file = \"{at}/{name}\"");
-    let aws = |secret: &str| format!("source = {{ aws-secretsmanager = {{ region = \"eu-west-1\", secret = \"{secret}\" }} }}");
+    let aws = |secret: &str| {
+        format!("source = {{ aws-secretsmanager = {{ region = \"eu-west-1\", secret = \"{secret}\" }} }}")
+    };
     let (ab, bc, cd) = ("\"app_a\", \"app_b\"", "\"app_b\", \"app_c\"", "\"app_c\", \"app_d\"");
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/a-AbCdEf";
     let kubernetes = |key: &str| {
         format!("source = {{ kubernetes-secret = {{ secret = \"a/b\", key = \"{key}\", in_cluster = true }} }}")
     };
     let google = "source = { gcp-secretmanager = { secret = \"projects/acme-prod/secrets/a\" } }".to_owned();
-    let azure = |name: &str| format!("source = {{ azure-keyvault = {{ secret = \"https://{name}.vault.azure.net/secrets/a\" }} }}");
+    let azure = |name: &str| {
+        format!("source = {{ azure-keyvault = {{ secret = \"https://{name}.vault.azure.net/secrets/a\" }} }}")
+    };
     for (one, other, host, users, login, words) in [
         (file("one.json"), file("one.json"), "b.example", cd, "", Some("its secret")),
         (file("one.json"), file("link.json"), "b.example", cd, "", Some("its secret")),

@@ -132,7 +132,9 @@ async fn a_turn_puts_a_current_version_there_with_the_documented_permission() {
     }
     let (arn, first) = made(&world, "prod/rotated", json!({ "SecretString": FIRST }));
     let shown = STATIC.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
-    assert!(STATIC.contains("`secretsmanager:PutSecretValue` and `secretsmanager:UpdateSecretVersionStage` on the secret"));
+    assert!(
+        STATIC.contains("`secretsmanager:PutSecretValue` and `secretsmanager:UpdateSecretVersionStage` on the secret")
+    );
     let shown = shown.replace("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/legacy-AbCdEf", &arn);
     let allowed = |actions: &str| shown.replace("\"secretsmanager:GetSecretValue\"", actions);
     let all = r#"["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]"#;

@@ -164,12 +164,10 @@ async fn set(loan: &Loan, user: &str, verifier: &str) -> Result<(), ProviderFaul
     let rows = loan.run(&question).await.map_err(|error| fault::of(&doing, &error))?;
     let wrong = match first(&rows) {
         Some("") => None,
-        Some("power") => {
-            Some(
-                "is a superuser, has CREATEROLE, REPLICATION or BYPASSRLS, may use the server's files or programs, or is a member \
+        Some("power") => Some(
+            "is a superuser, has CREATEROLE, REPLICATION or BYPASSRLS, may use the server's files or programs, or is a member \
                  of a role that does: let users without them take turns",
-            )
-        }
+        ),
         Some("login") => Some("may not log in: run `ALTER ROLE` with LOGIN as an admin, or name another"),
         Some(_) => Some("has ended: run `ALTER ROLE` with VALID UNTIL 'infinity' as an admin"),
         None => Some("is not there: make it, with the rights of the other one"),

@@ -52,10 +52,9 @@ fn what_somebody_else_wrote_while_the_new_one_was_made_stays() {
 
 #[test]
 fn a_write_that_nobody_waits_for_changes_nothing() {
-    for over in [
-        Wanted { until: Instant::now(), ..wanted() },
-        Wanted { given_up: Arc::new(AtomicBool::new(true)), ..wanted() },
-    ] {
+    for over in
+        [Wanted { until: Instant::now(), ..wanted() }, Wanted { given_up: Arc::new(AtomicBool::new(true)), ..wanted() }]
+    {
         let kept = Kept::new();
         let made = partial(&kept.path, &secret(OURS)).unwrap();
         let fault = kept.put(made, &over).unwrap_err();
