@@ -153,7 +153,7 @@ mod tests {
         let example = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
         assert_eq!(example.parse::<ClientKey>().unwrap().as_str(), example);
         let (short, long) = (example.trim_start_matches('N'), format!("{example}A"));
-        let (strange, loose) = (example.replace('n', "/"), example.replace("c9Xs", "c9Xt"));
+        let (strange, loose) = (example.replace('n', "/"), example.replace("C9Xs", "C9Xt"));
         for wrong in ["", short, &long, &strange, &loose] {
             assert_eq!(wrong.parse::<ClientKey>(), Err(NoThumbprint), "{wrong}");
         }
