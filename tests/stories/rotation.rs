@@ -115,8 +115,10 @@ fn a_static_password_takes_turns_and_nobody_is_shut_out() {
         eventually(|| if kept().is_empty() { Err(format!("the ledger has no {words}")) } else { Ok(()) }).unwrap();
     }
     admin(&stack, &["ledger", "verify"]).unwrap();
-    let canaries: Vec<Canary> =
-        passwords.iter().map(|password| Canary::new("a password", password.as_bytes(), std::slice::from_ref(&file))).collect();
+    let canaries: Vec<Canary> = passwords
+        .iter()
+        .map(|password| Canary::new("a password", password.as_bytes(), std::slice::from_ref(&file)))
+        .collect();
     assert_eq!(canaries.len(), 3);
     assert_eq!(found(&canaries, &files(stack.state())), Vec::<String>::new());
     let log = stack.cluster().log();

@@ -150,8 +150,7 @@ const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rust
 #[test]
 fn a_handshake_proves_the_key_of_each_kind_and_only_the_key_counts() {
     let rsa = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
-    let others =
-        [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519].map(pair);
+    let others = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519].map(pair);
     for version in VERSIONS {
         assert_eq!(handshake(version, None), Ok(None));
         for key in others.iter().chain([&rsa]) {
