@@ -84,6 +84,14 @@ test("the rest is held to its form", () => {
   for (const wrong of ["1", "0h", "h", "1m1h", "-1h", "1.5h", "1 h", "forever"]) refused({ INPUT_TTL: wrong }, "is no duration");
   refused({ INPUT_REASON: "x".repeat(257) }, "`reason` is longer");
   refused({ INPUT_REASON: "é".repeat(129) }, "`reason` is longer");
+  const ranges = [[0xad], [0x34f], [0x115f, 0x1160], [0x180e], [0x206a, 0x206f], [0x2800], [0x3164], [0xfe00, 0xfe0f], [0xfff9, 0xfffb], [0xe0000, 0xe007f], [0xe0100, 0xe01ef]];
+  for (const [first, last = first] of ranges) {
+    for (let code = first; code <= last; code++) refused({ INPUT_REASON: `a${String.fromCodePoint(code)}b` }, "not seen");
+  }
+  for (let code = 0; code <= 0x10ffff; code++) {
+    const letter = String.fromCodePoint(code);
+    if (/\p{Default_Ignorable_Code_Point}/u.test(letter)) refused({ INPUT_REASON: `a${letter}b` }, "not seen");
+  }
   for (const unseen of ["a\nb", "a\u001b[2J", "a\u202eb", "a\u200bb", "a\u2028b"]) refused({ INPUT_REASON: unseen }, "not seen");
   refused({ "INPUT_CLI-SHA256": "abc" }, "`cli-sha256` is no SHA-256");
   refused({ "INPUT_CLI-URL": "https://example.test/writ" }, "`cli-url` is given without `cli-sha256`");

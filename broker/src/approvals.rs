@@ -94,7 +94,7 @@ impl Broker {
             window: None,
             by_window: None,
         };
-        let approval = self.put_question(approval, now).await?;
+        let approval = self.put_question(approval, None, now).await?;
         self.announce(&approval);
         Ok(self.told(&approval))
     }
@@ -109,13 +109,18 @@ impl Broker {
         }
     }
 
-    /// Writes a question down, approved already where a window covers it.
-    pub(crate) async fn put_question(&self, asked: Approval, now: Timestamp) -> Result<Approval, Refusal> {
+    /// Writes a question down, approved already where a window covers it, and with it what else has to be kept for its sake.
+    pub(crate) async fn put_question(
+        &self,
+        asked: Approval,
+        kept: Option<Change>,
+        now: Timestamp,
+    ) -> Result<Approval, Refusal> {
         for _ in 0..TRIES {
             let mut approval = asked.clone();
             let mut events = vec![asked_event(&approval)];
             let mut conditions = vec![stands(&approval)];
-            let mut changes = Vec::new();
+            let mut changes: Vec<Change> = kept.iter().cloned().collect();
             if let Some(mut open) = self.window_for(&approval, now).await? {
                 conditions.push(Condition::Approval { id: open.id, version: open.version });
                 open.version += 1;

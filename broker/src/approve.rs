@@ -8,6 +8,7 @@
 
 use writ_broker_api::approval::{About, connection_digest};
 use writ_core::approval::{Approval, ApprovalState, Waits};
+use writ_core::client::ClientKey;
 use writ_core::event::Event;
 use writ_core::fault::{Blame, Fault};
 use writ_core::grant::{Grant, RecordLevel};
@@ -80,6 +81,8 @@ pub(crate) struct Connection<'a> {
     pub(crate) database: Option<&'a str>,
     /// The client's address without its port.
     pub(crate) client: &'a str,
+    /// The key that the client proved, if it did.
+    pub(crate) client_key: Option<&'a ClientKey>,
     pub(crate) now: Timestamp,
 }
 
@@ -116,8 +119,14 @@ impl Broker {
             approval.may_be_used(connection.now).map_err(unusable)?;
             return Ok(Settled::Approved(Box::new(Approved { grant, by: Some(approval) })));
         }
+        // Humans are not asked in vain, and how the token was used is known for as long as their answer may be shown.
+        let counted = self.counted(connection.workload, grant.obligations().uses);
+        if let Some(counted) = &counted {
+            self.usable(counted, connection.client_key).await?;
+        }
+        let kept = counted.map(|counted| Change::KeepUses { token: counted.key, until: shown_until(&question) });
         self.room(&question).await?;
-        let asked = self.put_question(question, connection.now).await.map_err(|refusal| refusal.fault)?;
+        let asked = self.put_question(question, kept, connection.now).await.map_err(|refusal| refusal.fault)?;
         self.announce(&asked);
         if asked.state == ApprovalState::Approved {
             return Ok(Settled::Approved(Box::new(Approved { grant, by: Some(asked) })));
@@ -203,6 +212,12 @@ pub(crate) fn stands(approval: &Approval) -> Condition {
         Waits::Command => Condition::SessionOpen(approval.session),
         Waits::Connection => not_frozen(&approval.issuer, &approval.subject, &approval.target),
     }
+}
+
+/// Until when the answer may be shown: it comes at the question's end at the latest, is used soon after, and what it opens may take
+/// as long again to be written down.
+fn shown_until(question: &Approval) -> Timestamp {
+    after(question.expires, 2 * Approval::USE_WITHIN.unsigned_abs())
 }
 
 fn unusable(why: &'static str) -> Fault {

@@ -155,7 +155,8 @@ impl Broker {
         // 5. COMMIT POINT A: no intent, no credential.
         let writ = self.draft(asked, &workload, &served, &approved);
         asked.span.record("writ", display(writ.id)).record("session", display(writ.session));
-        let mut conditions = conditions(asked, workload.get(), &writ, &approved);
+        let counted = self.counted(workload.get(), writ.obligations.uses);
+        let mut conditions = conditions(asked, workload.get(), &writ, counted);
         let client = Client {
             address: asked.open.client.clone(),
             key: asked.open.client_key.clone(),
@@ -231,18 +232,42 @@ impl Broker {
                         .help("connect again: it is asked anew")
                 }
                 _ => match fault {
-                    EvidenceFault::Refused => self.used_up(workload, asked.open.client_key.as_ref()).await,
+                    EvidenceFault::Refused => {
+                        let counted = self.counted(workload, writ.obligations.uses);
+                        self.not_counted(counted, asked.open.client_key.as_ref()).await
+                    }
                     other => no_evidence(other),
                 },
             },
         }
     }
 
-    /// A token that was used as often as it may be, or that is another's.
-    async fn used_up(&self, workload: &Workload, shown: Option<&ClientKey>) -> Fault {
-        match self.store.uses(&workload.token_id.replay_key(&workload.issuer)).await {
-            Ok(Some(uses)) if uses.holder.as_ref() != shown => held(uses.holder.as_ref(), shown),
-            _ => used_up(),
+    /// Why a use was not taken.
+    async fn not_counted(&self, counted: Option<Counted>, shown: Option<&ClientKey>) -> Fault {
+        let Some(counted) = counted else { return used_up() };
+        self.usable(&counted, shown).await.err().unwrap_or_else(used_up)
+    }
+
+    /// What is counted of the workload's token; `allowed` is what policy says.
+    ///
+    /// A session token may be used without end, but by its first holder alone. One that names a key has its holder already.
+    pub(crate) fn counted(&self, workload: &Workload, allowed: u32) -> Option<Counted> {
+        let counted = |issuer: &Issuer, uses| Some(Counted { key: workload.token_id.replay_key(issuer), uses });
+        match (workload.token_kind, binding(workload)) {
+            (TokenKind::Workload, _) => counted(&workload.issuer, allowed),
+            (TokenKind::Session, Binding::Bearer) => counted(&Issuer::new(self.session_issuer.issuer()), u32::MAX),
+            (TokenKind::Session, Binding::Key(_) | Binding::Unprovable) | (TokenKind::Certificate, _) => None,
+        }
+    }
+
+    /// A token that was used as often as it may be, or that is another's, is refused.
+    pub(crate) async fn usable(&self, counted: &Counted, shown: Option<&ClientKey>) -> Result<(), Fault> {
+        let uses = self.store.uses(&counted.key).await.map_err(|fault| no_evidence(&fault.into()))?;
+        let used = uses.as_ref().map_or(0, |uses| uses.used);
+        match uses {
+            Some(uses) if uses.holder.as_ref() != shown => Err(held(uses.holder.as_ref(), shown)),
+            _ if used >= counted.uses => Err(used_up()),
+            _ => Ok(()),
         }
     }
 
@@ -265,6 +290,7 @@ impl Broker {
             target: &served.target.name,
             database: asked.open.database.as_deref(),
             client: address_of(&asked.open.client),
+            client_key: asked.open.client_key.as_ref(),
             now: asked.now,
         };
         self.settle_grant(&connection, grant, shown).await
@@ -432,21 +458,32 @@ fn short_digest(workload: &Workload) -> String {
 /// What must hold in the transaction of the intent: that the gateway was not revoked since the request began, which may be a
 /// while ago, since a gateway may take its time over the body; that nothing of it is frozen; and that the token may open one
 /// session more with the key that the client proved, which is counted.
-fn conditions(asked: &Asked<'_>, workload: &Workload, writ: &Writ, approved: &Approved) -> Vec<Condition> {
+fn conditions(asked: &Asked<'_>, workload: &Workload, writ: &Writ, counted: Option<Counted>) -> Vec<Condition> {
     let parties = parties(workload).into_iter();
     let mut conditions: Vec<Condition> =
         parties.map(|(issuer, subject)| not_frozen(&issuer, &subject, &writ.target)).collect();
     if asked.gateway.id != GatewayId::BROKER {
         conditions.push(Condition::GatewayGood(asked.gateway.id));
     }
-    if workload.token_kind == TokenKind::Workload {
-        let (key, uses) = (workload.token_id.replay_key(&workload.issuer), writ.obligations.uses);
-        // Where humans may take their time, the token may be shown for as long.
-        let waits = approved.grant().hold().map_or(0, |terms| terms.timeout_seconds.saturating_mul(2));
-        let holder = asked.open.client_key.clone();
-        conditions.push(Condition::Use { key, expires: after(workload.token_expires, waits), uses, holder });
+    if let Some(Counted { key, uses }) = counted {
+        // Where humans are asked it was kept for longer when they were, since it may be shown for longer.
+        let (expires, holder) = (remembered(workload), asked.open.client_key.clone());
+        conditions.push(Condition::Use { key, expires, uses, holder });
     }
     conditions
+}
+
+/// What is counted of a token.
+pub(crate) struct Counted {
+    /// What the store calls it.
+    pub(crate) key: String,
+    /// How often it may be used in all.
+    pub(crate) uses: u32,
+}
+
+/// Until when a use is remembered: what the token asks for at its very end may take its time to be written down.
+pub(crate) fn remembered(workload: &Workload) -> Timestamp {
+    after(workload.token_expires, 60)
 }
 
 /// The workload and those who act for it, each of whom may be frozen. Who names no issuer is of the workload's.

@@ -55,7 +55,7 @@ pub enum Condition {
     Use {
         /// What tells the token from others.
         key: String,
-        /// When the count may be forgotten.
+        /// When the count may be forgotten, unless it was asked to be kept for longer before.
         expires: Timestamp,
         /// How many uses it has in all.
         uses: u32,
@@ -186,6 +186,13 @@ pub enum Change {
     Freeze(Freeze),
     /// A freeze is lifted.
     Unfreeze(FreezeId),
+    /// How a token was used, or will have been by then, is not forgotten before a time: until then it may be shown.
+    KeepUses {
+        /// What [`Condition::Use`] calls its key.
+        token: String,
+        /// The time.
+        until: Timestamp,
+    },
     /// An approval's new form.
     Approval(Approval),
     /// The new form of a target's last turn.

@@ -78,12 +78,15 @@ pub enum NoReason {
     /// There is nothing in it.
     #[error("the reason is empty")]
     Empty,
+    /// There is nothing in it to be read.
+    #[error("the reason is blank: there is nothing in it to be read")]
+    Blank,
     /// It is too long.
     #[error("the reason has {0} bytes, more than the {LONGEST_REASON} that it may have")]
     TooLong(usize),
     /// It holds what steers a terminal, ends a line, or is not seen.
     #[error(
-        "the reason holds a character that is not seen: a line's end, a control character, or one that turns the writing around"
+        "the reason holds a character that is not seen: a line's end, a control character, or one that is empty or turns the writing around"
     )]
     Unseen,
 }
@@ -100,17 +103,24 @@ impl FromStr for Reason {
     type Err = NoReason;
 
     fn from_str(text: &str) -> Result<Self, NoReason> {
-        let unseen = |letter: char| {
-            letter.is_control()
-                || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
-        };
         match text {
             "" => Err(NoReason::Empty),
             text if text.len() > LONGEST_REASON => Err(NoReason::TooLong(text.len())),
             text if text.contains(unseen) => Err(NoReason::Unseen),
+            text if text.trim().is_empty() => Err(NoReason::Blank),
             text => Ok(Self(text.into())),
         }
     }
+}
+
+/// What ends a line, steers a terminal, turns the writing around, or leaves no mark: Unicode's `Cc`, `Default_Ignorable_Code_Point`,
+/// both separators of lines and paragraphs, interlinear annotation, and Braille's empty cell.
+fn unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}')
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}')
+        || matches!(letter, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
+        || matches!(letter, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl TryFrom<String> for Reason {
@@ -158,6 +168,34 @@ mod tests {
         assert_eq!("é".repeat(129).parse::<Reason>(), Err(NoReason::TooLong(258)), "bytes are counted");
         for wrong in ["a\nb", "a\0", "\u{1b}[2J", "a\u{202e}b", "a\u{2028}b", "\u{85}", "a\u{200b}"] {
             assert_eq!(wrong.parse::<Reason>(), Err(NoReason::Unseen), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_can_be_seen() {
+        let ranges = [
+            0xad..=0xad,
+            0x34f..=0x34f,
+            0x115f..=0x1160,
+            0x180b..=0x180f,
+            0x2060..=0x206f,
+            0x2800..=0x2800,
+            0x3164..=0x3164,
+            0xfe00..=0xfe0f,
+            0xffa0..=0xffa0,
+            0xfff9..=0xfffb,
+            0xe0000..=0xe007f,
+            0xe0100..=0xe01ef,
+        ];
+        for letter in ranges.into_iter().flatten().filter_map(char::from_u32) {
+            let wrong = format!("deploy{letter}42");
+            assert_eq!(wrong.parse::<Reason>(), Err(NoReason::Unseen), "{wrong:?}");
+        }
+        for blank in [" ", "   ", "\u{a0}\u{3000}", "\u{2003}"] {
+            assert_eq!(blank.parse::<Reason>(), Err(NoReason::Blank), "{blank:?}");
+        }
+        for right in [" deploy 42 ", "\u{3000}\u{914d}\u{5099}", "\u{1f680}", "\u{fffd}"] {
+            assert_eq!(right.parse::<Reason>().unwrap().as_str(), right);
         }
     }
 

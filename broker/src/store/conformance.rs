@@ -31,6 +31,7 @@ pub(crate) async fn suite<P: Place>(fresh: impl Fn() -> P) {
     on(&fresh, conditions_are_all_or_nothing).await;
     on(&fresh, uses_are_exact).await;
     on(&fresh, a_token_is_its_first_holders).await;
+    on(&fresh, uses_are_kept_as_long_as_anybody_asked).await;
     on(&fresh, join_tokens_are_used_once_and_end).await;
     on(&fresh, a_refused_request_leaves_nothing_and_harms_no_other).await;
     on(&fresh, another_appender_is_noticed).await;
@@ -224,6 +225,37 @@ async fn a_token_is_its_first_holders(store: Arc<dyn Store>) {
     assert_eq!(commit(&store, at_once).await.taken, [true, false, true], "in one commit too");
     store.prune(at(101)).await.unwrap();
     assert_eq!(store.uses("t").await.unwrap(), None);
+}
+
+async fn uses_are_kept_as_long_as_anybody_asked(store: Arc<dyn Store>) {
+    let (a, b) = (Some(key('a')), Some(key('b')));
+    let until = |token: &str, second| Change::KeepUses { token: token.to_owned(), until: at(second) };
+    let use_until = |second, holder: &Option<ClientKey>| {
+        let (key, holder) = ("t".to_owned(), holder.clone());
+        vec![Condition::Use { key, expires: at(second), uses: 9, holder }]
+    };
+    for second in [100, 200, 50] {
+        assert!(holds(&store, use_until(second, &a)).await);
+    }
+    store.prune(at(200)).await.unwrap();
+    assert_eq!(store.uses("t").await.unwrap(), Some(Uses { used: 3, holder: a.clone() }), "the latest end counts");
+    change(&store, vec![until("t", 300), until("t", 150)]).await;
+    store.prune(at(300)).await.unwrap();
+    assert_eq!(store.uses("t").await.unwrap(), Some(Uses { used: 3, holder: a.clone() }), "and is not a use");
+    assert!(!holds(&store, use_until(100, &b)).await);
+    store.prune(at(301)).await.unwrap();
+    assert_eq!(store.uses("t").await.unwrap(), None);
+    // What is to be used yet is nobody's, and is kept for as long.
+    change(&store, vec![until("k", 200)]).await;
+    assert_eq!(store.uses("k").await.unwrap(), None);
+    assert!(!holds(&store, vec![used_with("k", 0, a.clone())]).await);
+    assert!(holds(&store, vec![used_with("k", 1, a.clone())]).await);
+    store.prune(at(200)).await.unwrap();
+    assert!(!holds(&store, vec![used_with("k", 9, b)]).await, "another key");
+    assert!(!holds(&store, vec![used_with("k", 1, a.clone())]).await, "used up");
+    assert_eq!(store.uses("k").await.unwrap(), Some(Uses { used: 1, holder: a }));
+    store.prune(at(201)).await.unwrap();
+    assert!(holds(&store, vec![used("k", 1)]).await);
 }
 
 async fn sessions_are_found_by_their_clients_key(store: Arc<dyn Store>) {

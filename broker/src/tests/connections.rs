@@ -8,12 +8,14 @@ use writ_core::approval::{ApprovalState, Waits};
 use writ_core::event::{Actor, Event};
 use writ_core::freeze::FreezeScope;
 use writ_core::id::GatewayId;
+use writ_core::time::Clock as _;
 use writ_core::workload::{Issuer, Subject};
 
 use super::world::{Place, TARGET, World, operator, request};
 use crate::broker::GatewayIdentity;
 use crate::humans::Permitted;
 use crate::issue::Opening;
+use crate::store::Store as _;
 
 const HELD: &str = r#"@id("held") @hold("10m") @approvers("dba")
 permit (principal, action == Writ::Action::"connect", resource);"#;
@@ -185,6 +187,69 @@ async fn a_freeze_withdraws_what_waits() {
     world.broker.unfreeze(freeze.id, "it was found", operator()).await.unwrap();
     held(&world, &request).await;
     assert_eq!(world.place.provider.minted(), []);
+    world.stop().await;
+}
+
+/// Connections to `other` are held, those to the first target are not.
+const SOME_HELD: &str = r#"@id("held") @hold("10m") @approvers("dba") @uses("2")
+permit (principal, action == Writ::Action::"connect", resource) when { resource.name == "other" };
+@id("free") @uses("2") permit (principal, action == Writ::Action::"connect", resource) when { resource.name == "main" };"#;
+
+fn by(letter: char, request: &OpenRequest, target: &str) -> OpenRequest {
+    let key = format!("{}A", letter.to_string().repeat(42)).parse().unwrap();
+    OpenRequest { client_key: Some(key), target: target.to_owned(), ..request.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn humans_are_not_asked_for_a_token_that_could_open_nothing() {
+    let world = Place::new(SOME_HELD).start().await;
+    let request = ask(&world.place.token());
+    assert!(open(&world, &by('a', &request, TARGET)).await.unwrap().is_ok());
+    assert_eq!(open(&world, &by('b', &request, "other")).await.unwrap_err(), "token.bound");
+    assert_eq!(
+        open(&world, &OpenRequest { target: "other".to_owned(), ..request.clone() }).await.unwrap_err(),
+        "token.bound"
+    );
+    assert_eq!(world.store.open_approvals().await.unwrap(), 0);
+    held(&world, &by('a', &request, "other")).await;
+    assert!(open(&world, &by('a', &request, TARGET)).await.unwrap().is_ok());
+    assert_eq!(open(&world, &by('a', &request, "other")).await.unwrap_err(), "token.used");
+    assert_eq!(world.store.open_approvals().await.unwrap(), 1);
+    world.stop().await;
+}
+
+/// The token's own end comes first, and what ended is forgotten meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_a_token_is_and_how_often_it_was_used_is_known_for_as_long_as_it_may_be_shown() {
+    let world = Place::new(SOME_HELD).start().await;
+    let (one, two) = (ask(&world.place.token()), ask(&world.place.token()));
+    let mut put = Vec::new();
+    for request in [&one, &two] {
+        let request = by('a', request, "other");
+        put.push((held(&world, &request).await, held(&world, &request).await));
+    }
+    // The first is used up before it ends, the second is merely bound.
+    for request in [&one, &one, &two] {
+        assert!(open(&world, &by('a', request, TARGET)).await.unwrap().is_ok());
+    }
+    world.place.clock.step(599);
+    for (first, second) in &put {
+        vote(&world, first, "ann", true, None).await;
+        vote(&world, second, "ann", true, None).await;
+    }
+    world.place.clock.step(60);
+    world.store.prune(world.place.clock.now()).await.unwrap();
+    let code = async |letter, request: &OpenRequest, put: &ApprovalReply| {
+        let request = again(&by(letter, request, "other"), put);
+        open(&world, &request).await.map_or_else(|code| code, |answer| if answer.is_ok() { "opened" } else { "held" })
+    };
+    assert_eq!(code('a', &one, &put[0].0).await, "token.used");
+    assert_eq!(code('b', &one, &put[0].1).await, "token.bound");
+    assert_eq!(code('b', &two, &put[1].0).await, "token.bound");
+    assert_eq!(code('a', &two, &put[1].0).await, "opened");
+    world.store.prune(world.place.clock.now()).await.unwrap();
+    assert_eq!(code('a', &two, &put[1].1).await, "token.used", "twice, as the policy says");
+    assert_eq!(world.place.provider.minted().len(), 4);
     world.stop().await;
 }
 

@@ -16,6 +16,7 @@ use writ_core::time::Clock as _;
 use super::world::{PERMIT, Place, TARGET, URL, World, request, world};
 use crate::identity::exchange::{GRANT_TYPE, JWT, Refusal, Shown};
 use crate::identity::jwks::Key;
+use crate::store::Store as _;
 
 fn key(letter: char) -> ClientKey {
     format!("{}A", letter.to_string().repeat(42)).parse().unwrap()
@@ -180,6 +181,38 @@ async fn a_session_token_that_names_a_key_is_taken_from_who_proves_that_very_key
     assert!(exchange(&world, &token, Some(&own.proof(&world, "three"))).await.is_ok());
     let events = world.events().await;
     assert!(details(&events)[0].contains(other.thumbprint().as_str()), "{:?}", details(&events));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_token_that_names_no_key_is_its_first_holders_too() {
+    let mut world = world().await;
+    let fresh = async |world: &World| {
+        let reply = exchange(world, &world.place.token(), None).await.ok().unwrap();
+        assert_eq!(reply.token_type, "Bearer");
+        reply.access_token
+    };
+    let (own, open_to_all) = (fresh(&world).await, fresh(&world).await);
+    for _ in 0..4 {
+        assert_eq!(code(&world, &own, Some(key('a'))).await, "opened", "as often as it likes");
+        assert_eq!(code(&world, &open_to_all, None).await, "opened");
+    }
+    assert_eq!(code(&world, &own, Some(key('b'))).await, "token.bound");
+    let stolen = open(&world, &shown(&own, None)).await.unwrap_err();
+    assert_eq!(
+        (stolen.code, stolen.public.as_ref()),
+        ("token.bound", "the token was used before with a key that this connection did not prove")
+    );
+    assert_eq!(code(&world, &open_to_all, Some(key('a'))).await, "token.bound");
+    world = world.stop().await.start().await;
+    world.store.prune(world.place.clock.now()).await.unwrap();
+    assert_eq!(code(&world, &own, Some(key('b'))).await, "token.bound", "nor is it forgotten");
+    assert_eq!(code(&world, &own, Some(key('a'))).await, "opened");
+    assert_eq!(world.place.provider.minted().len(), 9, "nothing was minted for the others");
+    let events = world.events().await;
+    let named = details(&events);
+    assert_eq!(named.len(), 4);
+    assert!(named[0].contains(key('a').as_str()) && named[0].contains(key('b').as_str()), "{named:?}");
     world.stop().await;
 }
 

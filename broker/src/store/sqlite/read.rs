@@ -174,7 +174,7 @@ pub(super) fn due_revocations(
 }
 
 pub(super) fn uses(connection: &Connection, token: &str) -> Result<Option<Uses>, StoreFault> {
-    let sql = "SELECT used, holder FROM token_uses WHERE token = $1";
+    let sql = "SELECT used, holder FROM token_uses WHERE token = $1 AND used > 0";
     let row: Option<(u32, Option<String>)> = one(connection, sql, [token], |row| Ok((row.get(0)?, row.get(1)?)))?;
     row.map(|(used, holder)| {
         let holder = holder.map(|holder| parsed(&holder, "holder of a token")).transpose()?;

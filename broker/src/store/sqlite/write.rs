@@ -139,7 +139,9 @@ fn holds(transaction: &Transaction<'_>, condition: &Condition) -> Result<bool, S
         Condition::Use { uses: 0, .. } => Ok(false),
         Condition::Use { key, expires, uses, holder } => changed(
             "INSERT INTO token_uses (token, used, expires, holder) VALUES ($1, 1, $2, $3) \
-             ON CONFLICT (token) DO UPDATE SET used = used + 1 WHERE used < $4 AND holder IS NOT DISTINCT FROM $3",
+             ON CONFLICT (token) DO UPDATE SET \
+             used = used + 1, expires = max(expires, excluded.expires), holder = excluded.holder \
+             WHERE used < $4 AND (used = 0 OR holder IS NOT DISTINCT FROM $3)",
             &[key, &micros(*expires), &holder.as_ref().map(ClientKey::as_str), uses],
         ),
         Condition::JoinToken { digest, now } => changed(
@@ -244,6 +246,11 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<(), StoreFault
             &[&writ.to_string(), &micros(due), &attempts],
         ),
         Change::Revoked(writ) => run("DELETE FROM revocations WHERE writ = $1", &[&writ.to_string()]),
+        Change::KeepUses { token, until } => run(
+            "INSERT INTO token_uses (token, used, expires) VALUES ($1, 0, $2) \
+             ON CONFLICT (token) DO UPDATE SET expires = max(expires, excluded.expires)",
+            &[&token, &micros(until)],
+        ),
         Change::Approval(approval) => approval::put(transaction, &approval),
         Change::Rotation(turn) => rotation::put(transaction, &turn),
         Change::Freeze(freeze) => freeze::put(transaction, &freeze),

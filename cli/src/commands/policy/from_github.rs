@@ -30,11 +30,11 @@ pub(crate) struct FromGithub {
     /// The target that its jobs may use.
     #[arg(long, value_parser = targets::name)]
     target: TargetName,
-    /// The deployment environment that they must be in: GitHub asks its protection rules before the job.
+    /// The deployment environment that they must be in: GitHub asks its protection rules before the job. This, or `--ref`, or both.
     #[arg(long, value_name = "NAME", required_unless_present = "reference")]
     environment: Option<String>,
-    /// The branch or tag that they must run for, such as `refs/heads/main`.
-    #[arg(long = "ref", value_name = "REF")]
+    /// The branch or tag that they must run for, such as `refs/heads/main`. This, or the environment, or both.
+    #[arg(long = "ref", value_name = "REF", value_parser = whole_ref)]
     reference: Option<String>,
     /// How long a session may last.
     #[arg(long, default_value = "15m", value_name = "DURATION", value_parser = span)]
@@ -64,6 +64,14 @@ pub(crate) struct FromGithub {
 
 fn span(text: &str) -> Result<Span, String> {
     Span::parse(text).map_err(|error| error.to_string())
+}
+
+/// A ref as tokens have it: with a branch's bare name the policy would let nobody in.
+fn whole_ref(text: &str) -> Result<String, String> {
+    match text.strip_prefix("refs/heads/").or_else(|| text.strip_prefix("refs/tags/")) {
+        Some(name) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err("it is no whole ref: write `refs/heads/NAME` for a branch, `refs/tags/NAME` for a tag".to_owned()),
+    }
 }
 
 /// A repository as GitHub knows it.

@@ -44,10 +44,11 @@ fn a_policy_is_written_by_numbers() {
 #[test]
 fn names_are_data_wherever_they_stand() {
     let evil = "x\"} || true || principal.issuer == \"\\";
-    let text = written(&["--ref", evil, "--role", "a\") @id(\"b", "--issuer", "https://x\"\n// y"]);
+    let text =
+        written(&["--ref", &format!("refs/heads/{evil}"), "--role", "a\") @id(\"b", "--issuer", "https://x\"\n// y"]);
     let bundle = Bundle::load(vec![("a.cedar".to_owned(), text.clone())]).unwrap();
     assert_eq!(text.matches("permit (").count(), 1);
-    assert!(text.contains("== \"x\\\"} || true || principal.issuer == \\\"\\\\\""), "{text}");
+    assert!(text.contains("== \"refs/heads/x\\\"} || true || principal.issuer == \\\"\\\\\""), "{text}");
     assert!(text.lines().all(|line| !line.starts_with("// y") && !line.starts_with("@id(\"b")), "{text}");
     drop(bundle);
 }
@@ -101,4 +102,13 @@ fn what_names_no_repository_is_refused() {
     for wrong in ["octo", "octo/", "/repo", "a/b/c", "a b/c", "a/..", "a/b\n", "a/b?x"] {
         assert!(named(wrong).unwrap_err().to_string().contains("names no repository"), "{wrong}");
     }
+}
+
+#[test]
+fn a_ref_is_whole() {
+    for wrong in ["main", "heads/main", "refs/heads/", "refs/pull/7/merge", ""] {
+        let said = read(&[NUMBERS.as_slice(), &["--ref", wrong]].concat()).map(drop).unwrap_err();
+        assert!(said.contains("write `refs/heads/NAME`"), "{said}");
+    }
+    assert!(read(&[NUMBERS.as_slice(), &["--ref", "refs/tags/v1"]].concat()).is_ok());
 }
