@@ -1,5 +1,6 @@
 //! A provider that mints at once and has nothing to take back, and an SSH authority that signs nothing and says so.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use writ_core::credential::{Credential, CredentialKind, Fingerprint, Revocation, Secret};
@@ -15,12 +16,13 @@ use writ_core::writ::Writ;
 /// The authority's name in addresses.
 pub(crate) const AUTHORITY: &str = "00ff";
 
+/// Its authority, and whether the second user of a password that takes turns is in use.
 #[derive(Debug)]
-pub(crate) struct InMemory(AuthorityKey);
+pub(crate) struct InMemory(AuthorityKey, AtomicBool);
 
 impl Default for InMemory {
     fn default() -> Self {
-        Self(AuthorityKey { fingerprint: AUTHORITY.to_owned(), blob: Vec::new() })
+        Self(AuthorityKey { fingerprint: AUTHORITY.to_owned(), blob: Vec::new() }, AtomicBool::new(false))
     }
 }
 
@@ -50,15 +52,19 @@ impl SshAuthority for InMemory {
 }
 
 /// Turns of a password that nobody has.
-struct OneTurn(u8);
+struct OneTurn<'a> {
+    steps: u8,
+    /// Whether the second user is in use.
+    second: &'a AtomicBool,
+}
 
-impl Turn for OneTurn {
+impl Turn for OneTurn<'_> {
     fn in_use(&self) -> &'static str {
-        "app_a"
+        if self.second.load(Ordering::SeqCst) { "app_b" } else { "app_a" }
     }
 
     fn due(&self) -> &'static str {
-        "app_b"
+        if self.second.load(Ordering::SeqCst) { "app_a" } else { "app_b" }
     }
 
     fn found(&self) -> Fingerprint {
@@ -71,11 +77,14 @@ impl Turn for OneTurn {
 
     fn step(&mut self, _: Duration) -> Pending<'_, Result<Reached, ProviderFault>> {
         Box::pin(async {
-            self.0 += 1;
-            Ok(match self.0 {
+            self.steps += 1;
+            Ok(match self.steps {
                 1 => Reached::Set,
                 2 => Reached::Verified,
-                _ => Reached::Switched(self.found()),
+                _ => {
+                    self.second.fetch_xor(true, Ordering::SeqCst);
+                    Reached::Switched(self.found())
+                }
             })
         })
     }
@@ -87,7 +96,7 @@ impl Rotation for InMemory {
     }
 
     fn begin<'a>(&'a self, _: &'a Target, _: Duration) -> Pending<'a, Result<Box<dyn Turn + 'a>, ProviderFault>> {
-        Box::pin(async { Ok(Box::new(OneTurn(0)) as Box<dyn Turn>) })
+        Box::pin(async { Ok(Box::new(OneTurn { steps: 0, second: &self.1 }) as Box<dyn Turn + 'a>) })
     }
 }
 
