@@ -268,7 +268,7 @@ fn signals_reach_the_command_and_the_socket_goes_however_it_ends() {
 }
 
 /// The same command, started to hear every signal: a shell's background job, which may run the tests, is deaf to SIGINT.
-fn hearing_signals(command: &Command) -> Command {
+pub(crate) fn hearing_signals(command: &Command) -> Command {
     within(command, "env", &["--default-signal=HUP,INT,TERM"])
 }
 

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use writ_world::stack::{Stack, TARGET, printed};
 
+use super::connect::hearing_signals;
 use super::evidence::eventually;
 use super::shared;
 
@@ -141,7 +142,9 @@ fn what_happens_is_told_line_by_line() {
 #[test]
 fn a_port_is_told_to_who_reads() {
     let workload = Workload::new();
-    let mut listening = Listening::start(workload.listen(&[&format!("{TARGET}=0")]));
+    let mut command = hearing_signals(&workload.listen(&[&format!("{TARGET}=0")]));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut listening = Listening::start(command);
     let line = listening.line();
     let port = line.strip_prefix("payments: 127.0.0.1, port ").unwrap().to_owned();
     // The file's token may be others' too: no key is proved, and none told.
