@@ -9,12 +9,8 @@ use writ_provider_kit::bench::{self, Failure};
 use writ_world::mysql::{ADMIN, Release, Server};
 
 /// Each makes a user of each side's, which the server writes to disk.
-const ROUNDS: usize = 500;
+const ROUNDS: usize = 2_000;
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
-/// What the server's log has in place of a verifier, and one of the same form.
-const HIDDEN: &str = "'<secret>'";
-const VERIFIER: &str = "'$A$005$ssssssssssssssssssssvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv'";
-
 async fn admin(server: &Server) -> Result<Conn, Failure> {
     let roots = vec![server.ca_pem().as_bytes().to_vec().into()];
     let tls = SslOpts::default().with_root_certs(roots).with_disable_built_in_roots(true);
@@ -33,10 +29,7 @@ fn statements(log: &str, user: &str) -> Result<(String, String), Failure> {
     let (Some(question), Some(create)) = (whole(making - 1), whole(making)) else {
         return Err("the server's log is cut short".into());
     };
-    if !create.contains(HIDDEN) {
-        return Err(format!("the server's log shows no hidden verifier: {create}").into());
-    }
-    Ok((question, create.replace(HIDDEN, VERIFIER)))
+    Ok((question, create))
 }
 
 async fn run() -> Result<(), Failure> {
