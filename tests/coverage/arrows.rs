@@ -81,7 +81,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("writ-provider-aws", &["writ-aws-rds", "writ-core", "writ-provider-calls", "writ-provider-source"]),
     ("writ-provider-azure", &["writ-core", "writ-provider-calls", "writ-provider-source"]),
     ("writ-provider-calls", &["writ-core"]),
-    ("writ-provider-database", &["writ-core", "writ-provider-source"]),
+    ("writ-provider-database", &["writ-core", "writ-provider-calls", "writ-provider-source"]),
     ("writ-provider-gcp", &["writ-core", "writ-provider-calls", "writ-provider-source"]),
     ("writ-provider-github", &["writ-core", "writ-provider-calls", "writ-provider-source"]),
     ("writ-provider-kit", &["writ-core"]),

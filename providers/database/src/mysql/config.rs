@@ -93,6 +93,11 @@ impl MysqlConfig {
         Source::chosen(self.password_file.as_deref(), self.password_env.as_deref())
     }
 
+    /// How long a call to the server may take whose caller would wait so long.
+    pub(crate) fn limit(&self, deadline: Duration) -> Duration {
+        deadline.min(self.call_timeout())
+    }
+
     pub(crate) const fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.call_timeout_ms)
     }

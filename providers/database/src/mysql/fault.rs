@@ -2,7 +2,6 @@
 //!
 //! The server's message is kept but for what it quotes of a statement: a syntax error's excerpt may hold a verifier.
 
-use std::time::Duration;
 
 use mysql_async::{DriverError, Error, IoError, ServerError, TlsError};
 use writ_core::provider::ProviderFault;
@@ -49,11 +48,6 @@ pub(crate) const fn code(error: &Error) -> Option<u16> {
         Error::Server(answer) => Some(answer.code),
         _ => None,
     }
-}
-
-/// The same for a call that had no answer within `limit`.
-pub(crate) fn late(doing: &str, limit: Duration) -> ProviderFault {
-    ProviderFault::Unreachable(format!("{doing}: no answer within {} ms", limit.as_millis()))
 }
 
 /// The server wants a login by something that the client does not do: MySQL does so too where it does not know the user at all,

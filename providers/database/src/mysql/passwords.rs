@@ -2,7 +2,6 @@
 //! `caching_sha2_password`, MariaDB's `ed25519`, whatever they had.
 
 use std::fmt;
-use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use writ_core::credential::Secret;
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::Address;
+use writ_provider_calls::within;
 use writ_provider_source::{ConfigFault, PasswordSetter};
 
 use super::config::MysqlConfig;
@@ -105,16 +105,6 @@ impl MysqlPasswords {
         Ok(Self { config, pool })
     }
 
-    async fn within<T>(
-        &self,
-        doing: &str,
-        limit: Duration,
-        call: impl Future<Output = Result<T, ProviderFault>>,
-    ) -> Result<T, ProviderFault> {
-        let limit = limit.min(self.config.call_timeout());
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(fault::late(doing, limit)))
-    }
-
     async fn fresh(&self, user: &str) -> Result<Secret, ProviderFault> {
         let mut loan = self.pool.take().await?;
         let set = self.set_on(&mut loan, user).await;
@@ -196,7 +186,7 @@ impl PasswordSetter for MysqlPasswords {
     }
 
     fn set<'a>(&'a self, user: &'a str, limit: Duration) -> Pending<'a, Result<Secret, ProviderFault>> {
-        Box::pin(self.within("setting a password", limit, self.fresh(user)))
+        Box::pin(within("setting a password", self.config.limit(limit), self.fresh(user)))
     }
 
     fn verify<'a>(
@@ -205,7 +195,7 @@ impl PasswordSetter for MysqlPasswords {
         password: &'a Secret,
         limit: Duration,
     ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(self.within("trying a password", limit, self.tried(user, password)))
+        Box::pin(within("trying a password", self.config.limit(limit), self.tried(user, password)))
     }
 }
 

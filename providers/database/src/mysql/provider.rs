@@ -1,7 +1,6 @@
 //! The provider itself: one instance for each target, every call within its deadline.
 
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use writ_core::credential::Credential;
@@ -10,6 +9,7 @@ use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Presented, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Target};
 use writ_core::writ::Writ;
+use writ_provider_calls::within;
 use writ_provider_source::ConfigFault;
 
 use super::config::MysqlConfig;
@@ -38,15 +38,6 @@ impl MysqlProvider {
     }
 
     /// `call`, for as long as both the caller and the configuration allow.
-    async fn within<T>(
-        &self,
-        doing: &str,
-        deadline: Duration,
-        call: impl Future<Output = Result<T, ProviderFault>>,
-    ) -> Result<T, ProviderFault> {
-        let limit = deadline.min(self.config.call_timeout());
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(fault::late(doing, limit)))
-    }
 }
 
 impl fmt::Debug for MysqlProvider {
@@ -66,7 +57,7 @@ impl Provider for MysqlProvider {
         intended: Intended,
         deadline: Duration,
     ) -> Pending<'a, Result<Minted, ProviderFault>> {
-        Box::pin(self.within("minting", deadline, mint::mint(&self.pool, &self.config, intended)))
+        Box::pin(within("minting", self.config.limit(deadline), mint::mint(&self.pool, &self.config, intended)))
     }
 
     fn revoke<'a>(
@@ -76,11 +67,11 @@ impl Provider for MysqlProvider {
         deadline: Duration,
     ) -> Pending<'a, Result<Revoked, ProviderFault>> {
         let removing = async { revoke::remove(&self.pool, writ.id).await.map(|()| Revoked::Gone) };
-        Box::pin(self.within("revoking", deadline, removing))
+        Box::pin(within("revoking", self.config.limit(deadline), removing))
     }
 
     fn probe<'a>(&'a self, _target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(self.within("probing", deadline, probe::probe(&self.pool, &self.config)))
+        Box::pin(within("probing", self.config.limit(deadline), probe::probe(&self.pool, &self.config)))
     }
 
     /// Bounded by `deadline` alone: a sweep is many calls.
@@ -92,7 +83,7 @@ impl Provider for MysqlProvider {
     ) -> Pending<'a, Result<Swept, ProviderFault>> {
         Box::pin(async move {
             let call = sweep::sweep(&self.pool, &self.config, live);
-            tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| Err(fault::late("sweeping", deadline)))
+            within("sweeping", deadline, call).await
         })
     }
 
@@ -102,7 +93,7 @@ impl Provider for MysqlProvider {
         credential: &'a Credential,
         deadline: Duration,
     ) -> Pending<'a, Result<Option<Presented>, ProviderFault>> {
-        Box::pin(self.within("presenting", deadline, async move {
+        Box::pin(within("presenting", self.config.limit(deadline), async move {
             present::present(self.pool.connector(), credential).await.map(Some)
         }))
     }

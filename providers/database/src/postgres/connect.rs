@@ -62,7 +62,7 @@ impl Connector {
             ProviderFault::Misconfigured(text) => {
                 let said = text.split_once(": set `").map_or(text.as_str(), |(said, _)| said);
                 ProviderFault::Refused(format!(
-                    "as `{}`, with its new password: {said}: let it log in to `database` from where the broker is",
+                    "as `{}`: {said}: let it log in to `database` from where the broker is",
                     fault::plain(user)
                 ))
             }

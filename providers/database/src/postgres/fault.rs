@@ -3,7 +3,6 @@
 //! The server's primary message is kept, its detail, hint and the statement are not: those can quote what was sent.
 
 use std::error::Error as _;
-use std::time::Duration;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
@@ -27,11 +26,6 @@ pub(crate) fn of(doing: &str, error: &Error) -> ProviderFault {
         source = cause.source();
     }
     ProviderFault::Unreachable(format!("{doing}: {}", plain(&chain(error))))
-}
-
-/// The same for a call that had no answer within `limit`.
-pub(crate) fn late(doing: &str, limit: Duration) -> ProviderFault {
-    ProviderFault::Unreachable(format!("{doing}: no answer within {} ms", limit.as_millis()))
 }
 
 fn of_answer(doing: &str, answer: &DbError) -> ProviderFault {

@@ -4,7 +4,6 @@
 //! login could do.
 
 use std::fmt;
-use std::future::Future;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tokio_postgres::SimpleQueryMessage;
 use writ_core::credential::Secret;
 use writ_core::provider::{Pending, ProviderFault};
 use writ_core::target::Address;
+use writ_provider_calls::within;
 use writ_provider_source::{ConfigFault, PasswordSetter};
 
 use super::config::DatabaseConfig;
@@ -113,16 +113,6 @@ impl PostgresPasswords {
         Ok(Self { config, pool })
     }
 
-    async fn within<T>(
-        &self,
-        doing: &str,
-        limit: Duration,
-        call: impl Future<Output = Result<T, ProviderFault>>,
-    ) -> Result<T, ProviderFault> {
-        let limit = limit.min(self.config.call_timeout());
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(fault::late(doing, limit)))
-    }
-
     async fn fresh(&self, user: &str) -> Result<Secret, ProviderFault> {
         let password = scram::password()?;
         let verifier = scram::verifier(&password, ITERATIONS)?;
@@ -204,7 +194,7 @@ impl PasswordSetter for PostgresPasswords {
     }
 
     fn set<'a>(&'a self, user: &'a str, limit: Duration) -> Pending<'a, Result<Secret, ProviderFault>> {
-        Box::pin(self.within("setting a password", limit, self.fresh(user)))
+        Box::pin(within("setting a password", self.config.limit(limit), self.fresh(user)))
     }
 
     fn verify<'a>(
@@ -213,6 +203,6 @@ impl PasswordSetter for PostgresPasswords {
         password: &'a Secret,
         limit: Duration,
     ) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(self.within("trying a password", limit, self.tried(user, password)))
+        Box::pin(within("trying a password", self.config.limit(limit), self.tried(user, password)))
     }
 }

@@ -1,7 +1,6 @@
 //! The provider itself: one instance for each target, every call within its deadline.
 
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use writ_core::id::WritId;
@@ -36,15 +35,6 @@ impl DatabaseProvider {
     }
 
     /// `call`, for as long as both the caller and the configuration allow.
-    async fn within<T>(
-        &self,
-        doing: &str,
-        deadline: Duration,
-        call: impl Future<Output = Result<T, ProviderFault>>,
-    ) -> Result<T, ProviderFault> {
-        let limit = deadline.min(self.config.call_timeout());
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(fault::late(doing, limit)))
-    }
 }
 
 impl fmt::Debug for DatabaseProvider {
@@ -64,7 +54,7 @@ impl Provider for DatabaseProvider {
         intended: Intended,
         deadline: Duration,
     ) -> Pending<'a, Result<Minted, ProviderFault>> {
-        Box::pin(self.within("minting", deadline, mint::mint(&self.pool, &self.config, intended)))
+        Box::pin(within("minting", self.config.limit(deadline), mint::mint(&self.pool, &self.config, intended)))
     }
 
     fn revoke<'a>(
@@ -73,14 +63,14 @@ impl Provider for DatabaseProvider {
         writ: &'a Writ,
         deadline: Duration,
     ) -> Pending<'a, Result<Revoked, ProviderFault>> {
-        Box::pin(self.within("revoking", deadline, async move {
+        Box::pin(within("revoking", self.config.limit(deadline), async move {
             let home = mint::roles(&self.config, writ).ok().and_then(|roles| roles.first().copied());
             revoke::remove(&self.pool, &writ.id.to_string(), home).await.map(|()| Revoked::Gone)
         }))
     }
 
     fn probe<'a>(&'a self, _target: &'a Target, deadline: Duration) -> Pending<'a, Result<(), ProviderFault>> {
-        Box::pin(self.within("probing", deadline, probe::probe(&self.pool, &self.config)))
+        Box::pin(within("probing", self.config.limit(deadline), probe::probe(&self.pool, &self.config)))
     }
 
     /// Bounded by `deadline` alone: a sweep is many calls, each of which the server itself cuts at the call timeout.
@@ -92,7 +82,7 @@ impl Provider for DatabaseProvider {
     ) -> Pending<'a, Result<Swept, ProviderFault>> {
         Box::pin(async move {
             let call = sweep::sweep(&self.pool, &self.config, live);
-            tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| Err(fault::late("sweeping", deadline)))
+            within("sweeping", deadline, call).await
         })
     }
 }
