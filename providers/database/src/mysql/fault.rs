@@ -2,7 +2,6 @@
 //!
 //! The server's message is kept but for what it quotes of a statement: a syntax error's excerpt may hold a verifier.
 
-
 use mysql_async::{DriverError, Error, IoError, ServerError, TlsError};
 use writ_core::provider::ProviderFault;
 

@@ -15,7 +15,7 @@ use writ_provider_source::ConfigFault;
 use super::config::MysqlConfig;
 use super::connect::Connector;
 use super::pool::Pool;
-use super::{fault, mint, present, probe, revoke, sweep};
+use super::{mint, present, probe, revoke, sweep};
 
 /// Mints users of MySQL or MariaDB at one target.
 pub struct MysqlProvider {
@@ -36,8 +36,6 @@ impl MysqlProvider {
         let pool = Pool::new(connector, config.pool_size);
         Ok(Self { config, pool })
     }
-
-    /// `call`, for as long as both the caller and the configuration allow.
 }
 
 impl fmt::Debug for MysqlProvider {

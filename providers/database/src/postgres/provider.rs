@@ -8,11 +8,12 @@ use writ_core::proof::{Intended, Minted};
 use writ_core::provider::{Description, Pending, Provider, ProviderFault, Revoked, Swept};
 use writ_core::target::{Address, Target};
 use writ_core::writ::Writ;
+use writ_provider_calls::within;
 
 use super::config::{ConfigFault, DatabaseConfig};
 use super::connect::Connector;
 use super::pool::Pool;
-use super::{fault, mint, probe, revoke, sweep};
+use super::{mint, probe, revoke, sweep};
 
 /// Mints PostgreSQL roles at one target.
 pub struct DatabaseProvider {
@@ -33,8 +34,6 @@ impl DatabaseProvider {
         let pool = Pool::new(connector, config.pool_size);
         Ok(Self { config, pool })
     }
-
-    /// `call`, for as long as both the caller and the configuration allow.
 }
 
 impl fmt::Debug for DatabaseProvider {
