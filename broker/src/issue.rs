@@ -14,7 +14,6 @@ use writ_broker_api::approval::ApprovalReply;
 use writ_broker_api::gateway::{OpenReply, OpenRequest};
 use writ_broker_api::sealed::Base64;
 use writ_core::approval::Approval;
-use writ_core::client::ClientKey;
 use writ_core::credential::Secret;
 use writ_core::event::{Event, WorkloadFacts};
 use writ_core::fault::{Blame, Fault};
@@ -24,7 +23,7 @@ use writ_core::proof::{Asker, Logged, Verified};
 use writ_core::provider::ProviderFault;
 use writ_core::target::Target;
 use writ_core::time::{Timestamp, after};
-use writ_core::workload::{Issuer, Subject, TokenKind, Workload, actors};
+use writ_core::workload::{Issuer, Subject, Workload, actors};
 use writ_core::writ::{CredentialFacts, Writ, WritState};
 use writ_policy::{ConnectContext, Denied};
 use zeroize::Zeroizing;
@@ -33,7 +32,8 @@ use crate::approve::{Approved, Connection, Settled};
 use crate::broker::{Broker, GatewayIdentity};
 use crate::evidence::EvidenceFault;
 use crate::freeze::not_frozen;
-use crate::identity::session_token::{Binding, binding};
+use crate::holder::{self, Counted, remembered};
+use crate::identity::session_token::binding;
 use crate::rates::Caller;
 use crate::refusal::{Refusal, no_evidence};
 use crate::store::{Change, Client, Condition};
@@ -242,35 +242,6 @@ impl Broker {
         }
     }
 
-    /// Why a use was not taken.
-    async fn not_counted(&self, counted: Option<Counted>, shown: Option<&ClientKey>) -> Fault {
-        let Some(counted) = counted else { return used_up() };
-        self.usable(&counted, shown).await.err().unwrap_or_else(used_up)
-    }
-
-    /// What is counted of the workload's token; `allowed` is what policy says.
-    ///
-    /// A session token may be used without end, but by its first holder alone. One that names a key has its holder already.
-    pub(crate) fn counted(&self, workload: &Workload, allowed: u32) -> Option<Counted> {
-        let counted = |issuer: &Issuer, uses| Some(Counted { key: workload.token_id.replay_key(issuer), uses });
-        match (workload.token_kind, binding(workload)) {
-            (TokenKind::Workload, _) => counted(&workload.issuer, allowed),
-            (TokenKind::Session, Binding::Bearer) => counted(&Issuer::new(self.session_issuer.issuer()), u32::MAX),
-            (TokenKind::Session, Binding::Key(_) | Binding::Unprovable) | (TokenKind::Certificate, _) => None,
-        }
-    }
-
-    /// A token that was used as often as it may be, or that is another's, is refused.
-    pub(crate) async fn usable(&self, counted: &Counted, shown: Option<&ClientKey>) -> Result<(), Fault> {
-        let uses = self.store.uses(&counted.key).await.map_err(|fault| no_evidence(&fault.into()))?;
-        let used = uses.as_ref().map_or(0, |uses| uses.used);
-        match uses {
-            Some(uses) if uses.holder.as_ref() != shown => Err(held(uses.holder.as_ref(), shown)),
-            _ if used >= counted.uses => Err(used_up()),
-            _ => Ok(()),
-        }
-    }
-
     async fn shown_in_vain(&self, id: ApprovalId) -> bool {
         let now = self.clock.now();
         self.approval(id).await.is_ok_and(|approval| approval.may_be_used(now).is_err())
@@ -309,7 +280,7 @@ impl Broker {
     }
 
     fn decide(&self, asked: &mut Asked<'_>, workload: &Verified<Workload>, served: &Served) -> Result<Grant, Fault> {
-        proved(&binding(workload.get()), asked.open.client_key.as_ref())?;
+        holder::proved(&binding(workload.get()), asked.open.client_key.as_ref())?;
         let in_force = self.policy.borrow().clone();
         asked.policy_hash = Some(in_force.bundle.hash().clone());
         let context = ConnectContext {
@@ -473,62 +444,11 @@ fn conditions(asked: &Asked<'_>, workload: &Workload, writ: &Writ, counted: Opti
     conditions
 }
 
-/// What is counted of a token.
-pub(crate) struct Counted {
-    /// What the store calls it.
-    pub(crate) key: String,
-    /// How often it may be used in all.
-    pub(crate) uses: u32,
-}
-
-/// Until when a use is remembered: what the token asks for at its very end may take its time to be written down.
-pub(crate) fn remembered(workload: &Workload) -> Timestamp {
-    after(workload.token_expires, 60)
-}
-
 /// The workload and those who act for it, each of whom may be frozen. Who names no issuer is of the workload's.
 pub(crate) fn parties(workload: &Workload) -> Vec<(Issuer, Subject)> {
     let actors = actors(&workload.claims).unwrap_or_default().into_iter();
     let actors = actors.map(|actor| (actor.issuer.unwrap_or_else(|| workload.issuer.clone()), actor.subject));
     core::iter::once((workload.issuer.clone(), workload.subject.clone())).chain(actors).collect()
-}
-
-/// A token that names a key is taken from who proved that very key.
-fn proved(binding: &Binding, shown: Option<&ClientKey>) -> Result<(), Fault> {
-    let said = match (binding, shown) {
-        (Binding::Bearer, _) => return Ok(()),
-        (Binding::Key(named), Some(shown)) if named == shown.as_str() => return Ok(()),
-        (Binding::Key(named), shown) => format!("the token names the key {named}, and {}", proof(shown)),
-        (Binding::Unprovable, _) => "the token's `cnf` names no key by its thumbprint (`jkt`)".to_owned(),
-    };
-    Err(Fault::new("token.bound", Blame::NotAllowed, "the token is bound to a key that this connection did not prove")
-        .help("connect with a client certificate of that key (`sslcert`, `sslkey`), or with a token that is bound to none")
-        .detail(said))
-}
-
-/// A token was used with another key, or with none where there is one now.
-fn held(holder: Option<&ClientKey>, shown: Option<&ClientKey>) -> Fault {
-    let what = match (holder, shown) {
-        (None, _) => "the token was used before without a key, so that no key can use it now",
-        (Some(_), None) => "the token was used before with a key that this connection did not prove",
-        (Some(_), Some(_)) => "the token was used before with another key",
-    };
-    let before = holder.map_or_else(|| "without a key".to_owned(), |key| format!("with the key {key}"));
-    Fault::new("token.bound", Blame::NotAllowed, what)
-        .help(
-            "get a fresh token; where several programs use one token, let `writ listen --key` connect for all of them, or let \
-             none show a key (`--no-key`)",
-        )
-        .detail(format!("the token was first used {before}, and {}", proof(shown)))
-}
-
-fn proof(shown: Option<&ClientKey>) -> String {
-    shown.map_or_else(|| "this connection proved none".to_owned(), |key| format!("this connection proved {key}"))
-}
-
-fn used_up() -> Fault {
-    Fault::new("token.used", Blame::NotAllowed, "the token was used as often as policy allows (@uses)")
-        .help("get a fresh token, exchange one at /v1/token for clients that reconnect, or raise @uses in the policy")
 }
 
 fn intended(asked: &Asked<'_>, workload: &Workload, writ: &Writ, approval: Option<ApprovalId>) -> Event {

@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod freeze;
 pub mod gateways;
 mod glass;
+mod holder;
 pub mod humans;
 pub mod identity;
 pub mod issue;

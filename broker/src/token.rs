@@ -154,7 +154,7 @@ fn conditions(admitted: &Admitted, uses: u32) -> Vec<Condition> {
         parties.map(|(issuer, subject)| crate::freeze::not_frozen(&issuer, &subject, &admitted.target)).collect();
     for workload in counted(admitted) {
         let key = workload.token_id.replay_key(&workload.issuer);
-        let (expires, holder) = (crate::issue::remembered(workload), proved(admitted));
+        let (expires, holder) = (crate::holder::remembered(workload), proved(admitted));
         conditions.push(Condition::Use { key, expires, uses, holder });
     }
     if let Some(proof) = &admitted.proof {
